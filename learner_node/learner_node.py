@@ -1,0 +1,200 @@
+"""The learner node: transitions in, SAC updates, an actor version out, all within one service call.
+
+What is learned and how a run is resumed is `zprl_core.rl.learner.Learner`'s business. This node keeps its log and its
+checkpoints in the run folder, and says how it is doing.
+
+Resuming: in lockstep the interrupted episode is run again from its start, so what the log holds of it is forgotten,
+and the learner stands exactly where the undisturbed run stood. On a real cell nothing recorded is forgotten: what
+the checkpoint has not seen is learned from before the node is active.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import torch
+from zprl_bringup import convert, qos
+from zprl_bringup.node import LifecycleNode, run
+from zprl_core.arithmetic import fast_matmul
+from zprl_core.base import load_base
+from zprl_core.errors import ConfigError, DataError
+from zprl_core.record_log import RecordLog
+from zprl_core.records import read_records
+from zprl_core.rl.learner import Learner, Setup
+from zprl_core.rl.transition import Transition
+from zprl_core.run_folder import write_json
+from zprl_interfaces.msg import ActorWeights, LearnerStatus
+from zprl_interfaces.msg import Transition as TransitionMessage
+from zprl_interfaces.srv import Update
+
+CHECKPOINT = "learner.ckpt"
+LOG = "transitions.log"
+
+
+class LearnerNode(LifecycleNode):
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        super().__init__("learner_node")
+        self._setup = self.setup()
+        self._base = self.parameter("base", "", "checkpoint of the base policy")
+        self._resume = self.parameter("resume", False, "go on from the run folder's state")
+        self._threads = self.parameter("threads", 1, "of torch", low=1, high=256)
+        self._active = False
+        self._episodes_unsaved = 0
+        self._update_s: deque[float] = deque(maxlen=100)
+
+    def configure(self) -> None:
+        """Load the base policy's statistics and the run's own state."""
+        torch.set_num_threads(self._threads)
+        fast_matmul()
+        setup = self._setup
+        if setup.run_dir is None:
+            raise ConfigError("learner_node: parameter run_dir is empty; name the folder of the run")
+        if setup.task.rl.lambda_ is None:
+            raise ConfigError(f"task {setup.task.name}: rl.lambda is null; a run's own task file has a number")
+        self._folder = setup.run_dir
+        self._checkpoint = setup.run_dir / "checkpoints" / CHECKPOINT
+        model, _, _ = load_base(Path(self._base), setup.task)
+        bottleneck = model.bottleneck
+        moments = (bottleneck.c_mean.numpy(), bottleneck.c_std.numpy())
+        latent = Setup(*moments, bottleneck.latent_dim, setup.task.rl.lambda_)
+        self._learner = Learner(setup.task, latent, setup.seed, RecordLog(setup.run_dir / LOG))
+        self._take_up()
+        self._sent_updates = -1
+        self._status = self.create_publisher(LearnerStatus, "/learner/status", qos.status())
+        self._actor = self.create_publisher(ActorWeights, "/learner/actor", qos.latched())
+        self.create_service(Update, "/learner/update", self._on_update)
+
+    def activate(self) -> None:
+        """Learn from here on."""
+        self._active = True
+        self._publish_actor()
+
+    def deactivate(self) -> None:
+        """Refuse transitions."""
+        self._active = False
+
+    def shut_down(self) -> None:
+        """Leave the counters."""
+        if hasattr(self, "_learner"):
+            self._write_stats()
+
+    def _take_up(self) -> None:
+        """Continue a run, or refuse to mix a new one with the data of another."""
+        learner = self._learner
+        if not self._resume:
+            if learner.log.count:
+                raise DataError(f"{learner.log.path}: holds {learner.log.count} records; start with --resume")
+            return
+        if self._checkpoint.exists():
+            learner.load(self._checkpoint)
+        if self._setup.lockstep:
+            done = max((r.episode for r in read_records(self._folder / "episodes.jsonl")), default=-1)
+            learner.forget_episodes_after(done)
+        for _version in learner.replay_log():
+            pass
+        counters = learner.counters
+        self.get_logger().info(f"resumed at {counters.records} transitions, {counters.updates} updates")
+
+    def _on_update(self, request: Update.Request, response: Update.Response) -> Update.Response:
+        problem = self._problem(request)
+        if problem:
+            response.reason = problem
+            return response
+        try:
+            for message in request.transitions:
+                self._learn(message)
+        except DataError as error:
+            self.get_logger().error(str(error))
+            response.reason = str(error)
+            return response
+        response.ok = True
+        response.actor_version = self._learner.version
+        if request.known_version < 0 or self._sent_updates != self._learner.counters.updates:
+            response.weights = convert.octets(self._learner.actor_bytes())
+            self._sent_updates = self._learner.counters.updates
+        response.update_s = self._learner.update_s
+        return response
+
+    def _problem(self, request: Update.Request) -> str:
+        if request.run_id != self._setup.run_id:
+            return f"run '{request.run_id}' is not this one, '{self._setup.run_id}'"
+        return "" if self._active else "the learner is not active"
+
+    def _learn(self, message: TransitionMessage) -> None:
+        before = self._learner.counters.updates
+        self._learner.update(transition(message))
+        if self._learner.counters.updates > before:
+            self._update_s.append(self._learner.update_s)
+        self._publish_status()
+        if message.last:
+            self._end_episode()
+
+    def _end_episode(self) -> None:
+        self._episodes_unsaved += 1
+        self._publish_actor()
+        self._write_stats()
+        if self._episodes_unsaved >= self._setup.task.rl.checkpoint_every_episodes:
+            self._learner.save(self._checkpoint)
+            self._episodes_unsaved = 0
+
+    def _publish_actor(self) -> None:
+        weights = convert.octets(self._learner.actor_bytes())
+        self._actor.publish(ActorWeights(version=self._learner.version, weights=weights))
+
+    def _publish_status(self) -> None:
+        counters, metrics = self._learner.counters, self._learner.metrics
+        self._status.publish(
+            LearnerStatus(
+                header=convert.header(self.now_ns()),
+                updates=counters.updates,
+                actor_version=self._learner.version,
+                transitions=counters.transitions,
+                excluded=counters.excluded,
+                update_s=float(np.median(self._update_s)) if self._update_s else 0.0,
+                q_mean=metrics.get("q", 0.0),
+                critic_loss=metrics.get("critic_loss", 0.0),
+                actor_loss=metrics.get("actor_loss", 0.0),
+                temperature=metrics.get("temperature", 0.0),
+            )
+        )
+
+    def _write_stats(self) -> None:
+        counters = self._learner.counters
+        stats = {
+            "updates": counters.updates,
+            "transitions": counters.transitions,
+            "excluded": counters.excluded,
+            "update_ms": round(1e3 * float(np.median(self._update_s)), 3) if self._update_s else None,
+            **{name: round(value, 6) for name, value in self._learner.metrics.items()},
+        }
+        write_json(self._folder / "stats" / "learner_node.json", stats)
+
+
+def transition(message: TransitionMessage) -> Transition:
+    """A message as the learner's own type."""
+    return Transition(
+        episode=message.episode,
+        chunk=message.chunk,
+        c=convert.vector32(message.c),
+        z=convert.vector32(message.z),
+        z_tilde=convert.vector32(message.z_tilde),
+        reward=message.reward,
+        terminal=message.terminal,
+        last=message.last,
+        c_next=convert.vector32(message.c_next),
+        z_next=convert.vector32(message.z_next),
+        excluded=message.excluded,
+    )
+
+
+def main() -> None:
+    """Entry point."""
+    run(LearnerNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The streams of a task, from messages to snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import Image
+from zprl_bringup import convert, qos
+from zprl_bringup.node import Setup
+from zprl_interfaces.msg import Proprioception
+
+from zprl_core.errors import DataError
+from zprl_core.snapshot import SnapshotError, SnapshotPolicy, StreamSpec
+
+PROPRIOCEPTION = "proprioception"
+
+
+class Observer:
+    """Subscribes to the task's cameras and to proprioception, and takes snapshots of them.
+
+    Args:
+        node: that subscribes.
+        setup: of the session.
+        on_sample: called after every sample that was kept.
+    """
+
+    def __init__(self, node: Any, setup: Setup, on_sample: Any) -> None:
+        observation = setup.task.observation
+        self._node, self._on_sample, self._lockstep = node, on_sample, setup.lockstep
+        self._sizes = {view.name: (view.height, view.width) for view in observation.cameras}
+        self._proprio_dim = observation.proprio_dim
+        self._policy = SnapshotPolicy(
+            [StreamSpec(name, 0.0, observation.max_age_s) for name in self._sizes],
+            StreamSpec(PROPRIOCEPTION, 0.0, observation.max_age_s),
+            steps=observation.steps,
+            tick_s=setup.task.tick_s,
+        )
+        profile = qos.stream(setup.lockstep)
+        for name in self._sizes:
+            topic = f"/cameras/{name}/image"
+            node.create_subscription(Image, topic, lambda m, n=name: self._on_image(n, m), profile)
+        node.create_subscription(Proprioception, "/proprioception", self._on_proprioception, profile)
+
+    def begin_episode(self, t_ns: int) -> None:
+        """History does not reach back behind this time."""
+        self._policy.begin_episode(t_ns)
+
+    def snapshot(self, t_ns: int) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.float32]]:
+        """Images {camera: (S, h, w, 3)} and proprioception (S, dq) at a time.
+
+        Raises:
+            SnapshotError: a stream has nothing young enough; in lockstep, nothing of exactly this time.
+        """
+        found = self._policy.snapshot(t_ns)
+        if self._lockstep:
+            for name in self._sizes:
+                if (seen := found.stamps_ns[name][-1]) != t_ns:
+                    raise SnapshotError(name, (t_ns - seen) * 1e-9, 0.0)
+        images = {name: np.stack(frames) for name, frames in found.images.items()}
+        return images, found.proprioception
+
+    def _on_image(self, name: str, message: Image) -> None:
+        try:
+            image = convert.image_array(message)
+            if image.shape[:2] != self._sizes[name]:
+                raise DataError(
+                    f"camera {name}: image is {image.shape[:2]}, the task needs {self._sizes[name]}"
+                )
+            kept = self._policy.add_image(name, convert.stamp_ns(message), image)
+        except DataError as error:
+            self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
+            return
+        if kept:
+            self._on_sample()
+
+    def _on_proprioception(self, message: Proprioception) -> None:
+        q = convert.vector(message.q)
+        try:
+            if q.size != self._proprio_dim:
+                raise DataError(f"/proprioception: {q.size} numbers, the task needs {self._proprio_dim}")
+            kept = self._policy.add_proprioception(convert.stamp_ns(message), q)
+        except DataError as error:
+            self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
+            return
+        if kept:
+            self._on_sample()

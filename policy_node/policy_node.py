@@ -1,0 +1,294 @@
+"""The policy node: runs the frozen flow policy, steered, and hands its transitions to the learner.
+
+What is planned and learned when is `zprl_core.agent.EpisodeAgent`'s business; this node brings it snapshots,
+reports, labels and actor versions, and carries out what it says is due. It commands something only while it is
+active and the session is running.
+
+In lockstep a snapshot is due when the bridge says so. In real time the node ticks at the task's rate, and chunk k
+is observed L ticks before its first waypoint. A chunk whose actor comes too late starts at the tick after it (a
+stall, counted), while the arm holds.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from zprl_bringup import convert, qos
+from zprl_bringup.node import LifecycleNode, run
+from zprl_bringup.ticks import GridTimer, TickGrid
+from zprl_interfaces.msg import ActionChunk, ChunkReport, ObserveDue, SessionState, SteeringStatus
+from zprl_interfaces.srv import Update
+
+from policy_node import messages
+from policy_node.observer import Observer
+from policy_node.schedule import Schedule
+from policy_node.trace import Trace
+from zprl_core.agent import EpisodeAgent, SendBarrier, SendChunk, SendTransition
+from zprl_core.base import load_base
+from zprl_core.errors import ConfigError, DataError
+from zprl_core.rl.learner import load_actor
+from zprl_core.runtime import PolicyRuntime
+from zprl_core.snapshot import SnapshotError
+
+
+class PolicyNode(LifecycleNode):
+    """See the module's docstring."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        self._setup = self.setup()
+        self._base = self.parameter("base", "", "checkpoint of the base policy")
+        self._actor = self.parameter(
+            "actor", "", "run folder of the trained actor for 'steer'; empty: the learner's"
+        )
+        self._active = False
+        self._session: SessionState | None = None
+        self._due: dict[tuple[int, int], tuple[int, int]] = {}
+        self._start_ns: dict[int, int] = {}
+        self._schedule: Schedule | None = None
+        self._flushed = -1
+        self._held = ""
+        self._encode_s = 0.0
+
+    def configure(self) -> None:
+        """Load the policy and open every topic."""
+        setup = self._setup
+        if setup.run_dir is None:
+            raise ConfigError("policy_node: parameter run_dir is empty; name the folder of the run")
+        if setup.task.rl.lambda_ is None:
+            raise ConfigError(
+                f"task {setup.task.name}: rl.lambda is null; a run's own task file has a number"
+            )
+        model, _, _ = load_base(Path(self._base), setup.task)
+        self._runtime = PolicyRuntime(model, setup.task, setup.task.rl.lambda_)
+        if self._actor:
+            self._runtime.set_actor(*load_actor(Path(self._actor), setup.task))
+        self._agent = EpisodeAgent(
+            self._runtime,
+            setup.seed,
+            lockstep=setup.lockstep,
+            max_chunks=setup.task.chunks_per_episode,
+            learner=not self._actor,
+        )
+        self._trace = Trace(setup.run_dir)
+        self._warm_up()
+        self._open()
+
+    def activate(self) -> None:
+        """Plan from here on."""
+        self._active = True
+        self._advance()
+
+    def deactivate(self) -> None:
+        """Plan nothing; the bridge's watchdog holds the arm."""
+        self._active = False
+
+    def shut_down(self) -> None:
+        """Write what is known."""
+        if hasattr(self, "_trace"):
+            self._trace.close()
+
+    def _open(self) -> None:
+        setup = self._setup
+        profile = qos.stream(setup.lockstep)
+        arms = [arm.name for arm in setup.rig.arms]
+        self._arms = {arm.name: arm for arm in setup.rig.arms}
+        self._chunks = {
+            name: self.create_publisher(ActionChunk, f"/arms/{name}/command", profile) for name in arms
+        }
+        for name in arms:
+            self.create_subscription(ChunkReport, f"/arms/{name}/report", self._on_report, profile)
+        self._status = self.create_publisher(SteeringStatus, "/policy/status", qos.status())
+        self._learner = self.create_client(Update, "/learner/update")
+        self._observer = Observer(self, setup, self._on_sample)
+        self.create_subscription(SessionState, "/session/state", self._on_session, qos.latched_input())
+        if setup.lockstep:
+            self.create_subscription(ObserveDue, "/rig/observe", self._on_observe_due, profile)
+        else:
+            self._grid = TickGrid(setup.task.rate_hz)
+            self._timer = GridTimer(self, self._grid, self._on_tick)
+
+    def _warm_up(self) -> None:
+        """Let every kernel allocate before the first episode counts on them."""
+        observation = self._setup.task.observation
+        images = {
+            v.name: np.zeros((observation.steps, v.height, v.width, 3), np.uint8) for v in observation.cameras
+        }
+        proprio = np.zeros((observation.steps, observation.proprio_dim), np.float32)
+        latent = np.zeros(self._runtime.latent_shape, np.float32)
+        for _ in range(3):
+            c = self._runtime.encode(images, proprio)
+            z = self._runtime.latent(c, latent)
+            self._runtime.plan("steer", c, z, latent, np.zeros(self._runtime.action_shape, np.float32))
+
+    def _on_session(self, message: SessionState) -> None:
+        if message.run_id != self._setup.run_id:
+            return
+        self._session = message
+        if message.state == "running" and message.episode != self._agent.episode:
+            self._begin(message)
+        self._agent.on_cleared(message.episode, message.cleared_chunk)
+        if message.outcome:
+            self._agent.on_ending(message.episode, message.ending_chunk, message.outcome)
+        self._advance()
+
+    def _begin(self, message: SessionState) -> None:
+        if self._agent.episode is None:
+            self._trace.rewind(message.episode)
+        self._agent.begin(message.episode, message.mode)
+        self._due = {key: due for key, due in self._due.items() if key[0] >= message.episode}
+        self._start_ns = {}
+        if not self._setup.lockstep:
+            task = self._setup.task
+            first = self._grid.index(self.now_ns()) + 1
+            ticks = task.action.chunk * task.action.repeat
+            self._schedule = Schedule(first, task.observation.lead_steps, ticks)
+            self._observer.begin_episode(self._grid.at(first))
+
+    def _on_report(self, message: ChunkReport) -> None:
+        limit = min(arm.limits.excluded_clamped_fraction for arm in self._arms.values())
+        report = messages.chunk_report(message, limit)
+        if report.spoiled:
+            self.get_logger().warning(
+                f"chunk {message.episode}/{message.chunk} is not learned from: {report.spoiled}"
+            )
+        self._agent.on_report(message.episode, message.chunk, report)
+        self._advance()
+
+    def _on_observe_due(self, message: ObserveDue) -> None:
+        if message.chunk == 0:
+            self._observer.begin_episode(convert.stamp_ns(message))
+        key = (message.episode, message.chunk)
+        self._due[key] = (convert.stamp_ns(message), convert.time_ns(message.chunk_start))
+        self._advance()
+
+    def _on_sample(self) -> None:
+        if self._setup.lockstep:
+            self._advance()
+
+    def _on_tick(self, tick: int, tick_ns: int) -> None:
+        self._trace.tick((self.now_ns() - tick_ns) * 1e-9)
+        schedule, session = self._schedule, self._session
+        if schedule is None or session is None or session.state != "running" or not self._active:
+            return
+        if schedule.due(tick) and self._observe(schedule.chunk, tick_ns):
+            chunk = schedule.chunk
+            self._start_ns[chunk] = self._grid.at(schedule.observed(tick))
+        self._advance()
+
+    def _advance(self) -> None:
+        """Do all that is due now."""
+        if not self._active or self._session is None:
+            return
+        for (episode, chunk), (stamp_ns, start_ns) in list(self._due.items()):
+            if episode == self._agent.episode and self._observe(chunk, stamp_ns):
+                self._start_ns[chunk] = start_ns
+                del self._due[episode, chunk]
+        began = time.perf_counter()
+        for effect in self._agent.due():
+            match effect:
+                case SendChunk():
+                    self._send_chunk(effect, self._encode_s + time.perf_counter() - began)
+                case SendTransition():
+                    self._send_update(
+                        [messages.transition_message(effect.transition)], effect.transition.chunk
+                    )
+                case SendBarrier():
+                    self._send_update([], None)
+            began = time.perf_counter()
+        self._finish_episode()
+
+    def _observe(self, chunk: int, stamp_ns: int) -> bool:
+        began = time.perf_counter()
+        try:
+            images, proprio = self._observer.snapshot(stamp_ns)
+        except SnapshotError as error:
+            if not self._setup.lockstep:
+                self._hold(str(error))
+            return False
+        self._held = ""
+        self._agent.on_observation(chunk, images, proprio)
+        self._encode_s = time.perf_counter() - began
+        return True
+
+    def _hold(self, reason: str) -> None:
+        if reason != self._held:
+            self.get_logger().warning(f"holding: {reason}")
+        self._held = reason
+        self._status.publish(SteeringStatus(header=convert.header(self.now_ns()), held=reason))
+
+    def _send_chunk(self, send: SendChunk, inference_s: float) -> None:
+        task, start_ns = self._setup.task, self._start_ns[send.chunk]
+        if not np.isfinite(send.plan.actions).all():
+            raise DataError(
+                f"episode {send.episode}, chunk {send.chunk}: the policy planned numbers that are not finite; "
+                "nothing was sent and the arm holds. Check the actor's checkpoint and lambda"
+            )
+        start_ns = start_ns if self._setup.lockstep else self._catch_up(send.chunk, start_ns)
+        width = task.action.dim // len(self._chunks)
+        dt_s = task.tick_s * task.action.repeat
+        for index, (name, publisher) in enumerate(self._chunks.items()):
+            columns = slice(index * width, (index + 1) * width)
+            frame_id = self._arms[name].base_frame
+            publisher.publish(
+                messages.chunk_message(send, columns, start_ns, dt_s, self._setup.run_id, frame_id)
+            )
+        self._trace.chunk(send)
+        self._trace.inference(inference_s)
+        self._publish_status(send, start_ns, inference_s)
+
+    def _catch_up(self, chunk: int, start_ns: int) -> int:
+        """Where the actor came too late the chunk starts at the next tick, and the schedule moves with it."""
+        now_ns = self.now_ns()
+        if now_ns <= start_ns or self._schedule is None:
+            return start_ns
+        self._trace.stalls += 1
+        start = self._grid.index(now_ns) + 1
+        self._schedule.delay(start)
+        return self._grid.at(start)
+
+    def _publish_status(self, send: SendChunk, start_ns: int, inference_s: float) -> None:
+        plan = send.plan
+        moved = float(np.sqrt(np.mean((plan.z_tilde - plan.z) ** 2)))
+        ratio = moved / max(float(np.sqrt(np.mean(plan.z**2))), 1e-9)
+        self._status.publish(
+            SteeringStatus(
+                header=convert.header(start_ns),
+                episode=send.episode,
+                chunk=send.chunk,
+                actor_version=send.actor_version,
+                inference_s=inference_s,
+                perturbation_rms_ratio=ratio,
+            )
+        )
+
+    def _send_update(self, transitions: list[Any], chunk: int | None) -> None:
+        episode = self._agent.episode
+        request = Update.Request(run_id=self._setup.run_id, known_version=self._agent.known_version)
+        request.transitions = transitions
+        self.call(self._learner, request, partial(self._on_update, episode, chunk))
+
+    def _on_update(self, episode: int, chunk: int | None, answer: Update.Response) -> None:
+        if not answer.ok:
+            raise DataError(f"the learner refused episode {episode}, chunk {chunk}: {answer.reason}")
+        self._agent.on_version(episode, chunk, answer.actor_version, bytes(answer.weights))
+        self._advance()
+
+    def _finish_episode(self) -> None:
+        episode = self._agent.episode
+        if episode is not None and self._agent.over and episode != self._flushed:
+            self._flushed = episode
+            self._trace.flush()
+
+
+def main() -> None:
+    """Entry point."""
+    run(PolicyNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What the policy node leaves behind: RUN/chunks.log and its counters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zprl_core.agent import SendChunk
+from zprl_core.noise import digest
+from zprl_core.run_folder import write_json
+
+
+class Trace:
+    """One line of JSON per planned chunk, hashes of everything that went into it; and the node's counters.
+
+    Two lockstep runs with one seed leave the same lines. `rewind` drops the lines of an unfinished episode that a
+    resumed run plans again.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / "chunks.log"
+        self._stats = run_dir / "stats" / "policy_node.json"
+        self._file = self._path.open("a", encoding="utf-8")
+        self.stalls = 0
+        self._inference_s: list[float] = []
+        self._tick_error_s: list[float] = []
+
+    def chunk(self, send: SendChunk) -> None:
+        """Note a plan."""
+        plan = send.plan
+        line = {
+            "episode": send.episode,
+            "chunk": send.chunk,
+            "actor_version": send.actor_version,
+            "weights": send.weights,
+            **{name: digest(getattr(plan, name)) for name in ("c", "z", "z_tilde", "w", "actions")},
+        }
+        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+    def inference(self, seconds: float) -> None:
+        """Note how long a chunk took from snapshot to plan, without waiting."""
+        self._inference_s.append(seconds)
+
+    def tick(self, error_s: float) -> None:
+        """Note how late a tick was."""
+        self._tick_error_s.append(error_s)
+
+    def rewind(self, episode: int) -> None:
+        """Forget the lines of this episode and of later ones."""
+        self._file.close()
+        lines = self._path.read_text(encoding="utf-8").split("\n")
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["episode"] < episode]
+        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._file = self._path.open("a", encoding="utf-8")
+
+    def flush(self) -> None:
+        """At an episode's end: lines and counters to the disk."""
+        self._file.flush()
+        write_json(self._stats, {"stalls": self.stalls, **self._times()})
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._file.close()
+
+    def _times(self) -> dict[str, Any]:
+        named = {"inference_ms": self._inference_s, "tick_error_ms": self._tick_error_s}
+        return {name: percentiles(values) for name, values in named.items() if values}
+
+
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Median, 99th percentile and maximum in milliseconds."""
+    p50, p99, worst = np.percentile(np.asarray(seconds) * 1e3, [50, 99, 100])
+    return {"p50": round(float(p50), 3), "p99": round(float(p99), 3), "max": round(float(worst), 3)}

@@ -1,0 +1,1 @@
+"""One bridge per arm: chunks in, a smooth and limited stream of setpoints out, whatever the arm is."""

@@ -1,0 +1,203 @@
+"""One arm's bridge: a lifecycle node around an `ArmController` and a driver.
+
+What may move in which state: unconfigured, nothing is connected. Inactive, connected and read, and the arm holds.
+Active, the arm follows chunks while the session is running. Whatever dies around it, the arm slows down and holds.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from zprl_bringup import convert, qos
+from zprl_bringup.node import LifecycleNode, run
+from zprl_bringup.ticks import GridTimer
+from zprl_core.errors import ConfigError
+from zprl_core.run_folder import RunFolder
+from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SessionState, SimState
+from zprl_interfaces.srv import SimReset
+
+from zprl_arms import messages
+from zprl_arms.controller import ArmController
+from zprl_arms.driver import ArmDriver, SimulatedArm
+from zprl_arms.drivers import make_driver
+from zprl_arms.lockstep import Lockstep
+from zprl_arms.realtime import RealTime
+from zprl_arms.statistics import ServoStatistics
+from zprl_arms.timing import Timing
+
+STATE_RATE_HZ = 60.0
+
+
+class ArmBridge(LifecycleNode):
+    """Moves the arm named by the parameter `arm`."""
+
+    def __init__(self) -> None:
+        super().__init__("arm_bridge")
+        self._setup = self.setup()
+        self._config = self._setup.rig.arm(self.parameter("arm", "", "name of the arm in the rig"))
+        if self._setup.lockstep and self._config.driver != "sim":
+            raise ConfigError(f"arm '{self._config.name}': lockstep needs driver sim, not {self._config.driver}")
+        self._timing = Timing.of(self._setup.task, self._config)
+        self._statistics = ServoStatistics()
+        self._episode = 0
+        self._driver: ArmDriver | None = None
+        self._timer: GridTimer | None = None
+        self._entities: list[Any] = []
+
+    def configure(self) -> None:
+        """Connect, and hold where the arm is."""
+        self._driver = make_driver(self._setup.rig, self._setup.task, self._config)
+        self._driver.connect()
+        start = self._driver.read().setpoint
+        self._controller = ArmController(self._config, self._setup.task, self._setup.run_id, start)
+        self._lockstep: Lockstep | None = None
+        self._realtime: RealTime | None = None
+        if isinstance(self._driver, SimulatedArm) and self._setup.lockstep:
+            self._lockstep = Lockstep(self._driver, self._controller, self._timing, self)
+        else:
+            self._realtime = RealTime(self._driver, self._controller, self._timing, self)
+        self._fault = ""
+        self._create_topics()
+
+    def activate(self) -> None:
+        """From here on chunks are executed while the session runs."""
+        profile, root = qos.stream(self._setup.lockstep), f"/arms/{self._config.name}"
+        self._entities = [
+            self.create_subscription(ActionChunk, f"{root}/command", self._on_command, profile),
+            self.create_subscription(SessionState, "/session/state", self._on_session, qos.latched_input()),
+        ]
+        if isinstance(self._driver, SimulatedArm):
+            self._entities.append(self.create_service(SimReset, "/sim/reset", self._on_reset))
+        if self._realtime is not None:
+            self._timer = GridTimer(self, self._realtime.grid, self._on_timer)
+
+    def deactivate(self) -> None:
+        """The arm holds."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        for entity in self._entities:
+            destroy = {"Service": self.destroy_service}.get(type(entity).__name__, self.destroy_subscription)
+            destroy(entity)
+        self._entities = []
+
+    def cleanup(self) -> None:
+        """Disconnect."""
+        for publisher in (self._states, self._reports, self._worlds, self._dues):
+            self.destroy_publisher(publisher)
+        if self._driver is not None:
+            self._driver.close()
+        self._driver = None
+
+    def shut_down(self) -> None:
+        """Disconnects, and leaves the servo's statistics in the run's folder."""
+        if self._driver is not None:
+            self._driver.close()
+        if self._setup.run_dir is not None and self._setup.run_dir.is_dir():
+            summary = self._statistics.summary(self._timing.servo_s)
+            RunFolder(self._setup.run_dir).write_stats(self.get_name(), summary)
+
+    def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, chunk_end: int) -> None:
+        """Lockstep: a state that the policy will see."""
+        self._publish_arm(stamp_ns)
+        self._publish_world(stamp_ns, observed=True, chunk_end=chunk_end)
+        if chunk is not None:
+            self._dues.publish(messages.observe_due(stamp_ns, self._episode, chunk, chunk_start_ns))
+
+    def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
+        """Lockstep: a chunk's time is over."""
+        self._publish_reports(stamp_ns)
+        if not observed:
+            self._publish_world(stamp_ns, observed=False, chunk_end=chunk)
+
+    def on_servo(self, n: int, stamp_ns: int) -> None:
+        """Real time: a servo period was served."""
+        every = max(1, int(self._config.servo_rate_hz / STATE_RATE_HZ))
+        tick = n % self._timing.servos_per_tick == 0
+        if n % every == 0 or tick:
+            self._publish_arm(stamp_ns)
+        if tick and isinstance(self._driver, SimulatedArm):
+            self._publish_world(stamp_ns, observed=True, chunk_end=-1)
+
+    def _create_topics(self) -> None:
+        profile, root = qos.stream(self._setup.lockstep), f"/arms/{self._config.name}"
+        self._states = self.create_publisher(ArmState, f"{root}/state", profile)
+        self._reports = self.create_publisher(ChunkReport, f"{root}/report", profile)
+        self._worlds = self.create_publisher(SimState, "/sim/state", profile)
+        self._dues = self.create_publisher(ObserveDue, "/rig/observe", profile)
+
+    def _on_command(self, message: ActionChunk) -> None:
+        command, now_ns = messages.chunk_command(message), self._now_ns()
+        problem = self._lockstep.problem(command) if self._lockstep is not None else ""
+        if problem:
+            self._controller.refuse(command, f"chunk {command.name}: {problem}")
+        elif self._controller.command(command, message.source, now_ns) and self._lockstep is not None:
+            self._lockstep.execute()
+        self._publish_reports(self._now_ns())
+
+    def _on_session(self, message: SessionState) -> None:
+        if message.run_id != self._setup.run_id or self._driver is None:
+            return
+        reading = self._driver.read()
+        self._controller.on_session(message.state, message.episode, self._now_ns(), reading.setpoint)
+        self._publish_reports(self._now_ns())
+        if self._lockstep is not None and message.state == "running":
+            self._lockstep.begin(message.episode)
+
+    def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
+        if not isinstance(self._driver, SimulatedArm):
+            return response
+        world = self._driver.reset(request.layout_seed)
+        self._controller.reset(world.home)
+        self._episode = request.episode
+        start_ns = self._now_ns() if self._lockstep is None else self._lockstep.reset(request.episode)
+        response.ok, response.layout = True, world.layout
+        response.start = convert.time_message(start_ns)
+        return response
+
+    def _on_timer(self, n: int, stamp_ns: int) -> None:
+        if self._realtime is None or self._driver is None:
+            return
+        self._controller.on_driver(self._driver.read().fault, stamp_ns)
+        self._statistics.sent(time.time_ns(), stamp_ns)
+        self._statistics.missed_periods += self._realtime.run_to(n)
+        self._publish_reports(stamp_ns)
+
+    def _now_ns(self) -> int:
+        return self.now_ns() if self._lockstep is None else self._lockstep.now_ns
+
+    def _publish_arm(self, stamp_ns: int) -> None:
+        if self._driver is None:
+            return
+        fault = self._controller.fault
+        if fault and fault != self._fault:
+            self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
+        self._fault = fault
+        name, frame = self._config.name, self._config.frame
+        reading, owner = self._driver.read(), self._controller.owner
+        self._states.publish(messages.arm_state(stamp_ns, frame, name, reading, owner, fault))
+
+    def _publish_world(self, stamp_ns: int, *, observed: bool, chunk_end: int) -> None:
+        if isinstance(self._driver, SimulatedArm):
+            world = self._driver.world()
+            state = messages.sim_state(stamp_ns, self._episode, world, observed=observed, chunk_end=chunk_end)
+            self._worlds.publish(state)
+
+    def _publish_reports(self, stamp_ns: int) -> None:
+        name, frame, dim = self._config.name, self._config.frame, self._controller.dim
+        for report in self._controller.reports(stamp_ns):
+            if report.refused:
+                self.get_logger().warning(f"arm '{name}' refuses {report.reason}")
+            elif report.outcome is not None:
+                self._statistics.skipped_steps += report.outcome.skipped_steps
+            self._reports.publish(messages.chunk_report(stamp_ns, frame, name, dim, report))
+
+
+def main() -> None:
+    """Run the node."""
+    run(ArmBridge)
+
+
+if __name__ == "__main__":
+    main()

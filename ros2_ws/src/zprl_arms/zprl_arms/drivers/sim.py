@@ -1,0 +1,78 @@
+"""The simulated xArm-6 of zprl_sim, whose physics live in the bridge's process."""
+
+from __future__ import annotations
+
+from zprl_core.config import ArmConfig, RigConfig, TaskConfig
+from zprl_core.errors import RigError
+from zprl_core.trajectory import Setpoint
+from zprl_core.transforms import Pose
+from zprl_sim import dimensions
+from zprl_sim.rig import RigState, SimRig
+from zprl_sim.rig import Setpoint as SimSetpoint
+
+from zprl_arms.driver import ArmReading, ResetWorld, WorldState
+
+
+class SimArm:
+    """`SimulatedArm` on a `SimRig`."""
+
+    def __init__(self) -> None:
+        self._rig = SimRig()
+        self._state: RigState | None = None
+
+    def connect(self) -> None:
+        """Nothing to connect to."""
+
+    def read(self) -> ArmReading:
+        """What the arm measures now."""
+        state = self._now()
+        pose = Pose(state.position, state.quaternion)
+        return ArmReading(state.joints, state.joint_velocities, pose, state.gripper_width)
+
+    def stream(self, setpoint: Setpoint) -> None:
+        """Takes effect with the next `advance`."""
+        width = self._rig.setpoint.gripper_width if setpoint.gripper_width is None else setpoint.gripper_width
+        self._rig.setpoint = SimSetpoint(setpoint.position, setpoint.quaternion, width)
+
+    def clear_fault(self) -> None:
+        """A simulated arm has no faults of its own."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def reset(self, layout_seed: int) -> ResetWorld:
+        """A new layout, the arm at its home."""
+        self._state = self._rig.reset(layout_seed)
+        held = self._rig.setpoint
+        return ResetWorld(self._rig.layout.describe(), Setpoint(held.position, held.quaternion, held.gripper_width))
+
+    def advance(self) -> None:
+        """One servo period of physics."""
+        self._rig.servo(self._rig.setpoint)
+        self._state = None
+
+    def world(self) -> WorldState:
+        """The simulator's state."""
+        state = self._now()
+        return WorldState(state.qpos, state.qvel)
+
+    def _now(self) -> RigState:
+        if self._state is None:
+            self._state = self._rig.state()
+        return self._state
+
+
+def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> SimArm:
+    """The driver of one arm of a rig.
+
+    Raises:
+        RigError: a rate or a world that the twin does not have.
+    """
+    scene = rig.simulation.scene if rig.simulation else None
+    if scene != "place_orange" or len(rig.arms) != 1:
+        raise RigError(f"rig {rig.name}: the twin is one arm in scene place_orange, not {len(rig.arms)} in {scene}")
+    if arm.servo_rate_hz != dimensions.SERVO_HZ:
+        raise RigError(
+            f"rig {rig.name}: arm '{arm.name}': servo_rate_hz: {arm.servo_rate_hz}, the twin has {dimensions.SERVO_HZ}"
+        )
+    return SimArm()

@@ -1,0 +1,93 @@
+"""The bridge's messages from what the controller and the driver say."""
+
+from __future__ import annotations
+
+import math
+
+from zprl_bringup import convert
+from zprl_core.safety import ChunkCommand
+from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SimState
+
+from zprl_arms.controller import Report
+from zprl_arms.driver import ArmReading, WorldState
+
+
+def chunk_command(message: ActionChunk) -> ChunkCommand:
+    """A chunk as it came; the numbers are looked at later."""
+    return ChunkCommand(
+        run_id=message.run_id,
+        episode=message.episode,
+        chunk=message.chunk,
+        stamp_ns=convert.stamp_ns(message),
+        dt_s=message.dt_s,
+        dim=message.dim,
+        actions=convert.vector(message.actions).copy(),  # scipy's rotations refuse read-only memory
+    )
+
+
+def arm_state(
+    stamp_ns: int, frame: str, arm: str, reading: ArmReading, owner: str, fault: str
+) -> ArmState:
+    """What the arm measured at `stamp_ns`, and who has it."""
+    pose = reading.pose_base_tcp
+    width = reading.gripper_width_m
+    return ArmState(
+        header=convert.header(stamp_ns, frame),
+        arm=arm,
+        joint_position_rad=convert.doubles(reading.joint_position_rad),
+        joint_velocity_rad_s=convert.doubles(reading.joint_velocity_rad_s),
+        pose_base_tcp=convert.pose_message(pose.position, pose.quaternion),
+        gripper_width_m=math.nan if width is None else width,
+        owner=owner,
+        fault=fault,
+    )
+
+
+def sim_state(stamp_ns: int, episode: int, world: WorldState, *, observed: bool, chunk_end: int) -> SimState:
+    """The simulated world at `stamp_ns`."""
+    return SimState(
+        header=convert.header(stamp_ns, "world"),
+        episode=episode,
+        qpos=convert.doubles(world.qpos),
+        qvel=convert.doubles(world.qvel),
+        observation_due=observed,
+        chunk_end=chunk_end,
+    )
+
+
+def observe_due(stamp_ns: int, episode: int, chunk: int, start_ns: int) -> ObserveDue:
+    """The observation of `chunk` is due."""
+    return ObserveDue(
+        header=convert.header(stamp_ns),
+        episode=episode,
+        chunk=chunk,
+        chunk_start=convert.time_message(start_ns),
+    )
+
+
+def chunk_report(stamp_ns: int, frame: str, arm: str, dim: int, report: Report) -> ChunkReport:
+    """What became of a chunk."""
+    message = ChunkReport(
+        header=convert.header(stamp_ns, frame),
+        arm=arm,
+        episode=report.episode,
+        chunk=report.chunk,
+        status=_status(report),
+        reason=report.reason,
+        dim=dim,
+        executed=convert.doubles(report.executed),
+    )
+    if report.outcome is not None:
+        outcome = report.outcome
+        message.skipped_steps = outcome.skipped_steps
+        message.clamped_fraction = outcome.clamped_fraction
+        message.first_motion_s = outcome.first_motion_s
+        message.seam_gap_s = outcome.seam_gap_s
+        message.seam_velocity_jump_m_s = outcome.seam_velocity_jump_m_s
+    return message
+
+
+def _status(report: Report) -> int:
+    if report.refused:
+        return int(ChunkReport.OVERRIDDEN if report.overridden else ChunkReport.REFUSED)
+    return int(ChunkReport.INTERRUPTED if report.reason else ChunkReport.EXECUTED)

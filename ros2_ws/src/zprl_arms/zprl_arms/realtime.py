@@ -1,0 +1,58 @@
+"""Real time: one setpoint per servo period of the system clock, for an arm or for a simulated one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from zprl_bringup.ticks import TickGrid
+
+from zprl_arms.controller import ArmController
+from zprl_arms.driver import ArmDriver, SimulatedArm
+from zprl_arms.timing import Timing
+
+LONGEST_CATCH_UP_S = 0.25
+
+
+class Listener(Protocol):
+    """Who hears of servo periods."""
+
+    def on_servo(self, n: int, stamp_ns: int) -> None:
+        """A servo period was served; the arm is read at `stamp_ns`."""
+
+
+class RealTime:
+    """Serves the servo periods of a grid on the system clock.
+
+    An arm gets the setpoint for the end of the period that begins; a period that was missed is gone. A simulated arm
+    is moved up to the present: after a hiccup of this process its physics catch up, as an arm's would have gone on,
+    unless it was so long that the world is better frozen for the time.
+
+    Args:
+        arm, controller: what is served.
+        timing: of the task.
+        listener: hears of every period served.
+    """
+
+    def __init__(self, arm: ArmDriver, controller: ArmController, timing: Timing, listener: Listener) -> None:
+        self._arm, self._controller, self._listener = arm, controller, listener
+        self._servo_s = timing.servo_s
+        self.grid = TickGrid(timing.servo_rate_hz)
+        self._last: int | None = None
+
+    def run_to(self, n: int) -> int:
+        """Servo period n begins. Returns how many periods were left out."""
+        last = n - 1 if self._last is None else self._last
+        self._last = n
+        if not isinstance(self._arm, SimulatedArm):
+            stamp_ns = self.grid.at(n)
+            self._arm.stream(self._controller.setpoint(self.grid.at(n + 1), (n - last) * self._servo_s))
+            self._listener.on_servo(n, stamp_ns)
+            return n - last - 1
+        longest = round(LONGEST_CATCH_UP_S / self._servo_s)
+        first = max(last + 1, n - longest + 1)
+        for period in range(first, n + 1):
+            stamp_ns = self.grid.at(period)
+            self._arm.stream(self._controller.setpoint(stamp_ns, self._servo_s))
+            self._arm.advance()
+            self._listener.on_servo(period, stamp_ns)
+        return first - last - 1

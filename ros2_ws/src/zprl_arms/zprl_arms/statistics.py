@@ -1,0 +1,43 @@
+"""How evenly setpoints were sent, and how many came too late. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+_KEPT = 200_000
+
+
+class ServoStatistics:
+    """Collects times of setpoints and skipped waypoints of one arm."""
+
+    def __init__(self) -> None:
+        self._periods_s: deque[float] = deque(maxlen=_KEPT)
+        self._lateness_s: deque[float] = deque(maxlen=_KEPT)
+        self._last_ns: int | None = None
+        self.skipped_steps = 0
+        self.missed_periods = 0
+
+    def sent(self, now_ns: int, due_ns: int) -> None:
+        """A setpoint went out at `now_ns` whose period began at `due_ns`."""
+        if self._last_ns is not None:
+            self._periods_s.append((now_ns - self._last_ns) * 1e-9)
+        self._lateness_s.append((now_ns - due_ns) * 1e-9)
+        self._last_ns = now_ns
+
+    def summary(self, period_s: float) -> dict[str, Any]:
+        """Plain data for the run's folder. In simulated time every period is exactly `period_s` long."""
+        periods = np.array(self._periods_s or [period_s]) * 1e3
+        late = np.array(self._lateness_s or [0.0]) * 1e3
+        return {
+            "control_period_ms": {"p50": _percentile(periods, 50), "p99": _percentile(periods, 99)},
+            "servo_late_ms": {"p50": _percentile(late, 50), "p99": _percentile(late, 99), "max": float(late.max())},
+            "missed_servo_periods": self.missed_periods,
+            "skipped_steps": self.skipped_steps,
+        }
+
+
+def _percentile(values: np.ndarray, share: float) -> float:
+    return round(float(np.percentile(values, share)), 4)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph as `launch_ros` actions, for launch/*.launch.py. Wiring only: the graph is `zprl_core.graph`.
+
+`launch` exists where ROS 2 was installed with apt; `zprl launch` starts the same graph where it does not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from zprl_core import single_host, start
+from zprl_core.graph import Mode, NodeSpec
+from zprl_core.records import read_records
+from zprl_core.summary import write_summary
+
+
+def node_arguments(spec: NodeSpec, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Keyword arguments of `launch_ros.actions.Node` and `LifecycleNode` for one process of the graph."""
+    return {
+        "package": spec.package,
+        "executable": spec.executable,
+        "name": spec.name,
+        "namespace": spec.namespace,
+        "parameters": [dict(spec.parameters)],
+        "remappings": list(spec.remappings),
+        "additional_env": {**environment, **spec.environment},
+        "output": "both",
+    }
+
+
+def single_host_environment(prepared: start.Prepared) -> dict[str, str]:
+    """What a single-host rig needs beside the caller's environment; what the caller set wins."""
+    profile = single_host.dds_profile(prepared.rig.dds_profile)
+    wanted = single_host.environment(profile, 0, prepared.folder.logs / "ros", {})
+    return {k: v for k, v in wanted.items() if k != "ROS_DOMAIN_ID" and k not in os.environ}
+
+
+def description(mode: Mode) -> Any:
+    """The `LaunchDescription` of a mode: its arguments, and its graph once they are known."""
+    from launch import LaunchDescription
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+    known = start.LAUNCH_ARGUMENTS[mode]
+    required = ("rig", "task")
+    declared = [
+        DeclareLaunchArgument(name, description=text, **({} if name in required else {"default_value": ""}))
+        for name, text in known.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=lambda context: _actions(mode, context))])
+
+
+def _actions(mode: Mode, context: Any) -> list[Any]:
+    from launch.actions import OpaqueFunction, RegisterEventHandler, Shutdown
+    from launch.event_handlers import OnShutdown
+    from launch.substitutions import LaunchConfiguration
+    from launch_ros.actions import LifecycleNode, Node
+    from launch_ros.parameter_descriptions import ParameterValue
+
+    given = {name: LaunchConfiguration(name).perform(context) for name in start.LAUNCH_ARGUMENTS[mode]}
+    prepared = start.from_launch_arguments(mode, given)
+    start.note_versions(prepared.folder)
+    environment = single_host_environment(prepared)
+    actions: list[Any] = []
+    for spec in prepared.nodes:
+        kind = LifecycleNode if spec.lifecycle else Node
+        # One process that ends, whatever the reason, ends the session: nothing moves without all of it.
+        end = Shutdown(reason=f"{spec.name} ended")
+        arguments = node_arguments(spec, environment)
+        # Typed, or launch_ros would read the text "1e5" as a number.
+        typed = {k: ParameterValue(v, value_type=type(v)) for k, v in spec.parameters.items()}
+        actions.append(kind(**{**arguments, "parameters": [typed]}, on_exit=end))
+    summarise = OpaqueFunction(function=lambda _context: _summarise(prepared))
+    return [*actions, RegisterEventHandler(OnShutdown(on_shutdown=[summarise]))]
+
+
+def _summarise(prepared: start.Prepared) -> None:
+    folder = prepared.folder
+    write_summary(folder, prepared.blocks, read_records(folder.episodes_file))

@@ -1,0 +1,45 @@
+"""QoS profiles, one per kind of topic, so that publishers and subscribers cannot disagree.
+
+Everything is reliable: a rig runs on one host over shared memory, where reliability costs an acknowledgement and
+drops nothing. A lossy viewer may still subscribe as best effort.
+"""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+STREAM_DEPTH = 16
+
+
+def stream(lockstep: bool, depth: int = STREAM_DEPTH) -> QoSProfile:
+    """Images, states, chunks, reports.
+
+    In lockstep the last `depth` messages are kept for a process that joins late: it may come up after the very
+    message that the whole graph waits for. In real time old messages are worthless, so none are kept.
+    """
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if lockstep else DurabilityPolicy.VOLATILE
+    return _profile(durability, depth)
+
+
+def latched() -> QoSProfile:
+    """The publisher of a state: whoever joins sees the newest one. Displays read it with this profile too."""
+    return _profile(DurabilityPolicy.TRANSIENT_LOCAL, 1)
+
+
+def latched_input() -> QoSProfile:
+    """A reader of a latched state that must see every change in order, not only the newest."""
+    return _profile(DurabilityPolicy.TRANSIENT_LOCAL, 64)
+
+
+def status() -> QoSProfile:
+    """Diagnostics: reliable, a short queue, nothing kept."""
+    return _profile(DurabilityPolicy.VOLATILE, 8)
+
+
+def _profile(durability: DurabilityPolicy, depth: int) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=durability,
+    )

@@ -1,0 +1,1 @@
+"""Ingestion: cameras and proprioception become stamped topics of the task's shape."""

@@ -1,0 +1,258 @@
+"""The session's node: the state machine of `zprl_core.session` as one latched topic and two services.
+
+It carries out what the machine asks for: resets of the world, lines in episodes.jsonl (on the disk before the state
+that follows from them is announced), and the end of the run. Nothing else decides what state the system is in.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+
+from zprl_bringup import convert, qos
+from zprl_bringup.node import Node, run
+from zprl_core.errors import ConfigError, RigError, SessionError
+from zprl_core.plan import read_plan
+from zprl_core.records import append_record, read_records
+from zprl_core.run_folder import RunFolder
+from zprl_core.session import FinishRun, RecordEpisode, ResetWorld, Session, SessionConfig
+from zprl_interfaces.msg import ArmState, ChunkReport, SessionState
+from zprl_interfaces.srv import Label, SessionCommand, SimReset
+
+from zprl_session.lifecycle import LifecycleManager
+from zprl_session.readiness import Readiness
+
+TICK_S = 0.05
+SETTLE_S = 0.5
+NOBODY = "session"
+
+
+class SessionNode(Node):
+    """Publishes /session/state; serves /session/label and /session/command."""
+
+    def __init__(self) -> None:
+        super().__init__("session_node")
+        self._setup = self.setup()
+        if self._setup.run_dir is None:
+            raise ConfigError("session_node: parameter 'run_dir' is required: the folder that `zprl train` makes")
+        if not self._setup.rig.simulated:
+            raise RigError(f"rig {self._setup.rig.name}: this version resets simulated rigs only")
+        self._folder = RunFolder(self._setup.run_dir)
+        self._declare()
+        self._arms = {arm.name: "" for arm in self._setup.rig.arms}
+        self._ids = itertools.count()
+        self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
+        self._session = self._make_session()
+        self._sequence = -1
+        self._state = self.create_publisher(SessionState, "/session/state", qos.latched())
+        self.create_service(Label, "/session/label", self._on_label)
+        self.create_service(SessionCommand, "/session/command", self._on_command)
+        self._reset = self.create_client(SimReset, "/sim/reset")
+        profile = qos.stream(self._setup.lockstep)
+        for arm in self._arms:
+            self.create_subscription(ChunkReport, f"/arms/{arm}/report", self._on_report, profile)
+            self.create_subscription(ArmState, f"/arms/{arm}/state", partial(self._on_arm, arm), profile)
+        self._publish()
+        self._manager = LifecycleManager(self, self._managed, self._on_managed, self._give_up, self._patience_s)
+        if not self._setup.lockstep:
+            self.create_timer(TICK_S, self._on_tick)
+
+    def _declare(self) -> None:
+        none: list[str] = []
+        self._managed = self.parameter(
+            "managed_nodes", none, "lifecycle nodes to configure and activate, in this order, before the start"
+        )
+        self._patience_s = self.parameter(
+            "managed_timeout_s", 120.0, "how long managed nodes, publishers and the judge may take to appear, s", low=1.0
+        )
+        self._operator = self.parameter(
+            "operator", False, "a person starts, labels late, undoes and clears; else the session goes on by itself"
+        )
+        self._judge_window_s = self.parameter(
+            "judge_window_s", 10.0, "with an operator: time for a label after the horizon, s", low=0.0
+        )
+        self._most_faults = self.parameter(
+            "max_consecutive_faults", 5, "without an operator: faults in a row that end the run", low=1
+        )
+        self._stall_s = self.parameter(
+            "stall_s", 20.0, "real time: an episode without a finished chunk for so long is void, s", low=1.0
+        )
+
+    def _make_session(self) -> Session:
+        task = self._setup.task
+        config = SessionConfig(
+            run_id=self._setup.run_id,
+            seed=self._setup.seed,
+            plan=read_plan(self._folder.plan_file),
+            horizon_chunks=task.chunks_per_episode,
+            chunk_steps=task.action.chunk * task.action.repeat,
+            lockstep=self._setup.lockstep,
+            judge_window_s=self._judge_window_s if self._operator else 0.0,
+            undo_window_s=None if self._operator else 0.0,
+        )
+        return Session(config, read_records(self._folder.episodes_file))
+
+    def _on_managed(self) -> None:
+        """All managed nodes are active; now everybody has to find each other."""
+        settle_s = 0.0 if self._setup.lockstep else SETTLE_S  # in lockstep the last messages are kept for late joiners
+        self._readiness = Readiness(
+            self, self._needs(), self._on_ready, self._give_up, patience_s=self._patience_s, settle_s=settle_s
+        )
+
+    def _needs(self) -> dict[str, Callable[[], bool]]:
+        rig, task = self._setup.rig, self._setup.task
+        topics = [f"/arms/{arm.name}/{topic}" for arm in rig.arms for topic in ("command", "state")]
+        topics += [rig.camera(view.name).topic for view in task.observation.cameras]
+        needs = {f"a publisher of {t}": partial(self._published, t) for t in (*topics, "/proprioception")}
+        if not self._operator:
+            needs["a judge that calls /session/label"] = lambda: self.count_clients("/session/label") > 0
+        return needs
+
+    def _published(self, topic: str) -> bool:
+        return self.count_publishers(topic) > 0
+
+    def _on_ready(self) -> None:
+        if not self._operator:
+            self._do("start")
+            self._settle()
+
+    def _give_up(self, reason: str) -> None:
+        """Something is broken for good: say so to everyone, and end."""
+        self._session.fault(reason, self._now_ns())
+        self._settle()
+        self.fail(SessionError(reason))
+
+    def _on_label(self, request: Label.Request, response: Label.Response) -> Label.Response:
+        stamp_ns = convert.time_ns(request.stamp)
+        if self._setup.lockstep:
+            self._sim_ns = max(self._sim_ns, stamp_ns)
+        answer = self._session.label(
+            request.command_id, request.episode, request.chunk, request.label, request.author, self._now_ns()
+        )
+        response.accepted, response.reason = answer.accepted, answer.reason
+        self._settle()
+        return response
+
+    def _on_command(self, request: SessionCommand.Request, response: SessionCommand.Response) -> SessionCommand.Response:
+        answer = self._session.command(
+            request.command_id, request.episode, request.command, request.author, self._now_ns()
+        )
+        response.accepted, response.reason = answer.accepted, answer.reason
+        self._settle()
+        return response
+
+    def _on_report(self, report: ChunkReport) -> None:
+        view = self._session.view
+        if report.episode != view.episode or view.state != "running":
+            return
+        if report.status == ChunkReport.EXECUTED:
+            self._progress_ns = self._now_ns()
+            self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
+        elif report.status == ChunkReport.REFUSED or (self._setup.lockstep and report.status == ChunkReport.INTERRUPTED):
+            self._fault(report.reason)  # what follows would start far from where the arm is
+        self._settle()
+
+    def _on_arm(self, arm: str, state: ArmState) -> None:
+        """A new fault ends the episode; its end is nobody's business but the arm's."""
+        new = state.fault and not self._arms[arm]
+        self._arms[arm] = state.fault
+        if new and self._session.view.state in ("ready", "running"):
+            self._fault(f"arm '{arm}': {state.fault}")
+
+    def _on_tick(self) -> None:
+        silent_s = (self._now_ns() - self._progress_ns) * 1e-9
+        if self._session.view.state == "running" and not self._operator and silent_s > self._stall_s:
+            self._fault(f"no chunk was executed for {self._stall_s:g} s; is the policy alive?")
+        self._settle()
+
+    def _fault(self, reason: str) -> None:
+        """The running episode cannot be finished. A person decides what then; without one the next one starts."""
+        episode = self._session.view.episode
+        self._session.fault(reason, self._now_ns())
+        self._settle()
+        if self._operator:
+            return
+        self._faults += 1
+        self.get_logger().warning(f"episode {episode} is void: {reason}")
+        if self._faults >= self._most_faults:
+            self._give_up(f"{self._faults} episodes in a row were void, the last one because: {reason}")
+            return
+        self._do("clear")
+        self._do("start")
+        self._settle()
+
+    def _do(self, command: str) -> None:
+        self._session.command(f"{NOBODY}-{next(self._ids)}", self._session.view.episode, command, NOBODY, self._now_ns())
+
+    def _settle(self) -> None:
+        """Carry out and announce what has changed, and do what is due by itself, until nothing is left."""
+        while True:
+            finished = self._carry_out()
+            self._publish()
+            if finished:
+                self.get_logger().info("the plan is finished")
+                return
+            if not self._session.elapse(self._now_ns()):
+                return
+
+    def _carry_out(self) -> bool:
+        finished = False
+        for effect in self._session.take_effects():
+            if isinstance(effect, RecordEpisode):
+                append_record(self._folder.episodes_file, effect.record)
+                self._faults = self._faults if effect.record.void else 0
+            elif isinstance(effect, ResetWorld):
+                self._reset_world(effect)
+            elif isinstance(effect, FinishRun):
+                finished = True
+        return finished
+
+    def _reset_world(self, effect: ResetWorld) -> None:
+        request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed)
+        self.call(self._reset, request, partial(self._on_world, effect.episode))
+
+    def _on_world(self, episode: int, response: SimReset.Response) -> None:
+        if not response.ok:
+            self._give_up(f"the world cannot be reset: {response.reason}")
+            return
+        lead_ns = round(self._setup.task.observation.lead_steps * self._setup.task.tick_s * convert.SECOND_NS)
+        self._sim_ns = convert.time_ns(response.start) + lead_ns
+        self._progress_ns = self._now_ns()
+        self._session.reset_done(episode, response.layout)
+        self._settle()
+
+    def _now_ns(self) -> int:
+        """The session's clock: in lockstep the simulated time of what was seen last."""
+        return self._sim_ns if self._setup.lockstep else self.now_ns()
+
+    def _publish(self) -> None:
+        view = self._session.view
+        if view.sequence == self._sequence:
+            return
+        self._sequence = view.sequence
+        self._state.publish(
+            SessionState(
+                header=convert.header(self._now_ns()),
+                run_id=view.run_id,
+                sequence=view.sequence,
+                state=view.state,
+                episode=view.episode,
+                block=view.block,
+                mode=view.mode,
+                cleared_chunk=view.cleared_chunk,
+                outcome=view.outcome,
+                ending_chunk=view.ending_chunk,
+                layout_seed=view.layout_seed,
+                reason=view.reason,
+            )
+        )
+
+
+def main() -> None:
+    """Run the node."""
+    run(SessionNode)
+
+
+if __name__ == "__main__":
+    main()

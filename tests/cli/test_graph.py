@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands in the graph, and that both ways of starting it say the same."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from zprl_core import start
+from zprl_core.config import load_rig, load_task
+from zprl_core.errors import ConfigError, RigError
+from zprl_core.graph import NodeSpec, RunSettings, graph
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = RunSettings(
+    rig_file="/run/config/rig.yaml",
+    task_file="/run/config/task.yaml",
+    run_dir="/run",
+    run_id="id",
+    base="/base.ckpt",
+    seed=5,
+    lockstep=True,
+)
+
+
+def _graph(mode: str = "train", **changes: object) -> dict[str, NodeSpec]:
+    run = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    nodes = graph(load_rig("sim_xarm6"), load_task("place_orange_demo"), mode, run)  # type: ignore[arg-type]
+    assert len({node.name for node in nodes}) == len(nodes)
+    return {node.name: node for node in nodes}
+
+
+def test_training_graph() -> None:
+    nodes = _graph()
+    views = [view.name for view in load_task("place_orange_demo").observation.cameras]
+    assert set(nodes) == {
+        "arm_bridge",
+        *(f"camera_{name}" for name in views),
+        "proprioception_node",
+        "policy_node",
+        "learner_node",
+        "session_node",
+        "auto_judge",
+    }
+    assert {name for name, node in nodes.items() if node.lifecycle} == {"policy_node", "learner_node"}
+    assert nodes["arm_bridge"].parameters["arm"] == "arm"
+    assert nodes[f"camera_{views[0]}"].parameters["camera"] == views[0]
+    assert nodes["session_node"].parameters["plan"] == "/run/plan.json"
+    assert (nodes["auto_judge"].package, nodes["auto_judge"].executable) == ("zprl_session", "auto_judge")
+
+
+def test_evaluation_has_no_learner() -> None:
+    nodes = _graph("evaluate", actor="/other/run")
+    assert "learner_node" not in nodes
+    assert nodes["policy_node"].parameters["actor"] == "/other/run"
+
+
+def test_every_node_is_told_the_same_session() -> None:
+    for node in _graph().values():
+        told = {key: node.parameters[key] for key in ("rig", "task", "run_dir", "run_id", "seed", "lockstep")}
+        assert told == {
+            "rig": "/run/config/rig.yaml",
+            "task": "/run/config/task.yaml",
+            "run_dir": "/run",
+            "run_id": "id",
+            "seed": 5,
+            "lockstep": True,
+        }
+
+
+def test_resume_reaches_those_who_keep_state() -> None:
+    told = {name for name, node in _graph(resume=True).items() if node.parameters.get("resume")}
+    assert told == {"session_node", "learner_node"}
+
+
+def test_the_graph_is_pure() -> None:
+    assert _graph() == _graph()
+
+
+def test_a_driver_of_another_version_is_refused() -> None:
+    rig = load_rig("sim_xarm6")
+    arm = dataclasses.replace(rig.arms[0], driver="franka", address="172.16.0.2")
+    with pytest.raises(RigError, match=r"arm 'arm': driver 'franka' is not in this version\. Available: sim"):
+        graph(dataclasses.replace(rig, arms=(arm,)), load_task("place_orange_demo"), "train", SETTINGS)
+
+
+def test_lockstep_needs_a_simulated_rig() -> None:
+    rig = dataclasses.replace(load_rig("sim_xarm6"), simulation=None)
+    with pytest.raises(RigError, match="lockstep needs a simulated rig"):
+        graph(rig, load_task("place_orange_demo"), "train", SETTINGS)
+    names = [
+        node.name
+        for node in graph(
+            rig, load_task("place_orange_demo"), "train", dataclasses.replace(SETTINGS, lockstep=False)
+        )
+    ]
+    assert "auto_judge" not in names
+
+
+def test_two_arms_get_two_bridges() -> None:
+    rig, task = load_rig("sim_xarm6"), load_task("place_orange_demo")
+    left, right = (dataclasses.replace(rig.arms[0], name=name) for name in ("left", "right"))
+    streams = ("left/joint_position_rad", "left/gripper_width_m", "right/joint_position_rad", "right/gripper_width_m")
+    rig = dataclasses.replace(rig, arms=(left, right), proprioception=streams)
+    task = dataclasses.replace(
+        task,
+        action=dataclasses.replace(task.action, arms=2, dim=14),
+        observation=dataclasses.replace(task.observation, proprio_dim=14),
+    )
+    bridges = [n for n in graph(rig, task, "train", SETTINGS) if n.executable == "arm_bridge"]
+    assert [(b.name, b.parameters["arm"]) for b in bridges] == [("left_bridge", "left"), ("right_bridge", "right")]
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+def test_every_node_of_the_graph_is_an_importable_module(mode: str) -> None:
+    for node in _graph(mode).values():
+        pytest.importorskip(node.package)
+        assert importlib.util.find_spec(f"{node.package}.{node.executable}"), node
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+def test_launch_files_are_wiring_only(mode: str) -> None:
+    """A launch file builds nothing itself: it hands its mode to the one description."""
+    tree = ast.parse((ROOT / "launch" / f"{mode}.launch.py").read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert [function.name for function in functions] == ["generate_launch_description"]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert [ast.unparse(call) for call in calls] == [f"description('{mode}')"]
+    assert not (ROOT / "launch" / "__init__.py").exists(), "it would shadow ROS's launch"
+
+
+@pytest.mark.parametrize("mode", ["train", "evaluate"])
+def test_launch_descriptions_declare_their_arguments(mode: str) -> None:
+    pytest.importorskip("launch_ros", reason="ros2 launch exists only where ROS was installed with apt")
+    launching = pytest.importorskip("zprl_bringup.launching")
+    declared = launching.description(mode).get_launch_arguments()
+    assert [argument.name for argument in declared] == list(start.LAUNCH_ARGUMENTS[mode])
+
+
+def test_node_arguments_for_launch() -> None:
+    launching = pytest.importorskip("zprl_bringup.launching")
+    spec = _graph()["policy_node"]
+    arguments = launching.node_arguments(spec, {"A": "1"})
+    assert arguments["package"] == "policy_node"
+    assert arguments["parameters"] == [dict(spec.parameters)]
+    assert arguments["additional_env"] == {"A": "1"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["rig=sim"], "'rig=sim' is not of the form name:=value"),
+        (["rgi:=sim_xarm6"], "unknown launch argument 'rgi'; did you mean 'rig'"),
+        (["policy:=x"], "unknown launch argument 'policy'"),
+    ],
+)
+def test_launch_arguments(settings: list[str], said: str) -> None:
+    assert start.split_arguments("train", ["rig:=a", "base:=b:=c"]) == {"rig": "a", "base": "b:=c"}
+    with pytest.raises(ConfigError, match=said):
+        start.split_arguments("train", settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"rig": "sim_xarm6"}, "task:=... is required"),
+        ({"task": "can"}, "rig:=... is required"),
+        ({"rig": "sim_xarm6", "task": "place_orange", "seed": "x"}, "seed:=x: not a whole number"),
+        ({"rig": "sim_xarm6", "task": "place_orange", "realtime": "yes"}, "realtime:=yes: allowed: true, false"),
+    ],
+)
+def test_launch_values(given: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        start.from_launch_arguments("train", given)

@@ -1,0 +1,116 @@
+"""The ROS packages' manifests: they parse, agree on one version, and say what is true."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+
+import pytest
+from catkin_pkg.package import Package, parse_package
+from catkin_pkg.topological_order import topological_order
+from repository import PYTHON_PACKAGES, ROOT, ROS_PACKAGES, SOURCE, imported_modules, python_folder
+from zprl_core import __version__
+
+EXPECTED = {
+    "learner_node",
+    "policy_node",
+    "zprl_arms",
+    "zprl_bringup",
+    "zprl_cameras",
+    "zprl_core",
+    "zprl_interfaces",
+    "zprl_session",
+    "zprl_sim",
+}
+EXECUTABLES = {
+    "learner_node": {"learner_node"},
+    "policy_node": {"policy_node"},
+    "zprl_arms": {"arm_bridge"},
+    "zprl_cameras": {"camera_node", "proprioception_node"},
+    "zprl_core": {"zprl"},
+    "zprl_session": {"auto_judge", "session_node"},
+}
+SCRIPT = re.compile(r'"(\w+) = ([\w.]+):(\w+)"')
+
+
+def manifest(package: str) -> Package:
+    return parse_package(str(SOURCE / package))
+
+
+def console_scripts(package: str) -> dict[str, tuple[str, str]]:
+    """Executable -> (module, function), as the package's setup.py says."""
+    text = (SOURCE / package / "setup.py").read_text(encoding="utf-8")
+    return {name: (module, function) for name, module, function in SCRIPT.findall(text)}
+
+
+def test_every_package_of_the_design_has_a_manifest() -> None:
+    assert set(ROS_PACKAGES) >= EXPECTED
+
+
+@pytest.mark.parametrize("package", ROS_PACKAGES)
+def test_a_manifest_is_valid_and_carries_the_one_version(package: str) -> None:
+    warnings: list[str] = []
+    parsed = parse_package(str(SOURCE / package), warnings=warnings)
+    parsed.validate()  # among others: an e-mail that looks valid, or colcon ignores the package without a word
+    assert warnings == []
+    assert parsed.name == package
+    assert parsed.version == __version__
+    assert parsed.licenses == ["Apache-2.0"]
+    assert len(parsed.description) > 30
+    assert parsed.get_build_type() == ("ament_cmake" if package == "zprl_interfaces" else "ament_python")
+
+
+def test_the_packages_can_be_ordered() -> None:
+    ordered = topological_order(str(SOURCE))
+    assert {package.name for _, package in ordered} == set(ROS_PACKAGES), "a cycle, or a folder without package"
+
+
+@pytest.mark.parametrize("package", PYTHON_PACKAGES)
+def test_a_manifest_names_every_ros_package_that_the_code_imports(package: str) -> None:
+    ros = {"rclpy", "launch", "launch_ros", "zprl_interfaces", *PYTHON_PACKAGES}
+    imported = imported_modules(python_folder(package))
+    wanted = {name for name in imported if name in ros or name.endswith(("_msgs", "_interfaces"))} - {package}
+    if package == "zprl_core":
+        wanted -= {"rclpy", "zprl_interfaces", "zprl_sim", "launch"}  # looked for when present, never needed
+    assert wanted <= {dependency.name for dependency in manifest(package).exec_depends}
+
+
+@pytest.mark.parametrize("package", PYTHON_PACKAGES)
+def test_ros_finds_the_package_and_its_executables(package: str) -> None:
+    assert (SOURCE / package / "resource" / package).is_file(), "the marker of the ament index"
+    config = configparser.ConfigParser()
+    config.read(SOURCE / package / "setup.cfg")
+    assert config["develop"]["script_dir"] == f"$base/lib/{package}"
+    assert config["install"]["install_scripts"] == f"$base/lib/{package}"
+    assert set(console_scripts(package)) == EXECUTABLES.get(package, set())
+
+
+@pytest.mark.parametrize("package", sorted(EXECUTABLES))
+def test_every_executable_is_a_function_that_exists(package: str) -> None:
+    for module, function in console_scripts(package).values():
+        folder = python_folder(package).parent.joinpath(*module.split("."))
+        path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        assert function in {node.name for node in body if isinstance(node, ast.FunctionDef)}, f"{path}"
+
+
+def test_links_into_the_workspace_are_relative_and_lead_somewhere() -> None:
+    links = [path for path in SOURCE.glob("*/*") if path.is_symlink()]
+    assert {path.name for path in links} >= {"zprl_core", "policy_node", "learner_node", "launch", "hardware_config"}
+    for link in links:
+        assert not link.readlink().is_absolute(), link
+        assert link.resolve().is_dir() and link.resolve().is_relative_to(ROOT), link
+
+
+def test_cmake_generates_every_interface() -> None:
+    folder = SOURCE / "zprl_interfaces"
+    listed = re.findall(r'"((?:msg|srv)/\w+\.(?:msg|srv))"', (folder / "CMakeLists.txt").read_text(encoding="utf-8"))
+    present = [str(path.relative_to(folder)) for path in folder.glob("[ms]*/*.[ms]*")]
+    assert listed == sorted(listed)
+    assert set(listed) == set(present)
+
+
+def test_licence_and_notices_are_there() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")[:200]
+    assert (ROOT / "THIRD_PARTY_NOTICES.md").is_file()

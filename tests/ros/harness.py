@@ -1,0 +1,155 @@
+"""Starts the real processes of a graph for a test, and ends every one of them by its id."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from zprl_core import single_host
+from zprl_core.config import load_rig, load_task
+from zprl_core.plan import Block, write_plan
+from zprl_core.run_folder import RunFolder, RunSpec
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TASK, RIG = "place_orange_demo", "sim_xarm6"
+_DOMAINS = itertools.count(110 + os.getpid() % 90)
+STANDARD = {
+    "bridge": "zprl_arms.arm_bridge",
+    "camera": "zprl_cameras.camera_node",
+    "proprioception": "zprl_cameras.proprioception_node",
+    "judge": "zprl_session.auto_judge",
+    "session": "zprl_session.session_node",
+}
+SPECIAL: dict[str, dict[str, Any]] = {
+    "bridge": {"arm": "arm"},
+    "camera": {"camera": "third_view"},
+    "session": {"managed_nodes": ["bridge"]},
+}
+
+
+class Graph:
+    """Processes on a ROS domain of their own.
+
+    Args:
+        folder: an empty folder for everything.
+        lockstep: simulated time.
+        blocks: the plan.
+        domain: to join another graph's domain.
+    """
+
+    def __init__(self, folder: Path, *, lockstep: bool, blocks: tuple[Block, ...], domain: int | None = None) -> None:
+        self.folder = folder
+        self.domain = next(_DOMAINS) % 232 if domain is None else domain
+        self.lockstep = lockstep
+        self.run_id = "test-run"
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        task, rig = load_task(TASK), load_rig(RIG)
+        spec = RunSpec(self.run_id, "evaluate", TASK, RIG, "", "", 3, lockstep, 0, 0)
+        self.run = RunFolder.create(folder / "run", spec, task, rig)
+        write_plan(self.run.plan_file, blocks)
+        profile = single_host.dds_profile("single_host_shm")
+        self.environment = single_host.environment(profile, self.domain, self.run.logs, os.environ)
+        self.policy_log = folder / "policy.jsonl"
+
+    def parameters(self, name: str) -> dict[str, Any]:
+        """Parameters of a process of the standard graph."""
+        common = {
+            "rig": str(self.run.rig_file),
+            "task": str(self.run.task_file),
+            "run_dir": str(self.run.path),
+            "run_id": self.run_id,
+            "seed": 3,
+            "lockstep": self.lockstep,
+        }
+        return {**common, **SPECIAL.get(name, {})}
+
+    def start(self, name: str, module: str | None = None, **more: Any) -> subprocess.Popen[bytes]:
+        """Start one process; `module` may be a file."""
+        module = module or STANDARD[name]
+        file = self.folder / f"{name}.yaml"
+        file.write_text(yaml.safe_dump({"/**": {"ros__parameters": {**self.parameters(name), **more}}}))
+        what = [module] if module.endswith(".py") else ["-m", module]
+        arguments = [sys.executable, *what, "--ros-args", "--params-file", str(file), "-r", f"__node:={name}"]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self.environment
+            )
+        self.processes[name] = process
+        return process
+
+    def start_policy(self, **more: Any) -> None:
+        """Start the stand-in for the policy."""
+        self.start("policy", str(Path(__file__).with_name("scripted_policy.py")), log=str(self.policy_log), **more)
+
+    def start_all(self, *, policy: Mapping[str, Any] | None = None, session: Mapping[str, Any] | None = None) -> None:
+        """Start the standard graph with the stand-in policy."""
+        for name in STANDARD:
+            self.start(name, **(dict(session or {}) if name == "session" else {}))
+        self.start_policy(**dict(policy or {}))
+
+    def log(self, name: str) -> str:
+        """What a process has printed."""
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def policy_lines(self, kind: str) -> list[dict[str, Any]]:
+        """Lines of the stand-in's log of one kind."""
+        if not self.policy_log.exists():
+            return []
+        lines = self.policy_log.read_text().split("\n")[:-1]
+        return [line for line in map(json.loads, lines) if line["kind"] == kind]
+
+    def state(self) -> str:
+        """The session's state as the stand-in saw it last."""
+        lines = self.policy_lines("session")
+        return str(lines[-1]["state"]) if lines else ""
+
+    def wait(self, condition: Any, timeout_s: float, what: str) -> None:
+        """Until `condition()` holds; fails with the end of every log when it does not, or when a process ended."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if condition():
+                return
+            time.sleep(0.05)
+        logs = "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
+        raise AssertionError(f"{what}: not within {timeout_s} s\n{logs}")
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, and wait for the end."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def stop(self) -> dict[str, int]:
+        """End everything; exit codes by name."""
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + 10.0
+        for process in self.processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+            if process.poll() is None:
+                process.kill()
+        return {name: process.wait() for name, process in self.processes.items()}
+
+
+@contextlib.contextmanager
+def graph(folder: Path, **arguments: Any) -> Iterator[Graph]:
+    """A graph that is gone afterwards, shared memory included."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = Graph(folder, **arguments)
+    try:
+        yield made
+    finally:
+        made.stop()
+        single_host.clean_shared_memory()

@@ -1,0 +1,265 @@
+"""The order of an episode: which chunk needs what, and which transitions it leaves behind.
+
+The rules (chunks t = 0, 1, 2, ... of one episode, synchronous learning as in section V-D of the paper):
+
+- chunk t is planned from observation t; chunks 0 and 1 by the actor as it is when the episode starts,
+  chunk t + 2 by the actor that the updates of transition t leave behind, which therefore run while chunk
+  t + 1 executes;
+- transition t = (c_t, z_t, z~_t, r_t, c_t+1, z_t+1), where z_t+1 is the very draw that chunk t + 1 uses;
+- a non-terminal transition is learned from as soon as its chunk is known not to have ended the episode;
+  only the ending transition waits for the outcome;
+- every draw is a function of (seed, episode, chunk), see `zprl_core.noise`.
+
+`EpisodeAgent` is told what happened (`on_...`) and asked what is to be done (`due`). It never waits and
+never reads a clock: the policy node and the in-process loop both drive it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from zprl_core import noise
+from zprl_core.noise import Stream
+from zprl_core.rl.transition import Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from zprl_core.runtime import Plan, PolicyRuntime
+
+REWARDS = {"success": 1.0, "failure": 0.0, "horizon": 0.0}
+TERMINAL = {"success", "failure"}
+STEERED = {"explore", "steer"}
+
+
+@dataclass(frozen=True)
+class ChunkReport:
+    """What became of a chunk: why it was refused, taken over or clamped too much, and why it was cut short.
+
+    Empty texts: executed as commanded. A label cuts its own chunk short; that chunk is learned from.
+    """
+
+    spoiled: str = ""
+    interrupted: str = ""
+
+
+@dataclass(frozen=True)
+class SendChunk:
+    """Publish this plan; it was made by the actor of the given version."""
+
+    episode: int
+    chunk: int
+    plan: Plan
+    actor_version: int
+    weights: str  # digest of the actor's weights, empty where none were received
+
+
+@dataclass(frozen=True)
+class SendTransition:
+    """Hand this transition to the learner; its answer goes to `EpisodeAgent.on_version`."""
+
+    transition: Transition
+
+
+@dataclass(frozen=True)
+class SendBarrier:
+    """Ask the learner which actor the episode starts with; its answer goes to `EpisodeAgent.on_version`."""
+
+
+Effect = SendChunk | SendTransition | SendBarrier
+
+
+@dataclass
+class _Episode:
+    """What is known of the running episode; dictionaries are keyed by the chunk's index."""
+
+    index: int
+    mode: str
+    c: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    z: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    plans: dict[int, Plan] = field(default_factory=dict)
+    reports: dict[int, ChunkReport] = field(default_factory=dict)
+    versions: dict[int, int] = field(default_factory=dict)
+    start_version: int | None = None
+    barrier_sent: bool = False
+    cleared: int = -1
+    sent: int = -1
+    ending: int | None = None
+    outcome: str = ""
+
+
+def digest_of(weights: bytes) -> str:
+    """What identifies an actor's weights in logs."""
+    return noise.digest(np.frombuffer(weights, np.uint8))
+
+
+class EpisodeAgent:
+    """Plans the chunks of one episode after another and forms their transitions.
+
+    Args:
+        runtime: the frozen policy with its steering.
+        seed: of the run; keys all noise.
+        lockstep: a chunk is sent only after the one before it was cleared.
+        max_chunks: an episode's horizon in chunks; no chunk beyond it is planned.
+        learner: whether a learner answers; without one, "steer" uses the actor that the runtime holds.
+
+    Attributes:
+        known_version: newest actor version that was received, -1 before the first.
+    """
+
+    def __init__(
+        self, runtime: PolicyRuntime, seed: int, *, lockstep: bool, max_chunks: int, learner: bool
+    ) -> None:
+        self.runtime, self.seed, self.lockstep, self.max_chunks = runtime, seed, lockstep, max_chunks
+        self.learner = learner
+        self.known_version = -1
+        self._weights: dict[int, bytes] = {}
+        self._digests: dict[int, str] = {}
+        self._episode: _Episode | None = None
+
+    @property
+    def episode(self) -> int | None:
+        """Index of the episode under way."""
+        return self._episode.index if self._episode else None
+
+    @property
+    def over(self) -> bool:
+        """Whether the episode ended."""
+        return self._episode is not None and self._episode.ending is not None
+
+    def begin(self, episode: int, mode: str) -> None:
+        """Start an episode; mode is one of base_c, base_z, explore, steer."""
+        self._episode = _Episode(episode, mode)
+
+    def on_observation(
+        self, chunk: int, images: Mapping[str, NDArray[np.uint8]], proprio: NDArray[np.float32]
+    ) -> None:
+        """The snapshot that chunk is planned from: {camera: (S, h, w, 3)} and (S, dq). Draws z."""
+        e = self._current()
+        e.c[chunk] = self.runtime.encode(images, proprio)
+        noise_z = self._draw(chunk, Stream.LATENT, self.runtime.latent_shape)
+        e.z[chunk] = self.runtime.latent(e.c[chunk], noise_z)
+
+    def on_report(self, episode: int, chunk: int, report: ChunkReport) -> None:
+        """The bridge reported the chunk."""
+        if self._episode and episode == self._episode.index:
+            self._episode.reports[chunk] = report
+
+    def on_cleared(self, episode: int, chunk: int) -> None:
+        """Chunks up to this one did not end the episode."""
+        if self._episode and episode == self._episode.index:
+            self._episode.cleared = max(self._episode.cleared, chunk)
+
+    def on_ending(self, episode: int, chunk: int, outcome: str) -> None:
+        """The episode ended in this chunk: success, failure, horizon or void."""
+        if self._episode and episode == self._episode.index and self._episode.ending is None:
+            self._episode.ending, self._episode.outcome = chunk, outcome
+
+    def on_version(self, episode: int, chunk: int | None, version: int, weights: bytes) -> None:
+        """The learner's answer to transition `chunk`, or to the barrier (None).
+
+        weights: empty when they are those of the version known so far.
+        """
+        held = self._weights.get(self.known_version, b"")
+        self._weights = {self.known_version: held, version: weights or held}
+        self._digests[version] = digest_of(weights) if weights else self._digests.get(self.known_version, "")
+        self._digests = {v: self._digests.get(v, "") for v in self._weights}
+        self.known_version = version
+        if not self._episode or episode != self._episode.index:
+            return
+        if chunk is None:
+            self._episode.start_version = version
+        else:
+            self._episode.versions[chunk] = version
+
+    def due(self) -> Iterator[Effect]:
+        """Everything that can be done now, in order."""
+        e = self._episode
+        if e is None:
+            return
+        if self._asks_learner(e) and not e.barrier_sent:
+            e.barrier_sent = True
+            yield SendBarrier()
+        if e.mode == "explore":
+            yield from self._due_transitions(e)
+        if e.ending is None:
+            yield from self._due_chunk(e)
+
+    def _next_transition(self, e: _Episode) -> int | None:
+        """The chunk whose transition can be formed now, if any."""
+        chunk = e.sent + 1
+        if chunk not in e.plans or chunk not in e.reports:
+            return None
+        if chunk != e.ending:
+            return chunk if chunk <= e.cleared and chunk + 1 in e.c else None
+        if e.outcome == "void":
+            return None
+        # At the horizon the value of what follows counts, so its observation is waited for.
+        return chunk if e.outcome in TERMINAL or chunk + 1 in e.c else None
+
+    def _due_transitions(self, e: _Episode) -> Iterator[Effect]:
+        while (chunk := self._next_transition(e)) is not None:
+            e.sent = chunk
+            yield SendTransition(self._transition(e, chunk, ending=chunk == e.ending))
+
+    def _due_chunk(self, e: _Episode) -> Iterator[Effect]:
+        chunk = len(e.plans)
+        if chunk not in e.c or chunk >= self.max_chunks or (self.lockstep and e.cleared < chunk - 1):
+            return
+        version = self._required_version(e, chunk)
+        if version is None:
+            return
+        if self._asks_learner(e):
+            self.runtime.set_actor(version, self._weights[version])
+        plan = self.runtime.plan(
+            e.mode,
+            e.c[chunk],
+            e.z[chunk],
+            self._draw(chunk, Stream.PERTURBATION, self.runtime.latent_shape),
+            self._draw(chunk, Stream.FLOW, self.runtime.action_shape),
+        )
+        e.plans[chunk] = plan
+        yield SendChunk(e.index, chunk, plan, version, self._digests.get(version, ""))
+
+    def _required_version(self, e: _Episode, chunk: int) -> int | None:
+        if not self._asks_learner(e):
+            return self.runtime.actor_version
+        return e.start_version if chunk < 2 or e.mode == "steer" else e.versions.get(chunk - 2)
+
+    def _asks_learner(self, e: _Episode) -> bool:
+        return self.learner and e.mode in STEERED
+
+    def _transition(self, e: _Episode, chunk: int, ending: bool) -> Transition:
+        outcome = e.outcome if ending else ""
+        terminal = outcome in TERMINAL
+        report = e.reports[chunk]
+        labelled = terminal and not report.spoiled
+        # Behind a terminal state nothing is bootstrapped; an episode cut short has no next observation.
+        following = chunk + 1 if chunk + 1 in e.c else chunk
+        return Transition(
+            episode=e.index,
+            chunk=chunk,
+            c=e.c[chunk],
+            z=e.z[chunk],
+            z_tilde=e.plans[chunk].z_tilde,
+            reward=REWARDS.get(outcome, 0.0),
+            terminal=terminal,
+            last=ending,
+            c_next=e.c[following],
+            z_next=e.z[following],
+            excluded="" if labelled else report.spoiled or report.interrupted,
+        )
+
+    def _draw(self, chunk: int, stream: Stream, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        return noise.normal(self.seed, self._current().index, chunk, stream, shape)
+
+    def _current(self) -> _Episode:
+        if self._episode is None:
+            raise RuntimeError("no episode was begun")
+        return self._episode

@@ -1,0 +1,61 @@
+"""What offline training leaves behind: a base policy with its bottleneck, and the file it is kept in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zprl_core import checkpoint
+from zprl_core.bottleneck.vib import Bottleneck
+from zprl_core.config import TaskConfig
+from zprl_core.errors import CheckpointError
+from zprl_core.policy.base_policy import BasePolicy
+
+KIND = "base policy"
+
+
+class BaseModel(nn.Module):
+    """Base policy and bottleneck of a task, freshly initialised from torch's global generator."""
+
+    def __init__(self, task: TaskConfig) -> None:
+        super().__init__()
+        self.policy = BasePolicy(task)
+        settings = task.bottleneck
+        self.bottleneck = Bottleneck(self.policy.c_dim, settings.latent_dim, settings.hidden, settings.layers)
+
+
+def new_model(task: TaskConfig, seed: int) -> BaseModel:
+    """A model whose initial weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return BaseModel(task)
+
+
+def save_base(path: Path, model: BaseModel, task: TaskConfig, info: dict[str, Any] | None = None) -> None:
+    """Write the checkpoint in one piece. info: plain data for people, such as losses and versions."""
+    checkpoint.save(path, KIND, task.to_dict(), {"model": model.state_dict(), "info": info or {}})
+
+
+def load_base(path: Path, task: TaskConfig | None = None) -> tuple[BaseModel, TaskConfig, dict[str, Any]]:
+    """The model (eval mode, no gradients), the task it was trained for, and its info.
+
+    Args:
+        path: of the checkpoint.
+        task: refuse the checkpoint unless it fits this task's observation, action, policy and latent.
+
+    Raises:
+        CheckpointError: missing, truncated, of another kind, or of another task; names file and field.
+    """
+    data = checkpoint.load(path, KIND)
+    trained_for = data.task_config()
+    if task is not None:
+        checkpoint.require_same_task(path, trained_for, task)
+    model = BaseModel(trained_for)
+    try:
+        model.load_state_dict(data.state["model"])
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{path}: its weights do not fit its own settings: {error}") from error
+    return model.eval().requires_grad_(False), trained_for, data.state["info"]

@@ -1,0 +1,1 @@
+"""The variational information bottleneck on the observation embedding (section IV-A)."""

@@ -1,0 +1,132 @@
+"""Checkpoints: one file, written beside and renamed, that says what it is and which task it belongs to.
+
+The file is torch's zip format and is read with `weights_only=True`: tensors and plain data, no code.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zprl_core.config import TaskConfig
+from zprl_core.errors import CheckpointError
+
+FORMAT = 1
+TASK_KEYS = (
+    "name",
+    "rate_hz",
+    "observation",
+    "action",
+    "policy",
+    "bottleneck.latent_dim",
+    "bottleneck.hidden",
+    "bottleneck.layers",
+)
+"""What a checkpoint's task and the task at hand must agree on."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Contents of a file: what kind of state, the task as plain data, and the state itself."""
+
+    kind: str
+    task: dict[str, Any]
+    state: dict[str, Any]
+    source: str = "checkpoint"
+
+    def task_config(self) -> TaskConfig:
+        """The task it belongs to."""
+        return TaskConfig.from_dict(self.task, source=self.source)
+
+
+def save(path: Path, kind: str, task: dict[str, Any], state: dict[str, Any]) -> None:
+    """Write the whole file or nothing.
+
+    Args:
+        path: of the checkpoint; its folder is made.
+        kind: such as "base policy" or "learner"; `load` asks for it.
+        task: `TaskConfig.to_dict()`.
+        state: nested dicts and lists of tensors, numbers and strings.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"format": FORMAT, "kind": kind, "task": task, "torch": str(torch.__version__), "state": state}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load(path: Path, kind: str) -> Checkpoint:
+    """Read a checkpoint of the given kind.
+
+    Raises:
+        CheckpointError: the file is missing, is not a checkpoint, is truncated or damaged, or holds another
+            kind or format; names the file and what is wrong.
+    """
+    with _as_checkpoint_errors(path):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or not {"format", "kind", "task", "state"} <= content.keys():
+        raise CheckpointError(f"{path} is a torch file but not a ZPRL checkpoint")
+    if content["format"] != FORMAT:
+        raise CheckpointError(f"{path}: format is {content['format']!r}, this version reads {FORMAT}")
+    if content["kind"] != kind:
+        raise CheckpointError(f"{path} holds a {content['kind']}, a {kind} is needed")
+    return Checkpoint(kind, content["task"], content["state"], str(path))
+
+
+@contextmanager
+def _as_checkpoint_errors(path: Path) -> Iterator[None]:
+    try:
+        if path.is_file() and not zipfile.is_zipfile(path):
+            raise CheckpointError(
+                f"{path} is truncated or not a checkpoint ({path.stat().st_size} bytes); "
+                "copy it again, or make a new one"
+            )
+        yield
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} does not exist; `zprl pretrain` makes a base checkpoint") from error
+    except IsADirectoryError as error:
+        raise CheckpointError(f"{path} is a folder, a checkpoint is a file") from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__
+
+
+def require_same_task(path: Path, trained_for: TaskConfig, wanted: TaskConfig) -> None:
+    """Refuse a checkpoint of another task.
+
+    Raises:
+        CheckpointError: names the fields that differ, with both values.
+    """
+    different = trained_for.differences(wanted, *TASK_KEYS)
+    if different:
+        raise CheckpointError(
+            f"{path} was trained for task '{trained_for.name}' and does not fit task '{wanted.name}'. "
+            f"In the checkpoint, in the task: {'; '.join(different)}. "
+            "Choose the checkpoint's task, or pretrain again"
+        )

@@ -1,0 +1,26 @@
+"""The `zprl` command. Each command is a module of its own; nothing heavy loads before one runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from zprl_core.cli.parser import build_parser
+from zprl_core.errors import ZprlError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except ZprlError as error:
+        print(f"zprl {args.command}: error: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print(f"zprl {args.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return code

@@ -1,0 +1,71 @@
+"""Arguments that several commands share, and types of arguments."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    return _whole(text, 1)
+
+
+def not_negative(text: str) -> int:
+    """A whole number of at least 0."""
+    return _whole(text, 0)
+
+
+def scale(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _whole(text: str, low: int) -> int:
+    if not text.lstrip("-").isdigit() or int(text) < low:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {low}")
+    return int(text)
+
+
+def add_task(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """--task."""
+    parser.add_argument(
+        "--task", required=required, metavar="T", help="task: a name from hardware_config/tasks or a .yaml file"
+    )
+
+
+def add_rig(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """--rig."""
+    parser.add_argument(
+        "--rig", required=required, metavar="R", help="rig: a name from hardware_config/rigs or a .yaml file"
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, what: str, metavar: str) -> None:
+    """--out."""
+    parser.add_argument("--out", required=True, type=Path, metavar=metavar, help=what)
+
+
+def add_seed(parser: argparse.ArgumentParser, default: int | None, note: str = "") -> None:
+    """--seed."""
+    shown = "" if default is None else f" (default {default}{note})"
+    parser.add_argument(
+        "--seed", type=not_negative, default=default, metavar="S", help=f"seed of every random draw{shown}"
+    )
+
+
+def add_session(parser: argparse.ArgumentParser) -> None:
+    """--realtime and --verbose, for commands that start the node graph."""
+    parser.add_argument(
+        "--realtime",
+        action="store_true",
+        help="run on the wall clock; by default a simulated rig runs in lockstep, as fast as the CPU allows",
+    )
+    parser.add_argument("--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway")

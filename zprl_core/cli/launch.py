@@ -1,0 +1,42 @@
+"""zprl launch: what `ros2 launch launch/<mode>.launch.py` does, where ROS came from pip."""
+
+from __future__ import annotations
+
+import argparse
+
+from zprl_core import start
+
+NAME = "launch"
+HELP = "start a node graph with arguments in the style of ros2 launch"
+DESCRIPTION = """\
+Starts the same graph as `ros2 launch launch/train.launch.py ...` does, on machines where ROS 2 came from pip
+and `ros2 launch` does not exist. Arguments are name:=value; all but rig and task have defaults:
+
+  rig, task       names from hardware_config, or .yaml files
+  base            train: the base checkpoint (default runs/<task>/base.ckpt)
+  policy          evaluate: a checkpoint or a run (default runs/<task>/base.ckpt)
+  out             folder of the run (default runs/<task>/<mode>-<date>-<time>)
+  chunks          train: training chunks (default: the task's budget)
+  episodes        episodes of each evaluation (default: the task's)
+  seed            of every random draw (default 0)
+  realtime        true: wall clock; false: lockstep (default: the rig's)
+"""
+EXAMPLE = """\
+  zprl launch train rig:=sim_xarm6 task:=place_orange
+  zprl launch evaluate rig:=sim_xarm6 task:=place_orange_demo policy:=runs/demo/train out:=runs/demo/eval
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("mode", choices=("train", "evaluate"), help="which graph")
+    parser.add_argument("settings", nargs="*", metavar="NAME:=VALUE", help="launch arguments")
+    parser.add_argument("--quiet", action="store_true", help="show progress instead of what the nodes print")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from zprl_core.cli.running import run_session
+
+    prepared = start.from_launch_arguments(args.mode, start.split_arguments(args.mode, args.settings))
+    return run_session(prepared, verbose=not args.quiet)

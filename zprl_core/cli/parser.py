@@ -1,0 +1,45 @@
+"""The commands and their arguments."""
+
+from __future__ import annotations
+
+import argparse
+from types import ModuleType
+
+import zprl_core
+from zprl_core.cli import collect, doctor, evaluate, lambda_, launch, pretrain, train
+
+COMMANDS: tuple[ModuleType, ...] = (collect, pretrain, lambda_, train, evaluate, launch, doctor)
+_EXAMPLE = """\
+from nothing to a robot that gets better:
+  zprl doctor
+  zprl collect --rig sim_xarm6 --task place_orange_demo --out runs/demo/data
+  zprl pretrain --task place_orange_demo --data runs/demo/data --out runs/demo/base.ckpt
+  zprl train --rig sim_xarm6 --task place_orange_demo --base runs/demo/base.ckpt --out runs/demo/train
+  zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/demo/train --out runs/demo/eval
+
+`zprl COMMAND --help` explains one command.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the `zprl` command; `args.run(args)` runs the chosen command."""
+    parser = argparse.ArgumentParser(
+        prog="zprl",
+        description="Z-Perturbation Reinforcement Learning: take a robot policy trained from demonstrations, "
+        "freeze it, and let it get better by steering its bottleneck latent.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"zprl {zprl_core.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in COMMANDS:
+        sub = commands.add_parser(
+            module.NAME,
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(sub)
+        sub.set_defaults(run=module.run)
+    return parser

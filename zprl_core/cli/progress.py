@@ -1,0 +1,108 @@
+"""Progress on a terminal: one bar per stage or block, with rate and time left."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from zprl_core.plan import TRAIN, Block, position
+from zprl_core.records import EpisodeRecord
+from zprl_core.stats import Proportion
+from zprl_core.summary import proportion, recent_rate
+
+if TYPE_CHECKING:
+    from zprl_core.training.progress import Progress
+
+
+def percent(p: Proportion) -> str:
+    """ "37/100 = 37 % [28, 47]", with Wilson's 95 % interval."""
+    if not p.trials:
+        return "nothing measured"
+    low, high = (round(100 * bound) for bound in p.wilson())
+    return f"{p.successes}/{p.trials} = {100 * p.rate:.0f} % [{low}, {high}]"
+
+
+def bar(name: str, total: int, unit: str, initial: int = 0) -> Any:
+    """A progress bar with rate and time left."""
+    # Into a file or a pipe a line every ten seconds is enough.
+    interval = 0.2 if sys.stderr.isatty() else 10.0
+    return tqdm(total=total, initial=initial, desc=name, unit=unit, mininterval=interval, dynamic_ncols=True)
+
+
+class StageBars:
+    """A progress callback for training loops: a bar per stage."""
+
+    def __init__(self) -> None:
+        """No bar before the first step."""
+        self._stage = ""
+        self._bar: Any = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one step."""
+        if progress.stage != self._stage or progress.step == 1:
+            self.close()
+            self._stage, self._bar = progress.stage, bar(progress.stage, progress.total, "step")
+        values = {name: f"{value:.4f}" for name, value in progress.values.items()}
+        self._bar.set_postfix(values, refresh=False)
+        self._bar.update(progress.step - self._bar.n)
+
+    def close(self) -> None:
+        """End the bar that is shown."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class RunBars:
+    """Follows a run's episodes: a bar per block, a line when a block is done."""
+
+    def __init__(self, blocks: Sequence[Block], records: Sequence[EpisodeRecord]) -> None:
+        """
+        Args:
+            blocks: the plan.
+            records: episodes that were there before this start.
+        """
+        self._blocks = blocks
+        self._index = -1
+        self._bar: Any = None
+        self.update(records)
+
+    def update(self, records: Sequence[EpisodeRecord]) -> None:
+        """Show where the run is."""
+        now = position(self._blocks, records)
+        index = len(self._blocks) if now is None else now.index
+        if index != self._index:
+            self._finish(records)
+            self._index = index
+            if now is not None:
+                total = now.block.chunks or now.block.episodes or 0
+                self._bar = bar(now.block.name, total, "chunk" if now.block.chunks else "ep", now.done)
+        if now is not None and self._bar is not None:
+            self._bar.set_postfix_str(self._rate(now.block, records), refresh=False)
+            self._bar.update(now.done - self._bar.n)
+
+    def close(self) -> None:
+        """End the bar that is shown."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _finish(self, records: Sequence[EpisodeRecord]) -> None:
+        if self._bar is None:
+            return
+        block = self._blocks[self._index]
+        self._bar.update(self._bar.total - self._bar.n)
+        self.close()
+        if block.name != TRAIN:
+            print(f"{block.name}: {percent(proportion(records, block.name))}", file=sys.stderr)
+
+    def _rate(self, block: Block, records: Sequence[EpisodeRecord]) -> str:
+        if block.name == TRAIN:
+            rate = recent_rate(records)
+            return "" if math.isnan(rate) else f"success of the last 50 {rate:.2f}"
+        p = proportion(records, block.name)
+        return f"success {p.rate:.2f}" if p.trials else ""

@@ -1,0 +1,172 @@
+"""Runs a prepared session: starts its graph, follows its episodes, writes curves and the summary."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from zprl_core import single_host
+from zprl_core.cli.progress import RunBars, percent
+from zprl_core.curves import CurveWriter
+from zprl_core.errors import SessionError
+from zprl_core.plan import TRAIN, Block, position
+from zprl_core.records import EpisodeRecord, read_records
+from zprl_core.run_folder import RunFolder
+from zprl_core.start import Prepared, note_versions
+from zprl_core.summary import proportion, recent_rate, trained_chunks, write_summary
+from zprl_core.supervisor import Ended, Supervisor, node_command
+
+FINISHER = "session_node"
+"""The node whose exit with code 0 says that the plan is done."""
+POLL_S = 0.2
+SETTLE_S = 30.0
+"""The session node may take this long to end by itself after the plan's last episode."""
+CLOCK = "clock"
+
+
+def run_session(prepared: Prepared, *, verbose: bool) -> int:
+    """Run until the plan is done, a process dies, or Ctrl-C; then end every process and write the summary.
+
+    Raises:
+        SessionError: a process died; names it, its exit code and its last lines.
+        DataError: another process is running in this folder.
+    """
+    folder = prepared.folder
+    with folder.lock():
+        if position(prepared.blocks, read_records(folder.episodes_file)) is None:
+            print(f"{folder.path}: is finished, nothing is left to do", file=sys.stderr)
+        else:
+            note_versions(folder)
+            try:
+                with _clock(folder):
+                    _run_graph(prepared, verbose)
+            finally:
+                write_summary(folder, prepared.blocks, read_records(folder.episodes_file))
+        summary = write_summary(folder, prepared.blocks, read_records(folder.episodes_file))
+    print(_closing(folder, summary))
+    return 0
+
+
+def _run_graph(prepared: Prepared, verbose: bool) -> None:
+    folder = prepared.folder
+    with single_host.free_domain(os.environ) as domain:
+        single_host.clean_shared_memory()
+        profile = single_host.dds_profile(prepared.rig.dds_profile)
+        environment = single_host.environment(profile, domain, folder.logs / "ros", os.environ)
+        commands = [node_command(node, folder.path / "config") for node in prepared.nodes]
+        follower = _Follower(prepared.blocks, folder, show=not verbose)
+        echo = sys.stderr if verbose else None
+        supervisor = Supervisor(commands, folder.logs, environment, echo=echo)
+        try:
+            with supervisor:
+                _follow(supervisor, follower)
+                codes = supervisor.stop()
+            _report_exits(codes, folder)
+        finally:
+            follower.close()
+
+
+def _follow(supervisor: Supervisor, follower: _Follower) -> None:
+    """Return when the plan is done."""
+    done_since: float | None = None
+    while True:
+        finished = follower.look()
+        ended = supervisor.poll()
+        if ended is not None:
+            _check_end(ended, follower)
+            return
+        if finished:
+            done_since = done_since or time.monotonic()
+            if time.monotonic() - done_since > SETTLE_S:
+                return
+        time.sleep(POLL_S)
+
+
+def _check_end(ended: Ended, follower: _Follower) -> None:
+    if ended.name != FINISHER or ended.code != 0:
+        raise ended.error()
+    if not follower.look():
+        raise SessionError(f"{FINISHER} ended before the plan was done; see {ended.log}")
+
+
+def _report_exits(codes: Mapping[str, int], folder: RunFolder) -> None:
+    for name, code in codes.items():
+        if code != 0:
+            print(f"warning: {name} ended with exit code {code}; see {folder.logs / name}.log", file=sys.stderr)
+
+
+class _Follower:
+    """Reads RUN/episodes.jsonl as it grows; feeds the bars and TensorBoard."""
+
+    def __init__(self, blocks: Sequence[Block], folder: RunFolder, *, show: bool) -> None:
+        self._blocks, self._folder = blocks, folder
+        self._records = read_records(folder.episodes_file)
+        self._size = -1
+        self._bars = RunBars(blocks, self._records) if show else None
+        self._curves = CurveWriter(folder.curves, ".session")
+
+    def look(self) -> bool:
+        """Take in what is new; whether the plan is done."""
+        file = self._folder.episodes_file
+        size = file.stat().st_size if file.exists() else 0
+        if size != self._size:
+            self._size = size
+            records = read_records(file)
+            self._draw(records)
+            self._records = records
+            if self._bars:
+                self._bars.update(records)
+        return position(self._blocks, self._records) is None
+
+    def close(self) -> None:
+        """End the bar and close the curves."""
+        if self._bars:
+            self._bars.close()
+        self._curves.__exit__(None, None, None)
+
+    def _draw(self, records: Sequence[EpisodeRecord]) -> None:
+        known = {record.episode for record in self._records}
+        for record in records:
+            if record.episode in known or record.void:
+                continue
+            sofar = [r for r in records if r.episode <= record.episode]
+            chunks = trained_chunks(sofar)
+            if record.block == TRAIN:
+                values = {"train/success_last50": recent_rate(sofar), "train/steps": record.steps}
+            else:
+                name = "final" if record.block.startswith("eval_") else record.block
+                values = {f"evaluation/{name}": proportion(sofar, record.block).rate}
+            self._curves.scalars(chunks, values)
+        self._curves.flush()
+
+
+@contextlib.contextmanager
+def _clock(folder: RunFolder) -> Iterator[None]:
+    """Add the time that this part of the run takes to RUN/stats."""
+    before = float(folder.read_stats().get(CLOCK, {}).get("wall_s", 0.0))
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        folder.write_stats(CLOCK, {"wall_s": before + time.monotonic() - start})
+
+
+def _closing(folder: RunFolder, summary: Mapping[str, Any]) -> str:
+    records = read_records(folder.episodes_file)
+    lines = [
+        f"{label}: {percent(proportion(records, block))}"
+        for label, block in (
+            ("base, through c", "base_c"),
+            ("base, through z", "base_z"),
+            ("steered", "final"),
+        )
+        if proportion(records, block).trials
+    ]
+    if summary["gain95"]:
+        low, high = (100 * bound for bound in summary["gain95"])
+        lines.append(f"gain: {100 * summary['gain']:+.0f} points [{low:+.0f}, {high:+.0f}]")
+    return "\n".join([*lines, f"summary: {folder.summary_file}"])

@@ -1,0 +1,158 @@
+"""Reading YAML: where the files are, what a name means, and `extends`."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from zprl_core.config.loader import Origin, did_you_mean, flatten
+from zprl_core.errors import ConfigError
+
+Kind = Literal["tasks", "rigs"]
+_MAX_EXTENDS = 8
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without two traps: `1e-4` is a number, and a key that stands twice is an error."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)$"),
+    list("-+0123456789."),
+)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{key}' stands twice", key_node.start_mark
+            )
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def config_dirs() -> tuple[Path, ...]:
+    """Folders that hold `tasks/` and `rigs/`, first match wins.
+
+    ZPRL_CONFIG_DIR, the repository's hardware_config, and the one that zprl_bringup installed.
+    """
+    candidates = [
+        *(Path(p) for p in os.environ.get("ZPRL_CONFIG_DIR", "").split(os.pathsep) if p),
+        Path(__file__).resolve().parents[2] / "hardware_config",
+        *(Path(p) / "share/zprl_bringup/hardware_config" for p in _prefixes()),
+    ]
+    return tuple(dict.fromkeys(p for p in candidates if p.is_dir()))
+
+
+def _prefixes() -> Iterator[str]:
+    yield from (p for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p)
+    yield sys.prefix
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """All names of a kind that can be loaded, sorted."""
+    return tuple(sorted({p.stem for folder in config_dirs() for p in (folder / kind).glob("*.yaml")}))
+
+
+def find(kind: Kind, name_or_path: str | os.PathLike[str]) -> Path:
+    """The file that a name or a path means.
+
+    Raises:
+        ConfigError: there is none; lists the names that exist.
+    """
+    text = os.fspath(name_or_path)
+    if text.endswith((".yaml", ".yml")) or os.sep in text:
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such {kind[:-1]} file")
+        return path
+    for folder in config_dirs():
+        path = folder / kind / f"{text}.yaml"
+        if path.is_file():
+            return path
+    known = names(kind)
+    where = ", ".join(str(d) for d in config_dirs()) or "no config folder was found: set ZPRL_CONFIG_DIR"
+    raise ConfigError(
+        f"unknown {kind[:-1]} '{text}'{did_you_mean(text, known)} (from {where}). "
+        "A path to a .yaml file works too"
+    )
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping.
+
+    Raises:
+        ConfigError: unreadable, not YAML, or not a mapping.
+    """
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: must hold keys and values, holds {type(data).__name__}")
+    return data
+
+
+def read_extended(kind: Kind, path: Path) -> tuple[dict[str, Any], Origin]:
+    """A file merged over what it `extends`, and which file each key came from.
+
+    Mappings merge key by key; everything else, lists too, replaces.
+    """
+    chain: list[tuple[Path, dict[str, Any]]] = []
+    following: Path | None = path
+    while following is not None:
+        if len(chain) == _MAX_EXTENDS or any(following.samefile(p) for p, _ in chain):
+            raise ConfigError(f"{path}: extends: goes in a circle: {', '.join(p.stem for p, _ in chain)}")
+        data = read_yaml(following)
+        parent = data.pop("extends", None)
+        chain.append((following, data))
+        following = _parent(kind, following, parent)
+    merged: dict[str, Any] = {}
+    setter: dict[str, Path] = {}
+    for file, data in reversed(chain):
+        merged = _merge(merged, data)
+        setter.update((key, file) for key, _ in flatten(data))
+    return merged, lambda key: str(_setter(setter, key) or path)
+
+
+def _parent(kind: Kind, child: Path, name: object) -> Path | None:
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise ConfigError(f"{child}: extends: {name!r} is not the name of a {kind[:-1]}")
+    beside = child.parent / f"{name}.yaml"
+    return beside if beside.is_file() else find(kind, name)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _setter(setter: Mapping[str, Path], key: str) -> Path | None:
+    """The file that set a key, or the last one that set something below or above it."""
+    if key in setter:
+        return setter[key]
+    below = [file for name, file in setter.items() if name.startswith((key + ".", key + "["))]
+    if below:
+        return below[-1]
+    above = [file for name, file in setter.items() if key.startswith((name + ".", name + "["))]
+    return above[-1] if above else None

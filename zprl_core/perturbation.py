@@ -1,0 +1,116 @@
+"""How large may lambda be? The paper's guideline, and what a sweep does to z and c^ before anything moves.
+
+The guideline (appendix): RMS(lambda * dz) of 10 to 20 % of RMS(z). Its Fig. 11 tracks two more numbers, which
+the sweep shows beside it: how far z~ lies outside the distribution of z, and how far the decoded feature moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.covariance import LedoitWolf
+from torch import Tensor
+
+from zprl_core.bottleneck.vib import Bottleneck
+
+GUIDELINE = (0.10, 0.20)
+TARGET_RATIO = 0.15
+"""RMS(lambda dz) / RMS(z) of the proposal: the middle of the guideline."""
+SWEEP_RATIOS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30, 0.50, 0.75, 1.0, 1.5)
+SAMPLES = 10_000
+"""At most this many latents, as in the paper."""
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """What one lambda does, over the data.
+
+    rms_ratio: RMS(lambda dz) / RMS(z).
+    mahalanobis: mean distance of z~ to the Gaussian fitted to z (Ledoit-Wolf covariance).
+    mahalanobis_base: the same of z itself, about sqrt(dim z).
+    displacement: mean of ||g(z~) - g(z)||, in units of c; the paper keeps it below about 0.8 for its c.
+    displacement_relative: displacement / RMS distance of c from its mean, without a unit.
+    """
+
+    lambda_: float
+    rms_ratio: float
+    mahalanobis: float
+    mahalanobis_base: float
+    displacement: float
+    displacement_relative: float
+
+
+def rms(x: NDArray[np.float32]) -> float:
+    """Root mean square over all numbers of x."""
+    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
+
+
+def untrained_dz(count: int, dim: int, seed: int) -> NDArray[np.float32]:
+    """Perturbations (count, dim) as an untrained actor draws them: tanh of a standard normal."""
+    return np.tanh(np.random.default_rng(seed).standard_normal((count, dim), dtype=np.float32))
+
+
+def propose_lambda(z_rms: float, dz: NDArray[np.float32], ratio: float = TARGET_RATIO) -> float:
+    """The lambda with RMS(lambda dz) / z_rms = ratio.
+
+    Raises:
+        ValueError: dz or z is zero, so that no lambda has this ratio.
+    """
+    size = rms(dz)
+    if not size > 0 or not z_rms > 0:
+        raise ValueError(f"no lambda follows from RMS(z) = {z_rms} and RMS(dz) = {size}")
+    return ratio * z_rms / size
+
+
+@torch.no_grad()
+def draw_latents(bottleneck: Bottleneck, c: Tensor, seed: int) -> Tensor:
+    """z ~ p(z|c), (n, dim z), for at most 10,000 embeddings drawn from c (N, c_dim)."""
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(c))[:SAMPLES]
+    noise = rng.standard_normal((len(rows), bottleneck.latent_dim), dtype=np.float32)
+    return bottleneck.sample(c[rows], torch.from_numpy(noise))
+
+
+@torch.no_grad()
+def sweep(
+    bottleneck: Bottleneck, z: Tensor, dz: NDArray[np.float32], lambdas: Sequence[float]
+) -> list[SweepRow]:
+    """One row per lambda for latents z and perturbations dz, both (n, dim z)."""
+    latents = z.numpy()
+    gaussian = LedoitWolf().fit(latents)
+    feature = bottleneck.decode(z)
+    spread = feature.var(dim=0, correction=0).sum().sqrt().item()
+    base = float(np.sqrt(gaussian.mahalanobis(latents)).mean())
+    rows = []
+    for lambda_ in lambdas:
+        steered = latents + np.float32(lambda_) * dz
+        moved = (bottleneck.decode(torch.from_numpy(steered)) - feature).norm(dim=1).mean().item()
+        rows.append(
+            SweepRow(
+                lambda_=lambda_,
+                rms_ratio=lambda_ * rms(dz) / rms(latents),
+                mahalanobis=float(np.sqrt(gaussian.mahalanobis(steered)).mean()),
+                mahalanobis_base=base,
+                displacement=moved,
+                displacement_relative=moved / spread if spread > 0 else float("inf"),
+            )
+        )
+    return rows
+
+
+def sweep_lambdas(z_rms: float, dz: NDArray[np.float32]) -> list[float]:
+    """Lambdas around the guideline, from 2 % to 150 % of RMS(z), rounded to two digits."""
+    return [float(f"{propose_lambda(z_rms, dz, ratio):.2g}") for ratio in SWEEP_RATIOS]
+
+
+def choose_lambda(override: float | None, configured: float | None, proposed: float) -> tuple[float, str]:
+    """The lambda to use, and where it comes from: an explicit one, the task's, or the proposal."""
+    if override is not None:
+        return override, "given"
+    if configured is not None:
+        return configured, "task"
+    return proposed, "proposed from data"

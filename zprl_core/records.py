@@ -1,0 +1,140 @@
+"""episodes.jsonl: one line per episode, appended when it ends.
+
+A line about an episode that already has one is a correction and replaces it. A kill can tear the last line
+only; a torn line is dropped by the reader and cut off by the next writer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from zprl_core.errors import DataError
+
+Outcome = Literal["success", "failure", "horizon", "void"]
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpisodeRecord:
+    """One episode as the session saw it.
+
+    Attributes:
+        episode: index over the whole run, evaluation included.
+        block: base_c, base_z, train, eval_<n> or final.
+        mode: path of the policy: base_c, base_z, explore, steer.
+        layout_seed: what drew the layout.
+        outcome: success (r = 1), failure (irrecoverable), horizon (time was up), void (does not count).
+        steps: ticks from the first waypoint to the ending.
+        chunks: chunks that were started.
+        start_stamp_ns, end_stamp_ns: time of the first waypoint and of the ending.
+        label_author: who gave the outcome: "judge", a person, "horizon".
+        reason: free text, such as why the episode is void.
+        layout: where the objects lay, for people.
+    """
+
+    episode: int
+    block: str
+    mode: str
+    layout_seed: int
+    outcome: Outcome
+    steps: int
+    chunks: int
+    start_stamp_ns: int
+    end_stamp_ns: int
+    label_author: str
+    reason: str = ""
+    layout: str = ""
+
+    @property
+    def success(self) -> bool:
+        """Whether r was 1."""
+        return self.outcome == "success"
+
+    @property
+    def void(self) -> bool:
+        """Whether the episode counts for nothing."""
+        return self.outcome == "void"
+
+    def to_json(self) -> str:
+        """One line without its end."""
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> EpisodeRecord:
+        """The inverse of `to_json`.
+
+        Raises:
+            DataError: not such a line; names the key.
+        """
+        try:
+            data = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"not a line of JSON: {error}") from error
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: object) -> EpisodeRecord:
+        """A record from plain data.
+
+        Raises:
+            DataError: a key is missing, unknown, or has the wrong type.
+        """
+        if not isinstance(data, Mapping):
+            raise DataError(f"an episode is a mapping, not {type(data).__name__}")
+        values: dict[str, Any] = dict(data)
+        for field in dataclasses.fields(cls):
+            if field.name not in values:
+                if field.default is dataclasses.MISSING:
+                    raise DataError(f"an episode lacks '{field.name}'")
+                continue
+            wanted = int if field.type == "int" else str
+            value = values[field.name]
+            if not isinstance(value, wanted) or isinstance(value, bool):
+                raise DataError(f"an episode's {field.name} is {value!r}, not {wanted.__name__}")
+        if values["outcome"] not in OUTCOMES:
+            raise DataError(f"an episode's outcome is {values['outcome']!r}, allowed: {', '.join(OUTCOMES)}")
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise DataError(f"an episode has an unknown key: {error}") from error
+
+
+def append_record(path: Path, record: EpisodeRecord) -> None:
+    """Append a line and wait until it is on the disk; a torn last line is cut off first."""
+    with path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            if whole != end:
+                file.truncate(whole)
+        file.write(record.to_json().encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_records(path: Path) -> tuple[EpisodeRecord, ...]:
+    """All episodes in order of their index; the last line about an episode counts, a torn end does not.
+
+    A file that does not exist yet has none.
+
+    Raises:
+        DataError: a damaged line that is not the torn last one; names file and line.
+    """
+    if not path.exists():
+        return ()
+    found: dict[int, EpisodeRecord] = {}
+    *lines, _torn = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = EpisodeRecord.from_json(line)
+        except DataError as error:
+            raise DataError(f"{path}: line {number}: {error}") from error
+        found[record.episode] = record
+    return tuple(found[episode] for episode in sorted(found))

@@ -1,0 +1,281 @@
+"""The synchronous learner: a transition goes in, the owed updates run, an actor version comes out.
+
+What makes a run repeatable and resumable: every transition is in the record log before it is learned
+from, and every draw is a function of (seed, number of the update). A checkpoint therefore needs no replay
+buffer and no random state: the log up to the checkpoint's count of records rebuilds the first, the counter of
+updates is the second.
+
+The actor's version is the number of log records behind it. It grows with every answered transition, whether
+or not updates ran (warm-up, excluded transitions), so that a policy knows which version to wait for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zprl_core import checkpoint, noise, record_log
+from zprl_core.errors import CheckpointError, DataError
+from zprl_core.noise import Stream
+from zprl_core.record_log import RecordLog
+from zprl_core.rl import weights
+from zprl_core.rl.replay import ReplayBuffer
+from zprl_core.rl.sac import SAC, UpdateNoise
+from zprl_core.rl.transition import Transition
+
+if TYPE_CHECKING:
+    from zprl_core.config import TaskConfig
+
+KIND = "learner"
+Tick = Callable[[int, int], None]
+"""Called after each update of a batch of updates with (done, owed)."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a learner needs to know of the frozen policy.
+
+    c_mean, c_std: float32 (c_dim,), moments of c over the demonstrations. dim: of z. lambda_: eq. (7).
+    """
+
+    c_mean: NDArray[np.float32]
+    c_std: NDArray[np.float32]
+    dim: int
+    lambda_: float
+
+
+@dataclass
+class Counters:
+    """What a learner has done so far."""
+
+    records: int = 0
+    transitions: int = 0
+    excluded: int = 0
+    corrected: int = 0
+    updates: int = 0
+    owed: int = 0
+    burst_done: bool = False
+    episode_chunks: int = 0
+
+
+class Learner:
+    """SAC, its replay buffer and its log.
+
+    Args:
+        task: rl settings, kind of reward. setup: see there. seed: of the run. log: open for appending; a log
+            that already holds records is first replayed with `replay_log`, or after `load`.
+    """
+
+    def __init__(self, task: TaskConfig, setup: Setup, seed: int, log: RecordLog) -> None:
+        self.task, self.setup, self.seed, self.log = task, setup, seed, log
+        self.sac = new_sac(task, setup, seed)
+        self.replay = ReplayBuffer(setup.c_mean, setup.c_std, setup.dim)
+        self.counters = Counters()
+        self.metrics: dict[str, float] = {}
+        self.update_s = 0.0
+        self._places: dict[tuple[int, int], int] = {}
+
+    @property
+    def version(self) -> int:
+        """Of the actor: records of the log that it has seen."""
+        return self.counters.records
+
+    def actor_bytes(self) -> bytes:
+        """The actor's weights, float32 little endian."""
+        return weights.to_bytes(self.sac.actor)
+
+    def update(self, transition: Transition, tick: Tick | None = None) -> int:
+        """Log a transition, learn from it, and return the actor's new version.
+
+        Raises:
+            DataError: numbers that are not finite, or arrays of another length; nothing is logged then.
+        """
+        self._check(transition)
+        record = {"kind": "transition", **asdict(transition)}
+        self.log.append(record)
+        self._apply(record, tick)
+        return self.version
+
+    def correct(self, episode: int, chunk: int, reward: float, terminal: bool) -> int:
+        """Change the label of a logged transition; updates already made with the old one stay.
+
+        Raises:
+            DataError: no such transition, or it is excluded.
+        """
+        if (episode, chunk) not in self._places:
+            raise DataError(f"episode {episode}, chunk {chunk}: no learned transition to correct")
+        record = {
+            "kind": "correction", "episode": episode, "chunk": chunk, "reward": reward, "terminal": terminal,
+            "updates": self.counters.updates,
+        }  # fmt: skip
+        self.log.append(record)
+        self._apply(record, None)
+        return self.version
+
+    def replay_log(self, tick: Tick | None = None) -> Iterator[int]:
+        """Apply the log's records that this learner has not seen, as if they came in now; yields versions."""
+        for number, (_, record) in enumerate(record_log.read(self.log.path), start=1):
+            if number > self.counters.records:
+                self._apply(record, tick)
+                yield self.version
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint: networks, optimisers, temperature, counters, and where in the log it stands."""
+        state = {
+            "sac": self.sac.state_dict(),
+            "optimizers": {name: o.state_dict() for name, o in self.sac.optimizers.items()},
+            "counters": asdict(self.counters),
+            "log_end": self._log_end(),
+            "seed": self.seed,
+            "lambda": self.setup.lambda_,
+            "dim": self.setup.dim,
+            "c_mean": torch.from_numpy(self.setup.c_mean.copy()),
+            "c_std": torch.from_numpy(self.setup.c_std.copy()),
+            "metrics": self.metrics,
+        }
+        checkpoint.save(path, KIND, self.task.to_dict(), state)
+
+    def load(self, path: Path) -> None:
+        """Take over a checkpoint's state and rebuild the replay buffer from the log up to there.
+
+        Records behind it stay unseen: `replay_log` applies them, `log.truncate_to` forgets them.
+
+        Raises:
+            CheckpointError: see `checkpoint.load`; another seed or lambda; a log shorter than the checkpoint.
+        """
+        state = checkpoint.load(path, KIND).state
+        for key, mine in (("seed", self.seed), ("lambda", self.setup.lambda_), ("dim", self.setup.dim)):
+            if state[key] != mine:
+                raise CheckpointError(f"{path}: {key} is {state[key]}, this run has {mine}")
+        self.sac.load_state_dict(state["sac"])
+        for name, optimizer in self.sac.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.metrics = dict(state["metrics"])
+        self._rebuild(path, Counters(**state["counters"]))
+
+    def _rebuild(self, path: Path, counters: Counters) -> None:
+        self.replay = ReplayBuffer(self.setup.c_mean, self.setup.c_std, self.setup.dim)
+        self._places, self.counters = {}, Counters()
+        for number, (_, record) in enumerate(record_log.read(self.log.path), start=1):
+            if number > counters.records:
+                break
+            self._store(record)
+        if self.counters.records != counters.records:
+            raise CheckpointError(
+                f"{path} has seen {counters.records} records, but {self.log.path} holds only "
+                f"{self.counters.records}; resume from an earlier checkpoint"
+            )
+        self.counters = counters
+
+    def _log_end(self) -> int:
+        if self.counters.records == self.log.count:
+            return self.log.end
+        ends = [end for end, _ in record_log.read(self.log.path)]
+        return ends[self.counters.records - 1] if self.counters.records else len(record_log.MAGIC)
+
+    def _apply(self, record: Mapping[str, Any], tick: Tick | None) -> None:
+        learned = self._store(record)
+        if learned and self.counters.transitions > self.task.rl.warmup_chunks:
+            self._run_updates(self._updates_owed(bool(record["last"])), tick)
+
+    def _store(self, record: Mapping[str, Any]) -> bool:
+        """Put a record into the replay buffer; True for a transition to be learned from."""
+        self.counters.records += 1
+        if record["kind"] == "correction":
+            self.counters.corrected += 1
+            place = self._places[record["episode"], record["chunk"]]
+            self.replay.correct(place, record["reward"], record["terminal"])
+            return False
+        transition = Transition(**{k: v for k, v in record.items() if k != "kind"})
+        if transition.excluded:
+            self.counters.excluded += 1
+            return False
+        self.counters.transitions += 1
+        self._places[transition.episode, transition.chunk] = self.replay.append(transition)
+        return True
+
+    def _updates_owed(self, last: bool) -> int:
+        """UTD updates; once, those that the warm-up skipped; at an episode's end, the extra ones."""
+        rl, counters = self.task.rl, self.counters
+        owed = rl.utd
+        if rl.catch_up_burst and not counters.burst_done:
+            owed += rl.utd * rl.warmup_chunks
+        counters.burst_done = True
+        counters.episode_chunks += 1
+        if last:
+            owed += rl.extra_utd * counters.episode_chunks
+            counters.episode_chunks = 0
+        return owed
+
+    def _run_updates(self, count: int, tick: Tick | None) -> None:
+        start = time.perf_counter()
+        last: dict[str, torch.Tensor] = {}
+        for done in range(1, count + 1):
+            last = self._one_update()
+            if tick is not None:
+                tick(done, count)
+        if count:
+            self.metrics = {name: value.item() for name, value in last.items()}
+            self.update_s = (time.perf_counter() - start) / count
+
+    def _one_update(self) -> dict[str, torch.Tensor]:
+        rl, number = self.task.rl, self.counters.updates
+        choice = noise.generator(self.seed, number, 0, Stream.REPLAY)
+        index = choice.integers(0, len(self.replay), rl.batch_size)
+        rng = noise.generator(self.seed, number, 0, Stream.UPDATE)
+        draws = rng.standard_normal((2, rl.batch_size, self.setup.dim), dtype=np.float32)
+        pair = rng.permutation(rl.critics)[:2].astype(np.int64)
+        metrics = self.sac.update(
+            self.replay.gather(index),
+            UpdateNoise(torch.from_numpy(draws[0]), torch.from_numpy(draws[1]), torch.from_numpy(pair)),
+        )
+        self.counters.updates += 1
+        return metrics
+
+    def _check(self, transition: Transition) -> None:
+        where = f"transition of episode {transition.episode}, chunk {transition.chunk}"
+        lengths = {"c": len(self.setup.c_mean), "c_next": len(self.setup.c_mean)}
+        for name in ("c", "z", "z_tilde", "c_next", "z_next"):
+            array = getattr(transition, name)
+            if array.shape != (lengths.get(name, self.setup.dim),):
+                wanted = lengths.get(name, self.setup.dim)
+                raise DataError(f"{where}: {name} has shape {array.shape}, this learner needs ({wanted},)")
+            if not np.isfinite(array).all():
+                raise DataError(f"{where}: {name} is not finite")
+        if not np.isfinite(transition.reward):
+            raise DataError(f"{where}: reward is {transition.reward}")
+
+
+def new_sac(task: TaskConfig, setup: Setup, seed: int) -> SAC:
+    """SAC on the latent with initial weights that depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(noise.generator(seed, 0, 0, Stream.INITIAL).integers(2**62)))
+        return SAC(
+            len(setup.c_mean),
+            setup.dim,
+            lambda base, dz: base + setup.lambda_ * dz,  # eq. (7)
+            task.rl,
+            task.dense_reward,
+        )
+
+
+def load_actor(path: Path, task: TaskConfig) -> tuple[bytes, int, float]:
+    """Actor weights, version and lambda of a learner's checkpoint, for evaluation.
+
+    Raises:
+        CheckpointError: see `checkpoint.load`.
+    """
+    data = checkpoint.load(path, KIND)
+    checkpoint.require_same_task(path, data.task_config(), task)
+    state = data.state
+    setup = Setup(state["c_mean"].numpy(), state["c_std"].numpy(), state["dim"], state["lambda"])
+    sac = new_sac(data.task_config(), setup, 0)
+    sac.load_state_dict(state["sac"])
+    return weights.to_bytes(sac.actor), state["counters"]["records"], setup.lambda_

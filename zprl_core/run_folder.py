@@ -1,0 +1,265 @@
+"""The one folder that a run writes.
+
+RUN/config/{task,rig}.yaml   the resolved settings that every node of the run loads
+RUN/run.json                 what the run was started with
+RUN/plan.json                its blocks, see zprl_core.plan
+RUN/versions.json            what it was computed with, a list: one entry per start
+RUN/episodes.jsonl           one line per episode, see zprl_core.records
+RUN/chunks.log               one line per chunk with hashes
+RUN/checkpoints/             learner checkpoints
+RUN/stats/<node>.json        counters and times that the nodes leave
+RUN/tb/                      TensorBoard events
+RUN/logs/<node>.log          what the nodes printed
+RUN/summary.json             the result
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from zprl_core.config import RigConfig, TaskConfig
+from zprl_core.errors import DataError
+
+Mode = Literal["train", "evaluate"]
+_FOLDERS = ("config", "checkpoints", "stats", "tb", "logs")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing: beside it, synced, renamed."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write JSON atomically.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot say.
+    """
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file whose top level is an object.
+
+    Raises:
+        DataError: missing, damaged, or something else.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: must hold an object, holds {type(data).__name__}")
+    return data
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a run was started with; a resumed run must say the same.
+
+    Attributes:
+        run_id: names the session; messages of another one are refused.
+        mode: train or evaluate.
+        task, rig: names, for people; RUN/config holds the values.
+        base: absolute path of the base policy's checkpoint.
+        actor: for evaluate: absolute path of the trained run, empty for a base policy.
+        seed: of every random draw.
+        lockstep: simulated time.
+        chunks: training chunks.
+        eval_episodes: episodes per evaluation.
+    """
+
+    run_id: str
+    mode: Mode
+    task: str
+    rig: str
+    base: str
+    actor: str
+    seed: int
+    lockstep: bool
+    chunks: int
+    eval_episodes: int
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run; `create` and `open` are the ways in."""
+
+    path: Path
+
+    @property
+    def task_file(self) -> Path:
+        """Resolved task."""
+        return self.path / "config" / "task.yaml"
+
+    @property
+    def rig_file(self) -> Path:
+        """Resolved rig."""
+        return self.path / "config" / "rig.yaml"
+
+    @property
+    def spec_file(self) -> Path:
+        """What the run was started with."""
+        return self.path / "run.json"
+
+    @property
+    def plan_file(self) -> Path:
+        """Blocks."""
+        return self.path / "plan.json"
+
+    @property
+    def versions_file(self) -> Path:
+        """What it was computed with."""
+        return self.path / "versions.json"
+
+    @property
+    def episodes_file(self) -> Path:
+        """One line per episode."""
+        return self.path / "episodes.jsonl"
+
+    @property
+    def chunks_file(self) -> Path:
+        """One line per chunk."""
+        return self.path / "chunks.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the learner's checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def curves(self) -> Path:
+        """Folder of TensorBoard events."""
+        return self.path / "tb"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of what the nodes printed."""
+        return self.path / "logs"
+
+    @property
+    def summary_file(self) -> Path:
+        """The result."""
+        return self.path / "summary.json"
+
+    @property
+    def spec(self) -> RunSpec:
+        """What the run was started with.
+
+        Raises:
+            DataError: run.json is missing or damaged.
+        """
+        data = read_json(self.spec_file)
+        try:
+            return RunSpec(**data)
+        except TypeError as error:
+            raise DataError(f"{self.spec_file}: {error}") from error
+
+    @classmethod
+    def create(cls, path: Path, spec: RunSpec, task: TaskConfig, rig: RigConfig) -> RunFolder:
+        """Make a new run folder. run.json is written last: a folder without it is not a run.
+
+        Raises:
+            DataError: the folder exists and is not empty, or cannot be made.
+        """
+        refuse_used(path, "continue that run with --resume")
+        folder = cls(path.absolute())
+        try:
+            for name in _FOLDERS:
+                (folder.path / name).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be made: {error.strerror}. Choose another --out") from error
+        write_text(folder.task_file, yaml.safe_dump(task.to_dict(), sort_keys=False))
+        write_text(folder.rig_file, yaml.safe_dump(rig.to_dict(), sort_keys=False))
+        write_json(folder.spec_file, asdict(spec))
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """A run folder that exists.
+
+        Raises:
+            DataError: there is none.
+        """
+        folder = cls(path.absolute())
+        if not folder.spec_file.is_file():
+            what = "has no run.json" if path.is_dir() else "does not exist"
+            raise DataError(f"{path}: {what}, so it is not a run folder. `zprl train --out {path}` makes one")
+        return folder
+
+    def check_resumable(self, wanted: Mapping[str, Any]) -> None:
+        """Whether a resumed run says the same as the one that was started.
+
+        Args:
+            wanted: fields of RunSpec that the user gave.
+
+        Raises:
+            DataError: names the field that differs.
+        """
+        given = asdict(self.spec)
+        for key, value in wanted.items():
+            if given[key] != value:
+                raise DataError(
+                    f"{self.path}: was started with {key} = {given[key]!r}, --resume was given {value!r}. "
+                    "Leave it out or choose another --out"
+                )
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process.
+
+        Raises:
+            DataError: another process holds it.
+        """
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DataError(f"{self.path}: another process is running in this folder") from error
+            yield
+
+    def write_stats(self, node: str, data: Mapping[str, Any]) -> None:
+        """Leave a node's counters; see `zprl_core.summary` for the keys that count."""
+        folder = self.path / "stats"
+        folder.mkdir(exist_ok=True)
+        write_json(folder / f"{node}.json", dict(data))
+
+    def read_stats(self) -> dict[str, dict[str, Any]]:
+        """What the nodes left, by node."""
+        return {file.stem: read_json(file) for file in sorted((self.path / "stats").glob("*.json"))}
+
+
+def refuse_used(path: Path, instead: str) -> None:
+    """Refuse a path that already holds something.
+
+    Raises:
+        DataError: it is a file, or a folder that is not empty.
+    """
+    if path.is_dir() and any(path.iterdir()):
+        raise DataError(f"{path}: exists and is not empty. Choose another --out, or {instead}")
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{path}: is a file. Choose another --out")
+
+
+def new_run_id() -> str:
+    """A name that no other session has: date, time and eight random hex digits."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"

@@ -1,0 +1,133 @@
+"""The policy at run time: one observation in, one steered action chunk out. Noise is always an argument.
+
+Every method takes and returns numpy float32 without a batch dimension:
+    images {camera: uint8 (S, h, w, 3)}, proprio (S, dq), c (c_dim,), z, dz, z_tilde (dim z,),
+    w and actions (H, da); actions in physical units, w standard normal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zprl_core.arithmetic import channels_last, fast_matmul
+from zprl_core.base import BaseModel
+from zprl_core.rl import weights
+from zprl_core.rl.actor import Actor
+from zprl_core.steering.latent import LatentSteering
+
+if TYPE_CHECKING:
+    from zprl_core.config import TaskConfig
+
+Mode = Literal["base_c", "base_z", "explore", "steer"]
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One planned chunk. dz is 0 where nothing steers (base_c, base_z), and z_tilde = z + lambda * dz."""
+
+    c: Array
+    z: Array
+    dz: Array
+    z_tilde: Array
+    w: Array
+    actions: Array
+
+
+class PolicyRuntime:
+    """The frozen base policy with its bottleneck, and the actor of the latest version that was set.
+
+    Args:
+        model: of `load_base`. task: whose settings shape the actor.
+        lambda_: perturbation scale, eq. (7).
+    """
+
+    def __init__(self, model: BaseModel, task: TaskConfig, lambda_: float) -> None:
+        self.matmul_error = fast_matmul()
+        self.model = model.eval().requires_grad_(False)
+        channels_last(self.model)
+        self.steering = LatentSteering(model.policy, model.bottleneck, lambda_)
+        self.actor = new_actor(model, task).requires_grad_(False)
+        self.actor_version = 0
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of z and of its noise."""
+        return (self.steering.dim,)
+
+    @property
+    def action_shape(self) -> tuple[int, ...]:
+        """Shape of a chunk and of w."""
+        return (self.model.policy.chunk, self.model.policy.action_dim)
+
+    def set_actor(self, version: int, data: bytes) -> None:
+        """Use the actor of this version from now on; the same version again costs nothing.
+
+        Raises:
+            ValueError: not the bytes of this task's actor.
+        """
+        if version == self.actor_version and version > 0:
+            return
+        weights.from_bytes(self.actor, data)
+        self.actor_version = version
+
+    @torch.inference_mode()
+    def encode(self, images: Mapping[str, NDArray[np.uint8]], proprio: Array) -> Array:
+        """c = E(o)."""
+        batch = {name: torch.from_numpy(frames)[None] for name, frames in images.items()}
+        return _array(self.model.policy.encode(batch, _tensor(proprio)))
+
+    @torch.inference_mode()
+    def latent(self, c: Array, noise: Array) -> Array:
+        """z ~ p(z|c) for standard normal noise (dim z,)."""
+        return _array(self.model.bottleneck.sample(_tensor(c), _tensor(noise)))
+
+    @torch.inference_mode()
+    def plan(self, mode: Mode | str, c: Array, z: Array, noise: Array, w: Array) -> Plan:
+        """An action chunk.
+
+        Args:
+            mode: "base_c": through c, the bottleneck is not used. "base_z": through g(z). "explore":
+                dz ~ pi(.|c, z). "steer": dz = tanh(mean).
+            noise: standard normal (dim z,), for dz in "explore".
+        """
+        base, dz = _tensor(z), self._perturbation(mode, c, z, noise)
+        z_tilde = self.steering.apply(base, dz)
+        if mode == "base_c":
+            actions = self.model.policy.act(_tensor(c), _tensor(w))
+        else:
+            actions = self.steering.act(_tensor(c), z_tilde, _tensor(w))
+        return Plan(c=c, z=z, dz=_array(dz), z_tilde=_array(z_tilde), w=w, actions=_array(actions))
+
+    def _perturbation(self, mode: str, c: Array, z: Array, noise: Array) -> Tensor:
+        if mode in ("base_c", "base_z"):
+            return torch.zeros(1, self.steering.dim)
+        standard = (_tensor(c) - self.model.bottleneck.c_mean) / self.model.bottleneck.c_std
+        if mode == "steer":
+            return self.actor.mean(standard, _tensor(z))
+        if mode == "explore":
+            return self.actor.sample(standard, _tensor(z), _tensor(noise))[0]
+        raise ValueError(f"mode is {mode!r}, allowed: base_c, base_z, explore, steer")
+
+
+def new_actor(model: BaseModel, task: TaskConfig) -> Actor:
+    """An actor of the task's shape for this model; its weights are to be set."""
+    rl = task.rl
+    return Actor(
+        model.policy.c_dim, model.bottleneck.latent_dim, rl.hidden, rl.layers, rl.log_std_min, rl.log_std_max
+    )
+
+
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))[None]
+
+
+def _array(tensor: Tensor) -> Array:
+    return tensor[0].numpy().copy()

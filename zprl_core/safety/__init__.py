@@ -1,0 +1,24 @@
+"""What may move an arm. No safety function: an emergency stop in hardware is.
+
+A chunk passes a list of checks before it may be interpolated (`SafetyGate.admit`), and every setpoint
+passes a limiter before it is sent (`ServoLimiter.limit`). Non-finite numbers are refused first; only then
+is anything clamped. More checks are further functions in the list.
+"""
+
+from zprl_core.safety.checks import DEFAULT_CHECKS, LEASE, Check, ChunkCommand, Purpose, Situation, may_move
+from zprl_core.safety.gate import SafetyGate
+from zprl_core.safety.limits import SafetyLimits
+from zprl_core.safety.servo import ServoLimiter
+
+__all__ = [
+    "DEFAULT_CHECKS",
+    "LEASE",
+    "Check",
+    "ChunkCommand",
+    "Purpose",
+    "SafetyGate",
+    "SafetyLimits",
+    "ServoLimiter",
+    "Situation",
+    "may_move",
+]

@@ -1,0 +1,27 @@
+"""Which layout an episode gets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from zprl_core.plan import TRAIN, Position
+from zprl_core.records import EpisodeRecord
+
+
+def layout_seed(run_seed: int, kind: str, index: int) -> int:
+    """The seed that draws a layout: a hash of (run seed, "evaluation" or "training", index), in [0, 2^63)."""
+    digest = hashlib.blake2b(f"{run_seed}/{kind}/{index}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def next_layout_seed(run_seed: int, position: Position, records: Sequence[EpisodeRecord]) -> int:
+    """The layout of the next episode at ``position``.
+
+    Every evaluation block runs through the same layouts, so that modes are compared on equal terms; training
+    goes on through others. A void episode does not use its layout up.
+    """
+    if not position.block.learns:
+        return layout_seed(run_seed, "evaluation", position.done)
+    trained = sum(record.block == TRAIN and not record.void for record in records)
+    return layout_seed(run_seed, "training", trained)

@@ -1,0 +1,281 @@
+"""The session as a pure state machine: time comes in as an argument, effects come out as a list."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from zprl_core.plan import Position, position
+from zprl_core.records import EpisodeRecord, Outcome
+from zprl_core.session.episode import Episode
+from zprl_core.session.layouts import next_layout_seed
+from zprl_core.session.messages import (
+    Answer,
+    Effect,
+    FinishRun,
+    RecordEpisode,
+    ResetWorld,
+    SessionConfig,
+    SessionView,
+)
+from zprl_core.session.states import TRANSITIONS, Event, State, possible_in
+
+_REMEMBERED = 4096  # command ids; an older one names an episode that is long over
+_ANY_EPISODE = -1
+_OK = Answer(True)
+
+
+class Session:
+    """Walks the plan, episode by episode; the only place that knows what state the system is in.
+
+    Whatever happens to it is answered with an `Answer`; nothing raises. After each call the caller carries
+    out `take_effects` and publishes `view` if its sequence has grown. The rules of labels:
+
+    - success (r = 1) and failure (r = 0) end the episode in the chunk that is executing; horizon (r = 0) ends
+      it after the last chunk; stop, fault and abort make it void;
+    - only the ending waits for a label; other chunks are cleared as they go;
+    - a command id counts once, and asked again gets the same answer;
+    - a label for another episode, or for a chunk that is cleared already, is refused;
+    - a label can be undone until the next episode starts; the arm does not go on by it, a new label is due.
+
+    Args:
+        config: see `SessionConfig`.
+        records: the episodes that are over, of a run that is taken up again.
+    """
+
+    def __init__(self, config: SessionConfig, records: Iterable[EpisodeRecord] = ()) -> None:
+        self._config = config
+        self._records = {record.episode: record for record in records}
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._effects: list[Effect] = []
+        self._state, self._resume_to = State.IDLE, State.IDLE
+        self._sequence, self._since_ns, self._reason = 0, 0, ""
+        self._position: Position | None = None
+        self._episode = self._next_episode()
+
+    @property
+    def view(self) -> SessionView:
+        """The session as everyone sees it."""
+        episode = self._episode
+        return SessionView(
+            run_id=self._config.run_id,
+            sequence=self._sequence,
+            state=self._state.value,
+            episode=episode.index,
+            block=episode.block.name,
+            mode=episode.block.mode,
+            cleared_chunk=episode.cleared,
+            outcome=episode.outcome or "",
+            ending_chunk=episode.ending_chunk,
+            layout_seed=episode.layout_seed,
+            reason=self._reason,
+        )
+
+    @property
+    def position(self) -> Position | None:
+        """Block of the present episode, and what was done of it before; None when the plan is finished."""
+        return self._position
+
+    def take_effects(self) -> list[Effect]:
+        """What is to be carried out since the last call, in order."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def label(
+        self, command_id: str, episode: int, chunk: int, label: str, author: str, now_ns: int
+    ) -> Answer:
+        """A label, success, failure or continue, for the episode and chunk that its author saw.
+
+        Chunk -1 is the one that is executing.
+        """
+        return self._once(command_id, lambda: self._label(episode, chunk, label, author, now_ns))
+
+    def command(self, command_id: str, episode: int, command: str, author: str, now_ns: int) -> Answer:
+        """A command: start, pause, resume, stop, abort, undo or clear. Stop needs no id and no episode."""
+        handlers: dict[str, Callable[[], Answer]] = {
+            "start": lambda: self._refusal(Event.START, episode) or self._start(),
+            "pause": lambda: self._refusal(Event.PAUSE, episode) or self._pause(author),
+            "resume": lambda: self._refusal(Event.RESUME, episode) or self._go(Event.RESUME, self._resume_to),
+            "stop": lambda: self._halt(Event.STOP, State.STOPPED, f"stopped by {author}", author, now_ns),
+            "abort": lambda: self._refusal(Event.ABORT, episode) or self._abort(author, now_ns),
+            "undo": lambda: self._refusal(Event.UNDO, episode) or self._undo(author, now_ns),
+            "clear": lambda: self._refusal(Event.CLEAR, episode) or self._go(Event.CLEAR, State.IDLE),
+        }
+        if command not in handlers:
+            return Answer(False, f"command {command!r} is unknown, allowed: {', '.join(handlers)}")
+        if command == "stop" and not command_id:
+            return handlers["stop"]()
+        return self._once(command_id, handlers[command])
+
+    def reset_done(self, episode: int, layout: str = "") -> Answer:
+        """The world is reset; ``layout`` describes it for people."""
+        refusal = self._refusal(Event.RESET_DONE, episode)
+        if refusal:
+            return refusal
+        self._episode.layout = layout
+        return self._go(Event.RESET_DONE, State.READY)
+
+    def begin(self, episode: int, now_ns: int) -> Answer:
+        """The policy takes over at ``now_ns``."""
+        refusal = self._refusal(Event.BEGIN, episode)
+        if refusal:
+            return refusal
+        self._episode.begun, self._episode.began_ns = True, now_ns
+        return self._go(Event.BEGIN, State.RUNNING)
+
+    def chunk_ended(self, episode: int, chunk: int, now_ns: int) -> Answer:
+        """A chunk's time is over, which clears it; in lockstep it changes nothing, the judge clears them."""
+        refusal = self._refusal(Event.CHUNK_ENDED, episode) or self._refusal_of_closed()
+        if refusal or self._config.lockstep:
+            return refusal or _OK
+        last = self._episode.last_chunk
+        if chunk < self._episode.pending:
+            return Answer(False, f"chunk {chunk} was cleared already")
+        self._episode.cleared = min(chunk, last - 1)
+        if chunk < last:
+            return self._go(Event.CHUNK_ENDED, self._state)
+        self._since_ns = now_ns
+        return self._go(Event.CHUNK_ENDED, State.JUDGING)
+
+    def fault(self, reason: str, now_ns: int) -> Answer:
+        """Something is broken: the episode is void, and a person has to clear it. The first reason stays."""
+        return self._halt(Event.FAULT, State.FAULTED, reason, "fault", now_ns)
+
+    def elapse(self, now_ns: int) -> bool:
+        """Does what is due by itself at ``now_ns``, one transition at most; True if there was one.
+
+        An episode begins after its reset, the judging window closes with the horizon, and the undo window
+        with the next episode, each as configured.
+        """
+        config, waited_s = self._config, (now_ns - self._since_ns) * 1e-9
+        undo_s = config.undo_window_s
+        if self._state is State.READY and config.auto_begin:
+            return self.begin(self._episode.index, now_ns).accepted
+        if self._state is State.JUDGING and self._episode.at_horizon and waited_s >= config.judge_window_s:
+            return self._end(Event.HORIZON, "horizon", "horizon", now_ns).accepted
+        if self._state is State.LABELLED and undo_s is not None and waited_s >= undo_s:
+            return self._start().accepted
+        return False
+
+    def _label(self, episode: int, chunk: int, label: str, author: str, now_ns: int) -> Answer:
+        if label not in ("success", "failure", "continue"):
+            return Answer(False, f"label {label!r} is unknown, allowed: success, failure, continue")
+        event = Event.CONTINUE if label == "continue" else Event.LABEL
+        refusal = self._refusal(event, episode) or self._refusal_of_closed() or self._refusal_of_chunk(chunk)
+        if refusal:
+            return refusal
+        if label == "continue":
+            return self._continue(author, now_ns)
+        return self._end(event, "success" if label == "success" else "failure", author, now_ns)
+
+    def _continue(self, author: str, now_ns: int) -> Answer:
+        """The pending chunk did not end the episode; the last one reaches the horizon."""
+        if self._state is not State.JUDGING and not self._config.lockstep:
+            return Answer(False, "chunks clear by themselves here; label success or failure")
+        if self._episode.at_horizon:
+            return self._end(Event.CONTINUE, "horizon", author, now_ns)
+        if self._state is State.JUDGING:
+            return Answer(False, "the arm has been stopped by a label; label success or failure, or abort")
+        self._episode.cleared += 1
+        return self._go(Event.CONTINUE, self._state)
+
+    def _start(self) -> Answer:
+        """The next episode, which closes the undo window; or the end of the plan."""
+        following = self._next_episode()
+        if self._position is None:
+            self._effects.append(FinishRun())
+            return self._go(Event.START, State.DONE)
+        self._episode = following
+        self._effects.append(ResetWorld(self._episode.index, self._episode.layout_seed))
+        return self._go(Event.START, State.RESETTING)
+
+    def _pause(self, author: str) -> Answer:
+        self._resume_to = self._state
+        return self._go(Event.PAUSE, State.PAUSED, f"paused by {author}")
+
+    def _abort(self, author: str, now_ns: int) -> Answer:
+        refusal = self._refusal_of_closed()
+        return refusal or self._end(Event.ABORT, "void", author, now_ns, f"aborted by {author}")
+
+    def _undo(self, author: str, now_ns: int) -> Answer:
+        """Takes the label back. Until there is a new one the record says void, even after a crash."""
+        old = self._episode.outcome
+        if old == "void":
+            return Answer(False, "a void episode stays void, its motion was interrupted; start the next one")
+        pending = f"{old} by {self._episode.author} undone by {author}, no new label yet"
+        self._episode.end("void", author, now_ns, pending)
+        self._record()
+        self._episode.reopen()
+        self._since_ns = now_ns
+        return self._go(Event.UNDO, State.JUDGING)
+
+    def _halt(self, event: Event, target: State, reason: str, author: str, now_ns: int) -> Answer:
+        """Stop and fault: possible from everywhere; what is final already stays."""
+        if self._state not in TRANSITIONS[event]:
+            return self._refusal(event, _ANY_EPISODE) or _OK
+        if self._state is target or target not in TRANSITIONS[event][self._state]:
+            return _OK
+        if self._episode.open:
+            self._episode.end("void", author, now_ns, reason)
+            self._record()
+        return self._go(event, target, reason)
+
+    def _end(self, event: Event, outcome: Outcome, author: str, now_ns: int, reason: str = "") -> Answer:
+        self._episode.end(outcome, author, now_ns, reason)
+        self._record()
+        self._since_ns = now_ns
+        return self._go(event, State.LABELLED, reason)
+
+    def _record(self) -> None:
+        record = self._episode.record(self._config.chunk_steps)
+        self._records[record.episode] = record
+        self._effects.append(RecordEpisode(record))
+
+    def _next_episode(self) -> Episode:
+        """The episode after the recorded ones, at the first unfinished block (or behind the plan's last)."""
+        config, known = self._config, list(self._records.values())
+        index, last = max(self._records, default=-1) + 1, config.horizon_chunks - 1
+        self._position = position(config.plan, known)
+        if self._position is None:
+            return Episode(index, config.plan[-1], 0, last)
+        seed = next_layout_seed(config.seed, self._position, known)
+        return Episode(index, self._position.block, seed, last)
+
+    def _go(self, event: Event, target: State, reason: str = "") -> Answer:
+        if target not in TRANSITIONS[event][self._state]:
+            raise RuntimeError(f"bug: {event} cannot lead from {self._state} to {target}")
+        self._reason = reason or (self._reason if target is self._state else "")
+        self._state = target
+        self._sequence += 1
+        return _OK
+
+    def _once(self, command_id: str, handle: Callable[[], Answer]) -> Answer:
+        if not command_id:
+            return Answer(False, "the command has no id; give each a new one, so that a repeat counts once")
+        if command_id not in self._answers:
+            self._answers[command_id] = handle()
+            if len(self._answers) > _REMEMBERED:
+                self._answers.popitem(last=False)
+        return self._answers[command_id]
+
+    def _refusal(self, event: Event, episode: int) -> Answer | None:
+        if episode not in (self._episode.index, _ANY_EPISODE):
+            return Answer(False, f"{event} is for episode {episode}, this is episode {self._episode.index}")
+        if self._state not in TRANSITIONS[event]:
+            allowed = possible_in(event)
+            return Answer(False, f"{event} is not possible while {self._state}; possible in: {allowed}")
+        return None
+
+    def _refusal_of_closed(self) -> Answer | None:
+        if self._episode.open:
+            return None
+        outcome = self._episode.outcome
+        why = f"is labelled {outcome} already; undo first" if outcome else "has not begun"
+        return Answer(False, f"episode {self._episode.index} {why}")
+
+    def _refusal_of_chunk(self, chunk: int) -> Answer | None:
+        pending = self._episode.pending
+        if chunk in (-1, pending):
+            return None
+        why = "was cleared already" if chunk < pending else "has not been reached"
+        return Answer(False, f"chunk {chunk} {why}; a label now is about chunk {pending}")

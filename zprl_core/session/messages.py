@@ -1,0 +1,105 @@
+"""What goes into a session and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zprl_core.errors import ConfigError
+from zprl_core.plan import Block
+from zprl_core.records import EpisodeRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionConfig:
+    """What a session is told at its start.
+
+    Attributes:
+        run_id: name of the run; every chunk carries it.
+        seed: of the run; draws the layouts.
+        plan: the blocks, in order.
+        horizon_chunks: chunks in an episode that nothing ends earlier.
+        chunk_steps: ticks of one chunk.
+        lockstep: a chunk counts as cleared when the judge has said "continue"; otherwise when it has ended.
+        auto_begin: an episode begins as soon as the reset is done, else when `Session.begin` is called.
+        judge_window_s: at the horizon, time for a person to say success or failure; then it is the horizon.
+        undo_window_s: time after a label until the next episode starts by itself; None: it waits for "start".
+
+    Raises:
+        ConfigError: an empty plan, or a number out of range.
+    """
+
+    run_id: str
+    seed: int
+    plan: tuple[Block, ...]
+    horizon_chunks: int
+    chunk_steps: int
+    lockstep: bool
+    auto_begin: bool = True
+    judge_window_s: float = 10.0
+    undo_window_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.plan:
+            raise ConfigError("session: the plan has no blocks; give it one or more")
+        lowest = {"horizon_chunks": 1, "chunk_steps": 1, "judge_window_s": 0, "undo_window_s": 0}
+        for name, low in lowest.items():
+            value = getattr(self, name)
+            if value is not None and not value >= low:
+                raise ConfigError(f"session {name}: {value}, allowed: {low} or more")
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """The session as everyone sees it; the fields of ``SessionState.msg``.
+
+    Attributes:
+        sequence: grows with every change.
+        episode: the present episode; while idle at first, the one to come.
+        cleared_chunk: the last chunk known not to have ended the episode, -1 before the first.
+        outcome: empty, or success, failure, horizon, void.
+        ending_chunk: the chunk that r belongs to (void: the one in flight), -1 while there is none.
+        reason: why it is paused, stopped, faulted or void.
+    """
+
+    run_id: str
+    sequence: int
+    state: str
+    episode: int
+    block: str
+    mode: str
+    cleared_chunk: int
+    outcome: str
+    ending_chunk: int
+    layout_seed: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a caller gets: accepted, or refused with the reason."""
+
+    accepted: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ResetWorld:
+    """Reset the world for this episode with this layout, then call `Session.reset_done`."""
+
+    episode: int
+    layout_seed: int
+
+
+@dataclass(frozen=True)
+class RecordEpisode:
+    """Write this record; one for an episode that has one already replaces it."""
+
+    record: EpisodeRecord
+
+
+@dataclass(frozen=True)
+class FinishRun:
+    """The plan is finished."""
+
+
+Effect = ResetWorld | RecordEpisode | FinishRun

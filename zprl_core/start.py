@@ -1,0 +1,294 @@
+"""From what a user asked for to a run folder and the graph that fills it.
+
+Both `zprl` and launch/*.launch.py come through here, so that the same words start the same session.
+Everything is checked before anything is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
+from zprl_core.config.loader import did_you_mean
+from zprl_core.errors import CheckpointError, ConfigError
+from zprl_core.graph import Mode, NodeSpec, RunSettings, graph
+from zprl_core.plan import Block, evaluation_plan, read_plan, training_plan, write_plan
+from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
+from zprl_core.versions import versions
+
+LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
+    "train": {
+        "rig": "name of the rig, or a .yaml file",
+        "task": "name of the task, or a .yaml file",
+        "base": "base checkpoint; empty: runs/<task>/base.ckpt",
+        "out": "folder of the run; empty: runs/<task>/train-<date>-<time>",
+        "chunks": "training chunks; empty: the task's budget",
+        "episodes": "episodes of each evaluation; empty: the task's",
+        "seed": "of every random draw; empty: 0",
+        "realtime": "true: wall clock, false: lockstep; empty: the rig's",
+    },
+    "evaluate": {
+        "rig": "name of the rig, or a .yaml file",
+        "task": "name of the task, or a .yaml file",
+        "policy": "checkpoint or run folder; empty: runs/<task>/base.ckpt",
+        "out": "folder of the result; empty: runs/<task>/evaluate-<date>-<time>",
+        "episodes": "episodes on each path; empty: the task's",
+        "seed": "of every random draw; empty: 0",
+        "realtime": "true: wall clock, false: lockstep; empty: the rig's",
+    },
+}
+"""Arguments of launch/<mode>.launch.py and of `zprl launch <mode>`, and what they mean."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A session that can be started: its folder, and the processes that fill it."""
+
+    folder: RunFolder
+    rig: RigConfig
+    task: TaskConfig
+    blocks: tuple[Block, ...]
+    nodes: tuple[NodeSpec, ...]
+
+
+def training(
+    *,
+    rig: str,
+    task: str,
+    base: Path,
+    out: Path,
+    chunks: int | None = None,
+    seed: int = 0,
+    eval_episodes: int | None = None,
+    eval_every: int | None = None,
+    lambda_: float | None = None,
+    lockstep: bool | None = None,
+) -> Prepared:
+    """A new training run. None means: as the task or the rig says.
+
+    Raises:
+        ZprlError: anything that does not exist or does not fit; nothing was written then.
+    """
+    refuse_used(out, "continue that run with --resume")
+    rig_config, task_config = _load(rig, task)
+    task_config = _with_lambda(task_config, _base_checkpoint(base, task_config), lambda_)
+    episodes = task_config.evaluation.episodes if eval_episodes is None else eval_episodes
+    spec = RunSpec(
+        run_id=new_run_id(),
+        mode="train",
+        task=task_config.name,
+        rig=rig_config.name,
+        base=str(base.absolute()),
+        actor="",
+        seed=seed,
+        lockstep=_lockstep(rig_config, lockstep),
+        chunks=task_config.budget.chunks if chunks is None else chunks,
+        eval_episodes=episodes,
+    )
+    every = eval_every or task_config.evaluation.every_chunks
+    return _create(out, spec, rig_config, task_config, training_plan(spec.chunks, episodes, every))
+
+
+def resume(out: Path, **given: Any) -> Prepared:
+    """Go on with a training run; what the user gave besides must be what it was started with.
+
+    Raises:
+        DataError: no run there, or it was started with something else.
+    """
+    folder = RunFolder.open(out)
+    task, rig = load_task(folder.task_file), load_rig(folder.rig_file)
+    wanted = {k: v for k, v in given.items() if k in {f.name for f in dataclasses.fields(RunSpec)}}
+    if "base" in wanted:
+        wanted["base"] = str(Path(wanted["base"]).absolute())
+    for kind, load in (("task", load_task), ("rig", load_rig)):
+        if kind in wanted:
+            wanted[kind] = load(wanted[kind]).name
+    folder.check_resumable(wanted)
+    spec = folder.spec
+    if spec.mode != "train":
+        raise ConfigError(f"{out}: is an evaluation; only training runs can be resumed")
+    if "lambda_" in given and given["lambda_"] != task.rl.lambda_:
+        raise ConfigError(f"{out}: was started with lambda = {task.rl.lambda_}, not {given['lambda_']}")
+    _base_checkpoint(Path(spec.base), task)
+    return _prepared(folder, spec, rig, task, read_plan(folder.plan_file), resume=True)
+
+
+def evaluation(
+    *,
+    rig: str,
+    task: str,
+    policy: Path,
+    out: Path,
+    episodes: int | None = None,
+    seed: int = 0,
+    lockstep: bool | None = None,
+) -> Prepared:
+    """A measurement of a base checkpoint (both paths) or of a run (steered).
+
+    Raises:
+        ZprlError: anything that does not exist or does not fit; nothing was written then.
+    """
+    refuse_used(out, "remove it")
+    rig_config, task_config = _load(rig, task)
+    base, actor = policy, ""
+    if policy.is_dir():
+        run = RunFolder.open(policy)
+        base, actor = Path(run.spec.base), str(run.path)
+        # The actor was trained at the lambda of its run, whatever the task's file says today.
+        task_config = _with_lambda(task_config, base, load_task(run.task_file).rl.lambda_)
+    _base_checkpoint(base, task_config)
+    count = task_config.evaluation.episodes if episodes is None else episodes
+    spec = RunSpec(
+        run_id=new_run_id(),
+        mode="evaluate",
+        task=task_config.name,
+        rig=rig_config.name,
+        base=str(base.absolute()),
+        actor=actor,
+        seed=seed,
+        lockstep=_lockstep(rig_config, lockstep),
+        chunks=0,
+        eval_episodes=count,
+    )
+    return _create(out, spec, rig_config, task_config, evaluation_plan(count, steered=bool(actor)))
+
+
+def split_arguments(mode: str, settings: Sequence[str]) -> dict[str, str]:
+    """["name:=value", ...] to a mapping.
+
+    Raises:
+        ConfigError: another form, or a name that the mode does not have.
+    """
+    known = LAUNCH_ARGUMENTS[mode]
+    found: dict[str, str] = {}
+    for text in settings:
+        name, separator, value = text.partition(":=")
+        if not separator:
+            raise ConfigError(f"'{text}' is not of the form name:=value, such as rig:=sim_xarm6")
+        if name not in known:
+            raise ConfigError(f"unknown launch argument '{name}'{did_you_mean(name, list(known))}")
+        found[name] = value
+    return found
+
+
+def from_launch_arguments(mode: Mode, given: Mapping[str, str]) -> Prepared:
+    """What launch/<mode>.launch.py and `zprl launch <mode>` start; an empty value means the default.
+
+    Raises:
+        ZprlError: a missing or wrong argument, or anything else that `training` and `evaluation` refuse.
+    """
+    values = {name: value for name, value in given.items() if value}
+    for name in ("rig", "task"):
+        if name not in values:
+            raise ConfigError(f"the launch argument {name}:=... is required: {LAUNCH_ARGUMENTS[mode][name]}")
+    home = Path("runs") / load_task(values["task"]).name
+    common: dict[str, Any] = {
+        "rig": values["rig"],
+        "task": values["task"],
+        "out": Path(values.get("out") or home / time.strftime(f"{mode}-%Y%m%d-%H%M%S")),
+        "seed": _number(values, "seed") or 0,
+        "lockstep": _lockstep_argument(values.get("realtime", "")),
+    }
+    episodes = _number(values, "episodes")
+    if mode == "train":
+        base = Path(values.get("base") or home / "base.ckpt")
+        return training(base=base, chunks=_number(values, "chunks"), eval_episodes=episodes, **common)
+    policy = Path(values.get("policy") or home / "base.ckpt")
+    return evaluation(policy=policy, episodes=episodes, **common)
+
+
+def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:
+    rig_config, task_config = load_rig(rig), load_task(task)
+    check_pair(rig_config, task_config)
+    return rig_config, task_config
+
+
+def _base_checkpoint(path: Path, task: TaskConfig) -> Path:
+    """Whether a base checkpoint is there and belongs to the task."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: no such checkpoint. Make one with `zprl collect --task {task.name} ...` and "
+            f"`zprl pretrain --task {task.name} --data DIR --out {path}`"
+        )
+    from zprl_core import checkpoint
+    from zprl_core.base import KIND
+
+    trained_for = TaskConfig.from_dict(checkpoint.load(path, KIND).task, source=str(path))
+    checkpoint.require_same_task(path, trained_for, task)
+    return path
+
+
+def _with_lambda(task: TaskConfig, base: Path, override: float | None) -> TaskConfig:
+    """The task with its perturbation scale settled: override, the task's own, or proposed from the data."""
+    value = override or task.rl.lambda_
+    if value is None:
+        from zprl_core import perturbation
+
+        value = perturbation.propose(base)
+    return dataclasses.replace(task, rl=dataclasses.replace(task.rl, lambda_=value))
+
+
+def _lockstep(rig: RigConfig, wanted: bool | None) -> bool:
+    if wanted is not None:
+        return wanted
+    return rig.simulation is not None and rig.simulation.lockstep
+
+
+def _create(
+    out: Path, spec: RunSpec, rig: RigConfig, task: TaskConfig, blocks: tuple[Block, ...]
+) -> Prepared:
+    """Check that the graph can be made, then write the folder."""
+    prepared = _prepared(RunFolder(out.absolute()), spec, rig, task, blocks, resume=False)
+    folder = RunFolder.create(out, spec, task, rig)
+    write_plan(folder.plan_file, blocks)
+    return dataclasses.replace(prepared, folder=folder)
+
+
+def _prepared(
+    folder: RunFolder,
+    spec: RunSpec,
+    rig: RigConfig,
+    task: TaskConfig,
+    blocks: tuple[Block, ...],
+    *,
+    resume: bool,
+) -> Prepared:
+    settings = RunSettings(
+        rig_file=str(folder.rig_file),
+        task_file=str(folder.task_file),
+        run_dir=str(folder.path),
+        run_id=spec.run_id,
+        base=spec.base,
+        seed=spec.seed,
+        lockstep=spec.lockstep,
+        actor=spec.actor,
+        resume=resume,
+    )
+    return Prepared(folder, rig, task, blocks, graph(rig, task, spec.mode, settings))
+
+
+def note_versions(folder: RunFolder) -> None:
+    """Add what this start is computed with to RUN/versions.json."""
+    known: list[Any] = read_json(folder.versions_file)["starts"] if folder.versions_file.exists() else []
+    write_json(folder.versions_file, {"starts": [*known, versions()]})
+
+
+def _number(values: Mapping[str, str], name: str) -> int | None:
+    text = values.get(name, "")
+    if not text:
+        return None
+    if not text.isdigit():
+        raise ConfigError(f"launch argument {name}:={text}: not a whole number of at least 0")
+    return int(text)
+
+
+def _lockstep_argument(text: str) -> bool | None:
+    choices = {"": None, "true": False, "false": True}
+    if text not in choices:
+        raise ConfigError(f"launch argument realtime:={text}: allowed: true, false")
+    return choices[text]

@@ -1,0 +1,1 @@
+"""Where reinforcement learning takes hold of the frozen base policy (section IV-B)."""

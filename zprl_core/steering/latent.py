@@ -1,0 +1,36 @@
+"""ZPRL: steering in the bottleneck latent, eq. (7)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from zprl_core.bottleneck.vib import Bottleneck
+from zprl_core.policy.base_policy import BasePolicy
+
+
+class LatentSteering:
+    """z ~ p(z|c), z~ = z + lambda * dz, a ~ base(.|g(z~)). Implements `Steering`."""
+
+    def __init__(self, policy: BasePolicy, bottleneck: Bottleneck, lambda_: float) -> None:
+        self.policy, self.bottleneck, self.lambda_ = policy, bottleneck, lambda_
+
+    @property
+    def dim(self) -> int:
+        """dim(z)."""
+        return self.bottleneck.latent_dim
+
+    def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
+        """z ~ p(z|c)."""
+        return self.bottleneck.sample(c, noise)
+
+    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
+        """z~ = z + lambda * dz."""
+        return base + self.lambda_ * dz  # eq. (7)
+
+    def condition(self, steered: Tensor) -> Tensor:
+        """c^ = g(z~)."""
+        return self.bottleneck.decode(steered)
+
+    def act(self, c: Tensor, steered: Tensor, w: Tensor) -> Tensor:
+        """a ~ base(.|g(z~))."""
+        return self.policy.act(self.condition(steered), w)

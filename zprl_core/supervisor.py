@@ -1,0 +1,218 @@
+"""Starts the processes of a graph, keeps their output, and ends all of them together.
+
+For machines where ROS 2 came from pip, which has no `launch`. honcho does not fit: it ends children with
+SIGTERM only, keeps no log per process, and leaves them behind when it is killed itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import yaml
+
+from zprl_core.errors import SessionError
+from zprl_core.graph import NodeSpec
+
+GRACE_S = 20.0
+TERM_S = 3.0
+TAIL_LINES = 12
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One process: its name, its arguments, and variables that only it gets."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def node_command(node: NodeSpec, folder: Path, python: str = sys.executable) -> Command:
+    """The process of a node; writes its parameters to `folder`/<name>.params.yaml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{node.name}.params.yaml"
+    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(node.parameters)}}), encoding="utf-8")
+    remappings = [("__node", node.name), ("__ns", node.namespace), *node.remappings]
+    arguments = [python, "-m", f"{node.package}.{node.executable}", "--ros-args", "--params-file", str(file)]
+    for old, new in remappings:
+        arguments += ["-r", f"{old}:={new}"]
+    return Command(node.name, tuple(arguments), node.environment)
+
+
+@dataclass
+class _Child:
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    start: int  # byte of the log where this process's output begins
+    shown: int  # byte of the log up to which it was shown
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended by itself."""
+
+    name: str
+    code: int
+    log: Path
+    tail: tuple[str, ...]
+
+    def how(self) -> str:
+        """Exit code or signal in words."""
+        if self.code < 0:
+            with contextlib.suppress(ValueError):
+                return f"was killed by {signal.Signals(-self.code).name}"
+        return f"ended with exit code {self.code}"
+
+    def error(self) -> SessionError:
+        """An error that names the process, how it ended, and what it said last."""
+        tail = "\n".join(f"    {line}" for line in self.tail) or "    (it printed nothing)"
+        return SessionError(
+            f"{self.name} {self.how()}; the others were ended. The end of {self.log}:\n{tail}"
+        )
+
+
+class Supervisor:
+    """Runs processes as one: a context manager that ends every one of them on exit.
+
+    Each process leads its own process group, so that what it started ends with it, and gets SIGTERM from
+    the kernel if this process is killed.
+    """
+
+    def __init__(
+        self,
+        commands: Sequence[Command],
+        logs: Path,
+        environment: Mapping[str, str],
+        *,
+        echo: IO[str] | None = None,
+        grace_s: float = GRACE_S,
+        term_s: float = TERM_S,
+    ) -> None:
+        """
+        Args:
+            commands: what to start, in this order; names are unique.
+            logs: folder of <name>.log, appended to.
+            environment: of every process.
+            echo: where output goes too, each line prefixed by its process, when `poll` is called.
+            grace_s: time between SIGINT and SIGTERM, s.
+            term_s: time between SIGTERM and SIGKILL, s.
+        """
+        self._commands = commands
+        self._logs = logs
+        self._environment = dict(environment)
+        self._echo = echo
+        self._patience = ((signal.SIGINT, grace_s), (signal.SIGTERM, term_s))
+        self._children: list[_Child] = []
+
+    def __enter__(self) -> Supervisor:
+        """Start everything."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        try:
+            for command in self._commands:
+                self._children.append(self._start(command))
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End everything."""
+        self.stop()
+
+    def poll(self) -> Ended | None:
+        """Show new output; the first process that has ended by itself, or None while all run."""
+        for child in self._children:
+            self._show(child)
+        for child in self._children:
+            code = child.process.poll()
+            if code is not None:
+                self._show(child)
+                return Ended(child.name, code, child.log, _tail(child.log, child.start))
+        return None
+
+    def stop(self) -> dict[str, int]:
+        """End what still runs: SIGINT, then SIGTERM, then SIGKILL; returns exit codes by name.
+
+        A second Ctrl-C in the meantime skips the patience.
+        """
+        for number, patience in self._patience:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._signal(number)
+                self._wait(patience)
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):  # also what a dead child left in its group
+                os.killpg(child.process.pid, signal.SIGKILL)
+        codes = {child.name: child.process.wait() for child in self._children}
+        for child in self._children:
+            self._show(child)
+        self._children.clear()
+        return codes
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {child.name: child.process.pid for child in self._children}
+
+    def _start(self, command: Command) -> _Child:
+        log = self._logs / f"{command.name}.log"
+        with log.open("ab") as output:
+            start = output.tell()
+            process = subprocess.Popen(
+                command.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**self._environment, **command.environment},
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        return _Child(command.name, process, log, start, start)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for child in self._children:
+            if child.process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.process.pid, number)
+
+    def _wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and any(c.process.poll() is None for c in self._children):
+            time.sleep(0.02)
+
+    def _show(self, child: _Child) -> None:
+        if self._echo is None:
+            return
+        with child.log.open("rb") as file:
+            file.seek(child.shown)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        child.shown += len(whole)
+        for line in whole.decode(errors="replace").splitlines():
+            print(f"{child.name:>20} | {line}", file=self._echo, flush=True)
+
+
+def _end_with_parent() -> None:
+    """In the child, before exec: let the kernel send SIGTERM when the parent dies."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def _tail(log: Path, start: int) -> tuple[str, ...]:
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").splitlines()
+    return tuple(lines[-TAIL_LINES:])

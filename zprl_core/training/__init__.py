@@ -1,0 +1,1 @@
+"""Offline training: the base policy and its bottleneck."""

@@ -1,0 +1,212 @@
+"""Attach a bottleneck to a finished base policy, or finish one that was trained beside it.
+
+Because eq. (5) leaves encoder and flow alone, it can be trained afterwards, on the very c that deployment
+sees (EMA encoder, centre crop), computed once; c of a few random crops stands beside it as augmentation. The
+length of training is chosen on held-out episodes: too short loses successes, too long overfits.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zprl_core.arithmetic import reduced_precision
+from zprl_core.base import BaseModel
+from zprl_core.bottleneck.loss import bottleneck_loss
+from zprl_core.policy.flow import training_k
+from zprl_core.training.batches import BatchSource, flow_noise, hold_out
+from zprl_core.training.pretrain import cosine_with_warmup
+from zprl_core.training.progress import Progress, ProgressCallback, silent
+
+if TYPE_CHECKING:
+    from zprl_core.config import TaskConfig
+    from zprl_core.data.dataset import Dataset
+
+EMBED_BATCH = 64
+VALIDATION_WINDOWS = 512
+VALIDATION_DRAWS = 4
+
+
+@dataclass(frozen=True)
+class BottleneckReport:
+    """Held-out flow losses (eq. (1), the same noise for all): through c, and through z = g(z), z ~ p(z|c).
+
+    steps: gradient steps of the weights that were kept. kl: nats, held out. z_rms: RMS of z over the data.
+    """
+
+    loss_c: float
+    loss_z: float
+    kl: float
+    z_rms: float
+    steps: int
+    steps_taken: int
+
+
+@torch.no_grad()
+def embed(
+    model: BaseModel,
+    task: TaskConfig,
+    data: Dataset,
+    rng: np.random.Generator | None = None,
+    progress: ProgressCallback = silent,
+) -> Tensor:
+    """c of all windows, (M, c_dim): centre crops, or random ones with rng."""
+    model.eval()
+    source = BatchSource(data, task.observation.cameras, model.policy)
+    parts = []
+    for start in range(0, len(data), EMBED_BATCH):
+        index = np.arange(start, min(start + EMBED_BATCH, len(data)))
+        parts.append(model.policy.encode_cropped(*source.observations(index, rng)))
+        progress(Progress("embed", int(index[-1]) + 1, len(data)))
+    return torch.cat(parts)
+
+
+class _Validation:
+    """Held-out windows with fixed noise, so that looks at different weights can be compared."""
+
+    def __init__(self, model: BaseModel, c: Tensor, actions: Tensor, seed: int) -> None:
+        rng = np.random.default_rng([seed, 3])
+        rows = np.sort(rng.permutation(len(c))[:VALIDATION_WINDOWS])
+        self.c, self.actions = c[rows], actions[rows]
+        self.w, position = flow_noise(model.policy, len(rows), VALIDATION_DRAWS, rng)
+        self.k = training_k(position, model.policy.flow_steps)
+        shape = (len(rows), model.bottleneck.latent_dim)
+        self.noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+
+    @torch.no_grad()
+    def through_c(self, model: BaseModel) -> float:
+        return model.policy.flow_loss(self.c, self.actions, self.w, self.k).mean().item()
+
+    @torch.no_grad()
+    def through_z(self, model: BaseModel) -> tuple[float, float]:
+        """Flow loss and KL."""
+        loss = bottleneck_loss(
+            model.bottleneck, model.policy, self.c, self.actions, self.noise, self.w, self.k, 0.0
+        )
+        return loss.flow.item(), loss.kl.item()
+
+
+def attach_bottleneck(
+    model: BaseModel,
+    task: TaskConfig,
+    data: Dataset,
+    seed: int,
+    progress: ProgressCallback = silent,
+    draws: int = 1,
+) -> BottleneckReport:
+    """Train `model.bottleneck` in place on cached c by eq. (5); nothing else of the model changes.
+
+    Args:
+        model: a finished base policy (EMA weights).
+        task: its `bottleneck` settings: steps, learning_rate, batch_size, evaluate_every, patience, ...
+        data: demonstrations. seed: of everything random.
+        progress: stages "embed" and "bottleneck"; the latter with `loss_c` and `loss_z` after each look.
+        draws: of (k, w) per sample and step.
+
+    Returns:
+        Held-out losses of the weights that were kept: those of the look with the lowest loss through z.
+    """
+    settings, rng = task.bottleneck, np.random.default_rng([seed, 2])
+    embeddings = torch.stack(
+        [embed(model, task, data, None, progress)]
+        + [embed(model, task, data, rng, progress) for _ in range(settings.random_crops)]
+    )
+    source = BatchSource(data, task.observation.cameras, model.policy)
+    chunks = source.chunks(np.arange(len(data)))
+    train, held_out = hold_out(data, settings.validation_fraction, seed)
+    looked_at = held_out if len(held_out) else train
+    if not settings.joint:
+        model.bottleneck.fit_moments(embeddings[:, train].flatten(0, 1))
+    validation = _Validation(model, embeddings[0, looked_at], chunks[looked_at], seed)
+    trainer = _Trainer(model, task, embeddings, chunks, train, rng, draws)
+    best = trainer.run(validation, progress)
+    loss_z, kl = validation.through_z(model)
+    return BottleneckReport(
+        loss_c=validation.through_c(model),
+        loss_z=loss_z,
+        kl=kl,
+        z_rms=_z_rms(model, embeddings[0], seed),
+        steps=best,
+        steps_taken=trainer.taken,
+    )
+
+
+@torch.no_grad()
+def _z_rms(model: BaseModel, c: Tensor, seed: int) -> float:
+    shape = (len(c), model.bottleneck.latent_dim)
+    noise = torch.from_numpy(np.random.default_rng([seed, 4]).standard_normal(shape, dtype=np.float32))
+    return model.bottleneck.sample(c, noise).square().mean().sqrt().item()
+
+
+class _Trainer:
+    """AdamW on cached embeddings (crops, M, c_dim), with the best look's weights kept."""
+
+    def __init__(
+        self,
+        model: BaseModel,
+        task: TaskConfig,
+        embeddings: Tensor,
+        chunks: Tensor,
+        train: NDArray[np.int64],
+        rng: np.random.Generator,
+        draws: int,
+    ) -> None:
+        settings = task.bottleneck
+        self.model, self.settings, self.rng, self.draws = model, settings, rng, draws
+        self.precision = task.pretrain.precision
+        self.embeddings, self.chunks, self.train = embeddings, chunks, train
+        model.bottleneck.requires_grad_(True)
+        self.optimizer = torch.optim.AdamW(
+            model.bottleneck.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.taken = 0
+
+    def run(self, validation: _Validation, progress: ProgressCallback) -> int:
+        """Train until `steps` or `patience` looks without progress; returns the step that was kept."""
+        settings, bottleneck = self.settings, self.model.bottleneck
+        loss_c = validation.through_c(self.model)
+        best_loss, best_step, misses = validation.through_z(self.model)[0], 0, 0
+        best = copy.deepcopy(bottleneck.state_dict())
+        for step in range(1, settings.steps + 1):
+            values = {"flow_z_train": self._step()}
+            if step % settings.evaluate_every == 0 or step == settings.steps:
+                loss = validation.through_z(self.model)[0]
+                values |= {"loss_c": loss_c, "loss_z": loss}
+                if loss < best_loss:
+                    best_loss, best_step, misses = loss, step, 0
+                    best = copy.deepcopy(bottleneck.state_dict())
+                else:
+                    misses += 1
+            progress(Progress("bottleneck", step, settings.steps, values))
+            if misses >= settings.patience:
+                break
+        bottleneck.load_state_dict(best)
+        bottleneck.requires_grad_(False)
+        return best_step
+
+    def _step(self) -> float:
+        settings, policy = self.settings, self.model.policy
+        for group in self.optimizer.param_groups:
+            group["lr"] = settings.learning_rate * cosine_with_warmup(self.taken, 0, settings.steps)
+        rows = self.rng.choice(self.train, size=settings.batch_size)
+        crops = self.rng.integers(0, len(self.embeddings), size=settings.batch_size)
+        c, actions = self.embeddings[crops, rows], self.chunks[rows]
+        noise = torch.from_numpy(self.rng.standard_normal((len(rows), settings.latent_dim), dtype=np.float32))
+        w, position = flow_noise(policy, len(rows), self.draws, self.rng)
+        k = training_k(position, policy.flow_steps)
+        with reduced_precision(self.precision):
+            loss = bottleneck_loss(self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        self.optimizer.step()
+        self.taken += 1
+        return loss.flow.item()

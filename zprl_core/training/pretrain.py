@@ -1,0 +1,112 @@
+"""Imitation: the base policy by eq. (1), and beside it the bottleneck by eq. (5), together eq. (6)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zprl_core.arithmetic import channels_last, reduced_precision
+from zprl_core.base import BaseModel, new_model
+from zprl_core.bottleneck.loss import bottleneck_loss
+from zprl_core.policy.ema import Ema
+from zprl_core.policy.flow import training_k
+from zprl_core.training.batches import BatchSource, epochs, flow_noise, hold_out
+from zprl_core.training.progress import Progress, ProgressCallback, silent
+
+if TYPE_CHECKING:
+    from zprl_core.config import TaskConfig
+    from zprl_core.data.dataset import Dataset
+
+
+def cosine_with_warmup(step: int, warmup: int, total: int) -> float:
+    """Factor of the learning rate at step 0..total-1: linear rise over `warmup` steps, then a cosine to 0."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, total - warmup)))
+
+
+class Pretraining:
+    """The state of imitation learning; one `step` is one gradient step of eq. (6).
+
+    Args:
+        task: what to learn. data: demonstrations of it. seed: of initial weights, batches, crops and noise.
+    """
+
+    def __init__(self, task: TaskConfig, data: Dataset, seed: int) -> None:
+        self.task, self.settings = task, task.pretrain
+        self.model = new_model(task, seed)
+        self.model.policy.fit_normalizers(torch.from_numpy(data.actions), torch.from_numpy(data.proprio))
+        channels_last(self.model)
+        self.source = BatchSource(data, task.observation.cameras, self.model.policy)
+        self.train_windows, self.held_out = hold_out(data, self.settings.validation_fraction, seed)
+        self.rng = np.random.default_rng([seed, 0])
+        self.batches = epochs(self.train_windows, self.settings.batch_size, self.rng)
+        per_epoch = max(1, len(self.train_windows) // self.settings.batch_size)
+        self.total = self.settings.epochs * per_epoch
+        if self.settings.max_steps is not None:
+            self.total = min(self.total, self.settings.max_steps)
+        self.ema = Ema(self.model, self.settings.ema_power, self.settings.ema_max_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+            fused=True,
+        )
+        self.taken = 0
+
+    def step(self) -> dict[str, float]:
+        """One gradient step; returns the losses of its batch."""
+        for group in self.optimizer.param_groups:
+            factor = cosine_with_warmup(self.taken, self.settings.warmup_steps, self.total)
+            group["lr"] = self.settings.learning_rate * factor
+        total, values = self._loss(next(self.batches))
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        if self.settings.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
+        self.optimizer.step()
+        self.ema.update(self.model)
+        self.taken += 1
+        return {name: value.item() for name, value in values.items()}
+
+    def _loss(self, index: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
+        policy, settings = self.model.policy, self.task.bottleneck
+        images, proprio = self.source.observations(index, self.rng)
+        actions = self.source.chunks(index)
+        w, position = flow_noise(policy, len(index), self.settings.noise_samples, self.rng)
+        k = training_k(position, policy.flow_steps)
+        with reduced_precision(self.settings.precision):
+            c = policy.encode_cropped(images, proprio)
+            total = policy.flow_loss(c, actions, w, k).mean()  # eq. (1)
+        values = {"flow": total.detach()}
+        if settings.joint:
+            self.model.bottleneck.track_moments(c.detach(), rate=1.0 if self.taken == 0 else 0.01)
+            shape = (len(index), settings.latent_dim)
+            noise = torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32))
+            with reduced_precision(self.settings.precision):
+                through_z = bottleneck_loss(
+                    self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta
+                )
+            total = total + through_z.total  # eq. (6)
+            values |= {"flow_z": through_z.flow.detach(), "kl": through_z.kl.detach()}
+        return total, values
+
+
+def pretrain(task: TaskConfig, data: Dataset, seed: int, progress: ProgressCallback = silent) -> BaseModel:
+    """Train a base policy (and, if `bottleneck.joint`, its bottleneck) and return the averaged weights.
+
+    Args:
+        task: what to learn. data: demonstrations of it. seed: of everything random.
+        progress: called after each gradient step with the stage "pretrain".
+
+    Returns:
+        The EMA model in eval mode without gradients.
+    """
+    run = Pretraining(task, data, seed)
+    for step in range(1, run.total + 1):
+        progress(Progress("pretrain", step, run.total, run.step()))
+    return run.ema.averaged

@@ -1,0 +1,270 @@
+"""Chunks in, setpoints out, for one arm, at whatever rate the bridge asks.
+
+Waypoint i of a chunk is the setpoint *for the tick* that starts at ``stamp + i * dt``: the commanded pose
+leaves the previous waypoint when that tick starts and reaches waypoint i when it ends. So a chunk fills
+exactly its own time, from ``stamp`` to ``stamp + H * dt``, consecutive chunks meet without a gap, and
+nothing has to be guessed about a chunk that is still being planned.
+
+Stamps are integer nanoseconds and never decrease from one call to the next. No clock is read.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+
+from zprl_core import transforms
+from zprl_core.errors import ConfigError, SafetyError
+from zprl_core.trajectory import rotation as rot
+from zprl_core.trajectory.active import ActiveChunk, Chunk, ChunkOutcome
+from zprl_core.trajectory.motion import Brake, Motion, Setpoint, at_rest, blend_from, setpoint_from
+from zprl_core.trajectory.spline import PoseSpline
+
+_MOST_PENDING = 4
+_ROUNDING_NS = 1_000  # two ways of rounding the same tick's time may differ by this much
+
+
+class Status(str, Enum):
+    """What the interpolator does now."""
+
+    HOLDING = "holding"  # at rest, no chunk yet since the (re)start
+    TRACKING = "tracking"  # inside a chunk
+    BRAKING = "braking"  # no chunk since the last one's end: slowing down, then still; a chunk may go on
+    TRIPPED = "tripped"  # that lasted longer than the watchdog's time: `restart` first
+    STOPPED = "stopped"  # stopped by command: `restart` first
+
+
+@dataclass(frozen=True)
+class InterpolatorLimits:
+    """How a path is joined and left.
+
+    Attributes:
+        blend_s: shortest blend from the last commanded setpoint into a new chunk (at most the chunk's
+            length), s.
+        catch_up_m_s, catch_up_rad_s: speed that a blend may add to close an offset; larger offsets blend
+            longer.
+        blend_m_s2, blend_rad_s2: acceleration that a blend may add to close a difference of velocities;
+            larger differences blend longer.
+        brake_m_s2, brake_rad_s2: deceleration when no chunk is valid.
+        watchdog_s: time without a valid chunk after which `restart` is needed, s.
+
+    Raises:
+        ConfigError: a value that is not finite and above 0.
+    """
+
+    blend_s: float = 0.1
+    catch_up_m_s: float = 0.25
+    catch_up_rad_s: float = 1.0
+    blend_m_s2: float = 10.0
+    blend_rad_s2: float = 40.0
+    brake_m_s2: float = 3.0
+    brake_rad_s2: float = 10.0
+    watchdog_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (np.isfinite(value) and value > 0.0):
+                raise ConfigError(f"interpolator limit {name}: {value}, allowed: a finite number above 0")
+
+
+class ChunkInterpolator:
+    """Turns the chunks of one arm into setpoints with continuous position and velocity.
+
+    The bridge calls `add_chunk` when a chunk has passed the safety gate, `sample` once a servo period (with
+    the time at which the arm should be there: the period's end), and `amend` where a limit changed the
+    sample. `take_outcomes` returns what has become of finished chunks.
+
+    Args:
+        start: the measured pose, and the gripper width to keep until a chunk commands another.
+        limits: see `InterpolatorLimits`.
+    """
+
+    def __init__(self, start: Setpoint, limits: InterpolatorLimits | None = None) -> None:
+        self._limits = limits or InterpolatorLimits()
+        self._pending: deque[tuple[Chunk, int]] = deque()
+        self._outcomes: list[ChunkOutcome] = []
+        self._active: ActiveChunk | None = None
+        self._last_ns: int | None = None
+        self._gripper = start.gripper_width
+        self._begin_hold(start, Status.HOLDING)
+
+    @property
+    def status(self) -> Status:
+        """The state after the last `sample`, `stop` or `restart`."""
+        return self._status
+
+    @property
+    def needs_restart(self) -> bool:
+        """True after a stop and after the watchdog: chunks are refused until `restart`."""
+        return self._status in (Status.STOPPED, Status.TRIPPED)
+
+    def add_chunk(self, chunk: Chunk, now_ns: int) -> int:
+        """Takes a chunk for execution from its stamp on, or from now where it comes late.
+
+        Chunks that wait for their time and start no earlier than this one are replaced by it.
+
+        Returns:
+            How many waypoints are skipped because their ticks have passed.
+
+        Raises:
+            SafetyError: after a stop (`restart` first), or all of the chunk's time has passed.
+        """
+        now_ns = self._advance(now_ns)
+        if self.needs_restart:
+            raise SafetyError(
+                f"chunk {chunk.name}: the arm is {self._status.value}; restart from the measured pose first"
+            )
+        if now_ns >= chunk.end_ns:
+            late = (now_ns - chunk.end_ns) * 1e-9
+            raise SafetyError(
+                f"chunk {chunk.name}: came {late:.3f} s after its end; nothing of it is left to execute"
+            )
+        while self._pending and self._pending[-1][0].stamp_ns >= chunk.stamp_ns:
+            self._drop(self._pending.pop()[0], f"replaced by chunk {chunk.name} before it began")
+        if len(self._pending) >= _MOST_PENDING:
+            raise SafetyError(f"chunk {chunk.name}: {_MOST_PENDING} chunks wait already; send chunks later")
+        self._pending.append((chunk, now_ns))
+        return chunk.passed(now_ns)
+
+    def sample(self, t_ns: int) -> Setpoint:
+        """The setpoint to be reached at ``t_ns``.
+
+        Raises:
+            SafetyError: ``t_ns`` is earlier than a time that was given before.
+        """
+        t_ns = self._advance(t_ns)
+        state = self._motion.state((t_ns - self._origin_ns) * 1e-9)
+        if self._active is not None:
+            self._gripper = self._active.gripper_at(t_ns)
+            self._active.sampled(t_ns)
+        return setpoint_from(state, self._gripper)
+
+    def amend(self, sent: Setpoint) -> None:
+        """Records that ``sent`` was commanded in place of the last sample (a limit changed it)."""
+        if self._active is not None:
+            self._active.amended(sent)
+
+    def stop(self, t_ns: int, reason: str) -> None:
+        """Drops all chunks, brakes and holds; the gripper keeps its width. Then: `restart`."""
+        t_ns = self._advance(t_ns)
+        for chunk, _ in self._pending:
+            self._drop(chunk, reason)
+        self._pending.clear()
+        if self._active is not None and self._active.chunk.end_ns <= t_ns:
+            self._end_active()
+        elif self._active is not None:
+            self._begin_brake(t_ns)
+            self._finish(t_ns, reason)
+        self._status = Status.STOPPED
+
+    def restart(self, t_ns: int, measured: Setpoint) -> None:
+        """Starts again at rest from the measured pose.
+
+        A gripper width that was commanded before stays commanded, so that a grasp is kept; the measured one
+        only counts where there was none.
+        """
+        self.stop(t_ns, "restarted")
+        if self._gripper is None:
+            self._gripper = measured.gripper_width
+        self._begin_hold(measured, Status.HOLDING)
+
+    def take_outcomes(self, t_ns: int) -> list[ChunkOutcome]:
+        """Outcomes of the chunks that ended by ``t_ns`` since the last call, in order."""
+        t_ns = self._advance(t_ns)
+        if self._active is not None and self._active.chunk.end_ns <= t_ns:
+            self._end_active()
+        outcomes, self._outcomes = self._outcomes, []
+        return outcomes
+
+    def _advance(self, t_ns: int) -> int:
+        """Carries out, in order, every beginning and end of a chunk before ``t_ns``.
+
+        One *at* ``t_ns`` changes nothing there yet: the sample at its end still belongs to the old chunk.
+        """
+        if self._last_ns is not None and t_ns < self._last_ns:
+            if t_ns < self._last_ns - _ROUNDING_NS:
+                raise SafetyError(
+                    f"time went back: {t_ns} ns after {self._last_ns} ns; stamps must not decrease"
+                )
+            t_ns = self._last_ns
+        self._last_ns = t_ns
+        while self._pending and self._begins_ns() < t_ns:
+            chunk, came_ns = self._pending.popleft()
+            self._begin_chunk(chunk, came_ns)
+        if self._active is not None and self._active.chunk.end_ns < t_ns:
+            self._end_active()
+        if self._status is Status.BRAKING and t_ns - self._origin_ns > self._limits.watchdog_s * 1e9:
+            self._status = Status.TRIPPED
+        return t_ns
+
+    def _begins_ns(self) -> int:
+        chunk, came_ns = self._pending[0]
+        return max(chunk.stamp_ns, came_ns)
+
+    def _begin_chunk(self, chunk: Chunk, came_ns: int) -> None:
+        begin_ns = max(chunk.stamp_ns, came_ns)
+        if self._active is not None and self._active.chunk.end_ns <= begin_ns:
+            self._end_active()
+        gap_s = (begin_ns - self._origin_ns) * 1e-9 if self._status is Status.BRAKING else 0.0
+        if gap_s > self._limits.watchdog_s:
+            self._status = Status.TRIPPED
+            self._drop(chunk, "the watchdog tripped before it began; restart from the measured pose")
+            return
+        now = self._motion.state((begin_ns - self._origin_ns) * 1e-9)
+        self._finish(begin_ns, f"replaced by chunk {chunk.name} on its way")
+        quaternion = transforms.make_continuous(chunk.waypoints.quaternion, before=now.quaternion)
+        path = PoseSpline(chunk.waypoints.position, quaternion, chunk.dt_s)
+        limits = self._limits
+        blend = blend_from(
+            now,
+            path,
+            (begin_ns - chunk.stamp_ns) * 1e-9,
+            blend_s=min(limits.blend_s, len(chunk.waypoints) * chunk.dt_s),
+            catch_up=(limits.catch_up_m_s, limits.catch_up_rad_s),
+            accelerate=(limits.blend_m_s2, limits.blend_rad_s2),
+        )
+        self._set_motion(blend, begin_ns, Status.TRACKING)
+        self._active = ActiveChunk(
+            chunk,
+            begin_ns,
+            came_ns,
+            blend,
+            setpoint_from(now, self._gripper),
+            seam_gap_s=gap_s,
+            seam_offset_m=rot.norm(blend.offset),
+            seam_velocity_jump_m_s=rot.norm(blend.rate),
+        )
+
+    def _begin_brake(self, t_ns: int) -> None:
+        state = self._motion.state((t_ns - self._origin_ns) * 1e-9)
+        self._set_motion(
+            Brake(state, self._limits.brake_m_s2, self._limits.brake_rad_s2), t_ns, Status.BRAKING
+        )
+
+    def _begin_hold(self, setpoint: Setpoint, status: Status) -> None:
+        still = Brake(at_rest(setpoint), self._limits.brake_m_s2, self._limits.brake_rad_s2)
+        self._set_motion(still, self._last_ns or 0, status)
+
+    def _set_motion(self, motion: Motion, origin_ns: int, status: Status) -> None:
+        self._motion, self._origin_ns, self._status = motion, origin_ns, status
+
+    def _end_active(self) -> None:
+        """The active chunk was executed to its end: slow down from there."""
+        if self._active is not None:
+            end_ns = self._active.chunk.end_ns
+            self._begin_brake(end_ns)
+            self._finish(end_ns, "")
+
+    def _finish(self, t_ns: int, reason: str) -> None:
+        """Closes the active chunk at ``t_ns``; an empty reason says that it was executed to its end."""
+        if self._active is not None:
+            self._gripper = self._active.gripper_at(t_ns)
+            self._outcomes.append(self._active.outcome(t_ns, reason))
+            self._active = None
+
+    def _drop(self, chunk: Chunk, reason: str) -> None:
+        still = self._motion.state(((self._last_ns or 0) - self._origin_ns) * 1e-9)
+        self._outcomes.append(ChunkOutcome.never_begun(chunk, reason, setpoint_from(still, self._gripper)))

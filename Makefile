@@ -36,7 +36,7 @@ setup: ## make or update .venv
 	@scripts/setup.sh
 
 lock: setup ## resolve constraints.txt again
-	@scripts/lock.sh $(ARGS)
+	$(PYTHON_IN_VENV) scripts/lock.py $(ARGS)
 
 clean: ## remove caches and build outputs
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -1,11 +1,11 @@
 """The learner node: transitions in, SAC updates, an actor version out, all within one service call.
 
-What is learned and how a run is resumed is `zprl_core.rl.learner.Learner`'s business. This node keeps its log and its
-checkpoints in the run folder, and says how it is doing.
+What is learned and how a run is resumed is `zprl_core.rl.learner.Learner`'s business. This node keeps its log
+and its checkpoints in the run folder, and says how it is doing.
 
-Resuming: in lockstep the interrupted episode is run again from its start, so what the log holds of it is forgotten,
-and the learner stands exactly where the undisturbed run stood. On a real cell nothing recorded is forgotten: what
-the checkpoint has not seen is learned from before the node is active.
+Resuming: in lockstep the interrupted episode is run again from its start, so what the log holds of it is
+forgotten, and the learner stands exactly where the undisturbed run stood. On a real cell nothing recorded is
+forgotten: what the checkpoint has not seen is learned from before the node is active.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ import numpy as np
 import torch
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
+from zprl_interfaces.msg import ActorWeights, LearnerStatus
+from zprl_interfaces.msg import Transition as TransitionMessage
+from zprl_interfaces.srv import Update
+
+from zprl_core import record_log
 from zprl_core.arithmetic import fast_matmul
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
@@ -24,14 +29,7 @@ from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
 from zprl_core.rl.learner import Learner, Setup
 from zprl_core.rl.transition import Transition
-from zprl_core.run_folder import write_json
-from zprl_interfaces.msg import ActorWeights, LearnerStatus
-from zprl_interfaces.msg import Transition as TransitionMessage
-from zprl_interfaces.srv import Update
-
-CHECKPOINT = "learner.ckpt"
-LOG = "transitions.log"
-
+from zprl_core.run_folder import RunFolder, write_json
 
 class LearnerNode(LifecycleNode):
     """See the module's docstring."""
@@ -43,7 +41,7 @@ class LearnerNode(LifecycleNode):
         self._resume = self.parameter("resume", False, "go on from the run folder's state")
         self._threads = self.parameter("threads", 1, "of torch", low=1, high=256)
         self._active = False
-        self._episodes_unsaved = 0
+        self._episodes_unsaved, self._between_episodes = 0, True
         self._update_s: deque[float] = deque(maxlen=100)
 
     def configure(self) -> None:
@@ -54,14 +52,19 @@ class LearnerNode(LifecycleNode):
         if setup.run_dir is None:
             raise ConfigError("learner_node: parameter run_dir is empty; name the folder of the run")
         if setup.task.rl.lambda_ is None:
-            raise ConfigError(f"task {setup.task.name}: rl.lambda is null; a run's own task file has a number")
-        self._folder = setup.run_dir
-        self._checkpoint = setup.run_dir / "checkpoints" / CHECKPOINT
+            raise ConfigError(
+                f"task {setup.task.name}: rl.lambda is null; a run's own task file has a number"
+            )
+        self._folder = RunFolder(setup.run_dir)
+        self._checkpoint = self._folder.learner_checkpoint
         model, _, _ = load_base(Path(self._base), setup.task)
         bottleneck = model.bottleneck
         moments = (bottleneck.c_mean.numpy(), bottleneck.c_std.numpy())
         latent = Setup(*moments, bottleneck.latent_dim, setup.task.rl.lambda_)
-        self._learner = Learner(setup.task, latent, setup.seed, RecordLog(setup.run_dir / LOG))
+        log = RecordLog(self._folder.transitions_file)
+        if self._resume and setup.lockstep:
+            forget_unfinished(log, self._folder.episodes_file)
+        self._learner = Learner(setup.task, latent, setup.seed, log)
         self._take_up()
         self._sent_updates = -1
         self._status = self.create_publisher(LearnerStatus, "/learner/status", qos.status())
@@ -78,9 +81,11 @@ class LearnerNode(LifecycleNode):
         self._active = False
 
     def shut_down(self) -> None:
-        """Leave the counters."""
+        """Leave the counters, and between two episodes a checkpoint."""
         if hasattr(self, "_learner"):
             self._write_stats()
+            if self._episodes_unsaved and self._between_episodes:
+                self._learner.save(self._checkpoint)
 
     def _take_up(self) -> None:
         """Continue a run, or refuse to mix a new one with the data of another."""
@@ -91,9 +96,6 @@ class LearnerNode(LifecycleNode):
             return
         if self._checkpoint.exists():
             learner.load(self._checkpoint)
-        if self._setup.lockstep:
-            done = max((r.episode for r in read_records(self._folder / "episodes.jsonl")), default=-1)
-            learner.forget_episodes_after(done)
         for _version in learner.replay_log():
             pass
         counters = learner.counters
@@ -130,6 +132,7 @@ class LearnerNode(LifecycleNode):
         if self._learner.counters.updates > before:
             self._update_s.append(self._learner.update_s)
         self._publish_status()
+        self._between_episodes = bool(message.last)
         if message.last:
             self._end_episode()
 
@@ -171,7 +174,14 @@ class LearnerNode(LifecycleNode):
             "update_ms": round(1e3 * float(np.median(self._update_s)), 3) if self._update_s else None,
             **{name: round(value, 6) for name, value in self._learner.metrics.items()},
         }
-        write_json(self._folder / "stats" / "learner_node.json", stats)
+        write_json(self._folder.path / "stats" / "learner_node.json", stats)
+
+
+def forget_unfinished(log: RecordLog, episodes_file: Path) -> None:
+    """Cut off the records of an episode that was not finished: in lockstep it is run again, to the bit."""
+    done = max((record.episode for record in read_records(episodes_file)), default=-1)
+    ends = [end for end, record in record_log.read(log.path) if record["episode"] <= done]
+    log.truncate_to(ends[-1] if ends else len(record_log.MAGIC))
 
 
 def transition(message: TransitionMessage) -> Transition:

@@ -1,12 +1,12 @@
 """The policy node: runs the frozen flow policy, steered, and hands its transitions to the learner.
 
 What is planned and learned when is `zprl_core.agent.EpisodeAgent`'s business; this node brings it snapshots,
-reports, labels and actor versions, and carries out what it says is due. It commands something only while it is
-active and the session is running.
+reports, labels and actor versions, and carries out what it says is due. It commands something only while it
+is active and the session is running.
 
-In lockstep a snapshot is due when the bridge says so. In real time the node ticks at the task's rate, and chunk k
-is observed L ticks before its first waypoint. A chunk whose actor comes too late starts at the tick after it (a
-stall, counted), while the arm holds.
+In lockstep a snapshot is due when the bridge says so. In real time the node ticks at the task's rate, and
+chunk k is observed L ticks before its first waypoint. A chunk whose actor comes too late starts at the tick
+after it (a stall, counted), while the arm holds.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from zprl_core.agent import EpisodeAgent, SendBarrier, SendChunk, SendTransition
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.rl.learner import load_actor
+from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.snapshot import SnapshotError
 
@@ -61,12 +62,13 @@ class PolicyNode(LifecycleNode):
             raise ConfigError("policy_node: parameter run_dir is empty; name the folder of the run")
         if setup.task.rl.lambda_ is None:
             raise ConfigError(
-                f"task {setup.task.name}: rl.lambda is null; a run's own task file has a number"
+                f"task {setup.task.name}: rl.lambda is null; the task file of a run has a number"
             )
         model, _, _ = load_base(Path(self._base), setup.task)
         self._runtime = PolicyRuntime(model, setup.task, setup.task.rl.lambda_)
         if self._actor:
-            self._runtime.set_actor(*load_actor(Path(self._actor), setup.task))
+            trained = load_actor(RunFolder(Path(self._actor)).learner_checkpoint, setup.task)
+            self._runtime.set_actor(*trained)
         self._agent = EpisodeAgent(
             self._runtime,
             setup.seed,
@@ -225,8 +227,8 @@ class PolicyNode(LifecycleNode):
         task, start_ns = self._setup.task, self._start_ns[send.chunk]
         if not np.isfinite(send.plan.actions).all():
             raise DataError(
-                f"episode {send.episode}, chunk {send.chunk}: the policy planned numbers that are not finite; "
-                "nothing was sent and the arm holds. Check the actor's checkpoint and lambda"
+                f"episode {send.episode}, chunk {send.chunk}: the policy planned numbers that are not "
+                "finite; nothing was sent and the arm holds. Check the actor's checkpoint and lambda"
             )
         start_ns = start_ns if self._setup.lockstep else self._catch_up(send.chunk, start_ns)
         width = task.action.dim // len(self._chunks)
@@ -267,7 +269,7 @@ class PolicyNode(LifecycleNode):
         )
 
     def _send_update(self, transitions: list[Any], chunk: int | None) -> None:
-        episode = self._agent.episode
+        episode = self._agent.current
         request = Update.Request(run_id=self._setup.run_id, known_version=self._agent.known_version)
         request.transitions = transitions
         self.call(self._learner, request, partial(self._on_update, episode, chunk))

@@ -99,7 +99,7 @@ main() {
   settings="$TORCH $(echo ./*/__init__.py ros2_ws/src/*/*/__init__.py)"
   step packages "$(fingerprint "$settings" pyproject.toml setup.py constraints.txt scripts/setup.sh zprl_core/__init__.py)" \
     install_packages
-  step interfaces "$(fingerprint "" constraints.txt scripts/setup.sh $INTERFACES)" install_interfaces
+  step interfaces "$(fingerprint "$(grep -E '^(ros-|numpy)' constraints.txt)" $INTERFACES)" install_interfaces
 }
 
 main

@@ -129,6 +129,15 @@ class EpisodeAgent:
         return self._episode.index if self._episode else None
 
     @property
+    def current(self) -> int:
+        """Index of the episode that was begun.
+
+        Raises:
+            RuntimeError: none was.
+        """
+        return self._current().index
+
+    @property
     def over(self) -> bool:
         """Whether the episode ended."""
         return self._episode is not None and self._episode.ending is not None

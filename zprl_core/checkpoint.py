@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from zprl_core.config import TaskConfig
+from zprl_core import __version__
+from zprl_core.config import TaskConfig, loader
 from zprl_core.errors import CheckpointError
 
 FORMAT = 1
@@ -53,11 +54,18 @@ def save(path: Path, kind: str, task: dict[str, Any], state: dict[str, Any]) -> 
     Args:
         path: of the checkpoint; its folder is made.
         kind: such as "base policy" or "learner"; `load` asks for it.
-        task: `TaskConfig.to_dict()`.
+        task: `TaskConfig.to_dict()`; kept with its fingerprint.
         state: nested dicts and lists of tensors, numbers and strings.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"format": FORMAT, "kind": kind, "task": task, "torch": str(torch.__version__), "state": state}
+    content = {
+        "format": FORMAT,
+        "kind": kind,
+        "task": task,
+        "fingerprint": loader.fingerprint(task, TASK_KEYS),
+        "versions": {"zprl": __version__, "torch": str(torch.__version__)},
+        "state": state,
+    }
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("wb") as file:

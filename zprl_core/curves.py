@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorBoard scalars without loading torch: event files from tensorboard's own writer."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Errors that a user can cause or cure.
 
 A message names the thing, the value seen, what is allowed, and the next thing to do. The command line

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The node graph of a session, as data. Pure: the same arguments give the same graph.
 
 `ros2 launch` (launch/*.launch.py) and the `zprl` command (zprl_core.supervisor) both start what stands here.
@@ -13,7 +14,7 @@ from zprl_core.config import RigConfig, TaskConfig, check_pair
 from zprl_core.errors import RigError
 
 Mode = Literal["train", "evaluate"]
-Parameter = bool | int | float | str
+Parameter = bool | int | float | str | tuple[str, ...]
 DRIVERS_HERE = ("sim",)
 """Drivers that this version can start; a rig may name others."""
 
@@ -66,6 +67,10 @@ class NodeSpec:
     lifecycle: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
+    def plain_parameters(self) -> dict[str, bool | int | float | str | list[str]]:
+        """The parameters as YAML has them."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in self.parameters.items()}
+
 
 def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tuple[NodeSpec, ...]:
     """Every process of a session.
@@ -91,7 +96,8 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
         "lockstep": run.lockstep,
     }
     nodes = [*_hardware(rig, task, common), *_learning(mode, run, common)]
-    session = {**common, "plan": f"{run.run_dir}/plan.json", "resume": run.resume}
+    managed = tuple(f"{node.namespace.rstrip('/')}/{node.name}" for node in nodes if node.lifecycle)
+    session = {**common, "managed_nodes": managed}
     nodes.append(NodeSpec("zprl_session", "session_node", "session_node", parameters=session))
     if rig.simulated:
         nodes.append(NodeSpec("zprl_session", "auto_judge", "auto_judge", parameters=common))
@@ -113,7 +119,13 @@ def _check_startable(rig: RigConfig, task: TaskConfig, run: RunSettings) -> None
 
 def _hardware(rig: RigConfig, task: TaskConfig, common: Mapping[str, Parameter]) -> list[NodeSpec]:
     nodes = [
-        NodeSpec("zprl_arms", "arm_bridge", f"{arm.name}_bridge", parameters={**common, "arm": arm.name})
+        NodeSpec(
+            "zprl_arms",
+            "arm_bridge",
+            f"{arm.name}_bridge",
+            parameters={**common, "arm": arm.name},
+            lifecycle=True,
+        )
         for arm in rig.arms
     ]
     nodes += [
@@ -132,10 +144,10 @@ def _hardware(rig: RigConfig, task: TaskConfig, common: Mapping[str, Parameter])
 
 
 def _learning(mode: Mode, run: RunSettings, common: Mapping[str, Parameter]) -> list[NodeSpec]:
-    policy = {**common, "base": run.base, "actor": run.actor, "autostart": True}
+    policy = {**common, "base": run.base, "actor": run.actor}
     nodes = [NodeSpec("policy_node", "policy_node", "policy_node", parameters=policy, lifecycle=True)]
     if mode == "train":
-        learner = {**common, "base": run.base, "resume": run.resume, "autostart": True}
+        learner = {**common, "base": run.base, "resume": run.resume}
         nodes.append(
             NodeSpec("learner_node", "learner_node", "learner_node", parameters=learner, lifecycle=True)
         )

@@ -1,13 +1,14 @@
 """How large may lambda be? The paper's guideline, and what a sweep does to z and c^ before anything moves.
 
 The guideline (appendix): RMS(lambda * dz) of 10 to 20 % of RMS(z). Its Fig. 11 tracks two more numbers, which
-the sweep shows beside it: how far z~ lies outside the distribution of z, and how far the decoded feature moves.
+the sweep shows beside it: how far z~ lies outside the distribution of z, and how far c^ moves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 from torch import Tensor
 
+from zprl_core.base import load_base
 from zprl_core.bottleneck.vib import Bottleneck
+from zprl_core.errors import CheckpointError
 
 GUIDELINE = (0.10, 0.20)
 TARGET_RATIO = 0.15
@@ -107,10 +110,17 @@ def sweep_lambdas(z_rms: float, dz: NDArray[np.float32]) -> list[float]:
     return [float(f"{propose_lambda(z_rms, dz, ratio):.2g}") for ratio in SWEEP_RATIOS]
 
 
-def choose_lambda(override: float | None, configured: float | None, proposed: float) -> tuple[float, str]:
-    """The lambda to use, and where it comes from: an explicit one, the task's, or the proposal."""
-    if override is not None:
-        return override, "given"
-    if configured is not None:
-        return configured, "task"
-    return proposed, "proposed from data"
+def propose(base: Path, ratio: float = TARGET_RATIO) -> float:
+    """The lambda that the guideline gives for a base checkpoint, from RMS(z) over its demonstrations.
+
+    Raises:
+        CheckpointError: see `load_base`; or the checkpoint does not say RMS(z).
+    """
+    model, _, info = load_base(base)
+    try:
+        z_rms = float(info["bottleneck"]["z_rms"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{base}: info.bottleneck.z_rms is missing, so no lambda can be proposed; give one with --lambda"
+        ) from error
+    return propose_lambda(z_rms, untrained_dz(SAMPLES, model.bottleneck.latent_dim, 0), ratio)

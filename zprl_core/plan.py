@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run does, block by block, and where an interrupted one goes on. RUN/plan.json holds the blocks."""
 
 from __future__ import annotations

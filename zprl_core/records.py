@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """episodes.jsonl: one line per episode, appended when it ends.
 
 A line about an episode that already has one is a correction and replaces it. A kill can tear the last line

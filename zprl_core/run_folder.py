@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one folder that a run writes.
 
 RUN/config/{task,rig}.yaml   the resolved settings that every node of the run loads
@@ -6,7 +7,8 @@ RUN/plan.json                its blocks, see zprl_core.plan
 RUN/versions.json            what it was computed with, a list: one entry per start
 RUN/episodes.jsonl           one line per episode, see zprl_core.records
 RUN/chunks.log               one line per chunk with hashes
-RUN/checkpoints/             learner checkpoints
+RUN/transitions.log          every transition, see zprl_core.record_log
+RUN/checkpoints/learner.ckpt the learner's newest state
 RUN/stats/<node>.json        counters and times that the nodes leave
 RUN/tb/                      TensorBoard events
 RUN/logs/<node>.log          what the nodes printed
@@ -145,6 +147,16 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Folder of the learner's checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def learner_checkpoint(self) -> Path:
+        """The learner's newest state."""
+        return self.checkpoints / "learner.ckpt"
+
+    @property
+    def transitions_file(self) -> Path:
+        """The learner's log, see zprl_core.record_log."""
+        return self.path / "transitions.log"
 
     @property
     def curves(self) -> Path:

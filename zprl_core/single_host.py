@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ROS 2 on one host: environment, a free domain, and shared memory that dead processes left.
 
 Imports no ROS: everything here happens before a node starts.
@@ -18,7 +19,7 @@ from zprl_core.errors import ConfigError, RigError
 DOMAINS = range(1, 102)
 """Domains whose ports never collide with Linux's ephemeral ports, 0 left to others."""
 SHARED_MEMORY = Path("/dev/shm")
-_SEGMENT = "fastrtps_"
+_PREFIXES = ("fastdds_", "fastrtps_")  # Fast DDS 3 and 2
 
 
 def dds_profile(name: str) -> Path:
@@ -88,7 +89,7 @@ def clean_shared_memory(folder: Path = SHARED_MEMORY) -> list[Path]:
     which the kernel drops when the owner dies.
     """
     removed = []
-    locks = [p for p in folder.glob(f"{_SEGMENT}*") if p.name.endswith(("_el", "_sl"))]
+    locks = [p for p in folder.iterdir() if p.name.startswith(_PREFIXES) and p.name.endswith(("_el", "_sl"))]
     for name in sorted({lock.name[:-3] for lock in locks}):
         mine = [lock for lock in (folder / f"{name}_el", folder / f"{name}_sl") if lock.exists()]
         if not all(_abandoned(lock) for lock in mine):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From what a user asked for to a run folder and the graph that fills it.
 
 Both `zprl` and launch/*.launch.py come through here, so that the same words start the same session.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Intervals for success rates. Pure arithmetic."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RUN/summary.json: what a run showed, computed from episodes.jsonl and what the nodes left in RUN/stats.
 
 Keys that nodes leave and this module reads (each node writes those that it knows):

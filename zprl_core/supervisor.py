@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Starts the processes of a graph, keeps their output, and ends all of them together.
 
 For machines where ROS 2 came from pip, which has no `launch`. honcho does not fit: it ends children with
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -18,8 +20,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO
-
-import yaml
 
 from zprl_core.errors import SessionError
 from zprl_core.graph import NodeSpec
@@ -44,7 +44,9 @@ def node_command(node: NodeSpec, folder: Path, python: str = sys.executable) -> 
     """The process of a node; writes its parameters to `folder`/<name>.params.yaml."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{node.name}.params.yaml"
-    file.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(node.parameters)}}), encoding="utf-8")
+    # JSON is YAML whose texts are always quoted: ROS's parser reads a bare 1e5 as a number, PyYAML does not.
+    parameters = {"/**": {"ros__parameters": node.plain_parameters()}}
+    file.write_text(json.dumps(parameters, indent=2), encoding="utf-8")
     remappings = [("__node", node.name), ("__ns", node.namespace), *node.remappings]
     arguments = [python, "-m", f"{node.package}.{node.executable}", "--ros-args", "--params-file", str(file)]
     for old, new in remappings:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a result was computed with, for versions.json."""
 
 from __future__ import annotations

@@ -46,10 +46,11 @@ def test_training_graph() -> None:
         "session_node",
         "auto_judge",
     }
-    assert {name for name, node in nodes.items() if node.lifecycle} == {"policy_node", "learner_node"}
+    managed = ("/arm_bridge", "/policy_node", "/learner_node")
+    assert {f"/{name}" for name, node in nodes.items() if node.lifecycle} == set(managed)
+    assert nodes["session_node"].parameters["managed_nodes"] == managed
     assert nodes["arm_bridge"].parameters["arm"] == "arm"
     assert nodes[f"camera_{views[0]}"].parameters["camera"] == views[0]
-    assert nodes["session_node"].parameters["plan"] == "/run/plan.json"
     assert (nodes["auto_judge"].package, nodes["auto_judge"].executable) == ("zprl_session", "auto_judge")
 
 
@@ -74,7 +75,7 @@ def test_every_node_is_told_the_same_session() -> None:
 
 def test_resume_reaches_those_who_keep_state() -> None:
     told = {name for name, node in _graph(resume=True).items() if node.parameters.get("resume")}
-    assert told == {"session_node", "learner_node"}
+    assert told == {"learner_node"}  # the session reads its own records
 
 
 def test_the_graph_is_pure() -> None:
@@ -104,7 +105,12 @@ def test_lockstep_needs_a_simulated_rig() -> None:
 def test_two_arms_get_two_bridges() -> None:
     rig, task = load_rig("sim_xarm6"), load_task("place_orange_demo")
     left, right = (dataclasses.replace(rig.arms[0], name=name) for name in ("left", "right"))
-    streams = ("left/joint_position_rad", "left/gripper_width_m", "right/joint_position_rad", "right/gripper_width_m")
+    streams = (
+        "left/joint_position_rad",
+        "left/gripper_width_m",
+        "right/joint_position_rad",
+        "right/gripper_width_m",
+    )
     rig = dataclasses.replace(rig, arms=(left, right), proprioception=streams)
     task = dataclasses.replace(
         task,
@@ -112,7 +118,10 @@ def test_two_arms_get_two_bridges() -> None:
         observation=dataclasses.replace(task.observation, proprio_dim=14),
     )
     bridges = [n for n in graph(rig, task, "train", SETTINGS) if n.executable == "arm_bridge"]
-    assert [(b.name, b.parameters["arm"]) for b in bridges] == [("left_bridge", "left"), ("right_bridge", "right")]
+    assert [(b.name, b.parameters["arm"]) for b in bridges] == [
+        ("left_bridge", "left"),
+        ("right_bridge", "right"),
+    ]
 
 
 @pytest.mark.parametrize("mode", ["train", "evaluate"])
@@ -170,7 +179,10 @@ def test_launch_arguments(settings: list[str], said: str) -> None:
         ({"rig": "sim_xarm6"}, "task:=... is required"),
         ({"task": "can"}, "rig:=... is required"),
         ({"rig": "sim_xarm6", "task": "place_orange", "seed": "x"}, "seed:=x: not a whole number"),
-        ({"rig": "sim_xarm6", "task": "place_orange", "realtime": "yes"}, "realtime:=yes: allowed: true, false"),
+        (
+            {"rig": "sim_xarm6", "task": "place_orange", "realtime": "yes"},
+            "realtime:=yes: allowed: true, false",
+        ),
     ],
 )
 def test_launch_values(given: dict[str, str], said: str) -> None:

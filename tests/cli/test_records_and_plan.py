@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""episodes.jsonl and plan.json: what is written is read back, torn ends are survived, runs go on where they were."""
+"""episodes.jsonl and plan.json: read back as written, torn ends survived, runs go on where they were."""
 
 from __future__ import annotations
 

@@ -28,8 +28,9 @@ def test_sessions_side_by_side_get_different_domains() -> None:
 def test_a_given_domain_wins() -> None:
     with single_host.free_domain({"ROS_DOMAIN_ID": "42"}) as domain:
         assert domain == 42
-    with pytest.raises(ConfigError, match="ROS_DOMAIN_ID: 'x' is not a domain"), single_host.free_domain(
-        {"ROS_DOMAIN_ID": "x"}
+    with (
+        pytest.raises(ConfigError, match="ROS_DOMAIN_ID: 'x' is not a domain"),
+        single_host.free_domain({"ROS_DOMAIN_ID": "x"}),
     ):
         pass
 
@@ -50,7 +51,14 @@ def test_the_profile_is_found_or_named() -> None:
 
 
 def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
-    for name in ("fastrtps_dead", "fastrtps_dead_el", "fastrtps_alive", "fastrtps_alive_el", "other", "other_el"):
+    for name in (
+        "fastdds_dead",
+        "fastdds_dead_el",
+        "fastrtps_alive",
+        "fastrtps_alive_el",
+        "other",
+        "other_el",
+    ):
         (tmp_path / name).touch()
     for name in ("fastrtps_port1", "fastrtps_port1_el", "fastrtps_port1_sl", "sem.fastrtps_port1_mutex"):
         (tmp_path / name).touch()
@@ -58,7 +66,7 @@ def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
         fcntl.flock(alive, fcntl.LOCK_EX)
         fcntl.flock(shared, fcntl.LOCK_SH)
         removed = single_host.clean_shared_memory(tmp_path)
-        assert {path.name for path in removed} == {"fastrtps_dead", "fastrtps_dead_el"}
+        assert {path.name for path in removed} == {"fastdds_dead", "fastdds_dead_el"}
     removed = single_host.clean_shared_memory(tmp_path)
     assert "sem.fastrtps_port1_mutex" in {path.name for path in removed}
     assert {path.name for path in tmp_path.iterdir()} == {"other", "other_el"}
@@ -66,7 +74,10 @@ def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
 
 def test_real_segments_of_a_killed_process_are_removed_and_a_living_ones_stay(tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
-    code = "import rclpy, sys\nrclpy.init()\nn = rclpy.create_node('n')\nprint('up', flush=True)\nsys.stdin.read()"
+    code = (
+        "import rclpy, sys\nrclpy.init()\nn = rclpy.create_node('n')\n"
+        "print('up', flush=True)\nsys.stdin.read()"
+    )
     profile = single_host.dds_profile("single_host_shm")
     with single_host.free_domain({}) as domain:
         environment = single_host.environment(profile, domain, tmp_path, os.environ)
@@ -84,7 +95,7 @@ def test_real_segments_of_a_killed_process_are_removed_and_a_living_ones_stay(tm
             return process
 
         def files() -> set[Path]:
-            return set(single_host.SHARED_MEMORY.glob("fastrtps_*"))
+            return set(single_host.SHARED_MEMORY.glob("fast*_*"))
 
         before = files()
         killed = node()

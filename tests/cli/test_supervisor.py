@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from zprl_core.errors import SessionError
 from zprl_core.graph import NodeSpec
@@ -91,8 +91,8 @@ def test_a_death_is_named_with_its_code_and_last_lines(tmp_path: Path) -> None:
 
 
 def test_a_kill_is_named_by_its_signal(tmp_path: Path) -> None:
-    with Supervisor([_command("learner", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")], tmp_path,
-                    os.environ) as supervisor:  # fmt: skip
+    command = _command("learner", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with Supervisor([command], tmp_path, os.environ) as supervisor:
         ended = _poll_until_ended(supervisor)
     assert ended.how() == "was killed by SIGKILL"
     assert "(it printed nothing)" in str(ended.error())
@@ -108,7 +108,10 @@ def test_what_ignores_signals_is_killed_and_the_polite_are_not(tmp_path: Path) -
 
 
 def test_grandchildren_end_too(tmp_path: Path) -> None:
-    code = f"import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}])\nprint(p.pid, flush=True)\np.wait()"
+    code = (
+        f"import subprocess, sys\np = subprocess.Popen([sys.executable, '-c', {STUBBORN!r}])\n"
+        "print(p.pid, flush=True)\np.wait()"
+    )
     with Supervisor([_command("parent", code)], tmp_path, os.environ, grace_s=0.3, term_s=0.2):
         _wait(_logs_say(tmp_path, ["parent"], "up"))
         pid = int((tmp_path / "parent.log").read_text().split()[0])
@@ -121,7 +124,8 @@ def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
 import os, sys, time
 from pathlib import Path
 from zprl_core.supervisor import Command, Supervisor
-with Supervisor([Command("child", (sys.executable, "-c", {SLEEPER!r}))], Path({str(tmp_path)!r}), os.environ) as s:
+child = Command("child", (sys.executable, "-c", {SLEEPER!r}))
+with Supervisor([child], Path({str(tmp_path)!r}), os.environ) as s:
     print(s.pids()["child"], flush=True)
     time.sleep(60)
 """
@@ -164,7 +168,7 @@ def test_node_command_writes_typed_parameters(tmp_path: Path) -> None:
     spec = NodeSpec("pkg", "exe", "node", namespace="/a", parameters=parameters, remappings=(("/x", "/y"),))
     command = node_command(spec, tmp_path, python="python3")
     file = tmp_path / "node.params.yaml"
-    assert yaml.safe_load(file.read_text()) == {"/**": {"ros__parameters": parameters}}
+    assert json.loads(file.read_text()) == {"/**": {"ros__parameters": parameters}}
     assert command.arguments == (
         "python3", "-m", "pkg.exe", "--ros-args", "--params-file", str(file),
         "-r", "__node:=node", "-r", "__ns:=/a", "-r", "/x:=/y",

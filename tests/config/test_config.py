@@ -146,7 +146,9 @@ def test_a_bad_rig_names_file_key_value_and_what_is_allowed(
 
 
 def test_unknown_names_list_what_exists() -> None:
-    with pytest.raises(ConfigError, match=r"unknown task 'place_ornge'; did you mean 'place_orange'\?.*flip_egg"):
+    with pytest.raises(
+        ConfigError, match=r"unknown task 'place_ornge'; did you mean 'place_orange'\?.*flip_egg"
+    ):
         load_task("place_ornge")
     with pytest.raises(ConfigError, match=r"unknown rig 'sim_xarm'; did you mean 'sim_xarm6'\?"):
         load_rig("sim_xarm")
@@ -244,7 +246,13 @@ def test_every_key_is_described_and_says_where_its_default_comes_from(cls: type)
 
 @pytest.mark.parametrize(
     "key",
-    ["temperature_lr", "critic_target_aggregation", "critic_actor_aggregation", "catch_up_burst", "clamp_targets"],
+    [
+        "temperature_lr",
+        "critic_target_aggregation",
+        "critic_actor_aggregation",
+        "catch_up_burst",
+        "clamp_targets",
+    ],
 )
 def test_what_the_paper_leaves_open_is_marked_ours(key: str) -> None:
     fields = {f.name: f for f in dataclasses.fields(type(load_task("can").rl))}
@@ -253,7 +261,12 @@ def test_what_the_paper_leaves_open_is_marked_ours(key: str) -> None:
 
 @pytest.mark.parametrize(
     ("critics", "target", "actor"),
-    [(1, "min", "min"), (2, "min", "min"), (5, "min_of_random_two", "mean"), (10, "min_of_random_two", "mean")],
+    [
+        (1, "min", "min"),
+        (2, "min", "min"),
+        (5, "min_of_random_two", "mean"),
+        (10, "min_of_random_two", "mean"),
+    ],
 )
 def test_aggregation_by_number_of_critics(critics: int, target: str, actor: str) -> None:
     rl = dataclasses.replace(load_task("can").rl, critics=critics)
@@ -315,7 +328,8 @@ def test_a_task_of_another_cell_is_refused() -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+                    lambda inner: st.lists(inner, max_size=3)
+                    | st.dictionaries(st.text(max_size=8), inner, max_size=3),
                     max_leaves=6))  # fmt: skip
 def test_any_data_is_a_task_or_a_config_error(data: object) -> None:
     try:
@@ -328,18 +342,21 @@ def test_any_data_is_a_task_or_a_config_error(data: object) -> None:
 def test_any_value_of_any_key_is_accepted_or_a_config_error(section: str, data: st.DataObject) -> None:
     plain = load_task("place_orange").to_dict()
     key = data.draw(st.sampled_from(sorted(plain[section])))
-    plain[section][key] = data.draw(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4))
+    plain[section][key] = data.draw(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+    )
     try:
         task = TaskConfig.from_dict(plain)
     except ConfigError as error:
-        assert f"{section}.{key}" in str(error) or "horizon" in str(error) or "lead" in str(error)
+        assert key in str(error)  # itself, or the key that it contradicts
     else:
         assert TaskConfig.from_dict(task.to_dict()) == task
 
 
 def test_config_loads_neither_torch_nor_ros() -> None:
     code = (
-        "import sys, zprl_core.config, zprl_core.graph, zprl_core.supervisor, zprl_core.summary, zprl_core.start\n"
+        "import sys\n"
+        "from zprl_core import config, graph, start, summary, supervisor\n"
         "bad = {'torch', 'rclpy', 'tensorboard', 'mujoco', 'scipy'} & set(sys.modules)\n"
         "sys.exit(str(bad) if bad else 0)"
     )

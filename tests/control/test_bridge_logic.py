@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zprl_core.actions import ActionCodec
-from zprl_core.config import load_rig
 from zprl_core.errors import SafetyError
-from zprl_core.safety import ChunkCommand, SafetyGate, ServoLimiter, Situation
-from zprl_core.safety.rig import interpolator_limits, safety_limits
-from zprl_core.trajectory import ChunkInterpolator, Setpoint
+from zprl_core.safety import ChunkCommand, SafetyGate, SafetyLimits, ServoLimiter, Situation
+from zprl_core.trajectory import ChunkInterpolator, InterpolatorLimits, Setpoint
 from zprl_core.transforms import angle_between
 
 MS = 1_000_000
 SERVO_MS = 8
 TICK_S = 0.04
-ARM = load_rig("sim_xarm6").arms[0]
-LIMITS = safety_limits(ARM)
+LIMITS = SafetyLimits((0.10, -0.45, 0.005), (0.65, 0.45, 0.60), linear_m_s=0.6, angular_rad_s=3.0)
+PATH = InterpolatorLimits(brake_m_s2=6.0, brake_rad_s2=30.0)
 DOWN = (0.0, 1.0, 0.0, 0.0)
 HOME = Setpoint(np.array([0.3, 0.0, 0.3]), np.array(DOWN), 0.08)
-
-
-def test_limits_come_from_the_rig() -> None:
-    assert LIMITS.workspace_low_m == ARM.workspace.min_m
-    assert LIMITS.linear_m_s == ARM.limits.linear_velocity_m_s
-    assert ARM.gripper is not None and LIMITS.gripper_high_m == ARM.gripper.max_width_m
-    assert interpolator_limits(ARM).watchdog_s == ARM.watchdog_s
 
 
 chunks = st.lists(
@@ -42,17 +34,37 @@ chunks = st.lists(
 )
 
 
+def test_a_path_beyond_the_limits_is_left_at_the_speed_that_was_sent() -> None:
+    """2 m/s were wished for, 0.6 m/s sent: braking takes v^2 / 2a = 30 mm, not 333."""
+    gate = SafetyGate(ActionCodec("rotvec", 1, True, DOWN), LIMITS)
+    path, limiter = ChunkInterpolator(HOME, PATH), ServoLimiter(LIMITS, HOME)
+    actions = [[0.3, 0.08 * i, 0.3, 0.0, 0.0, 0.0, 0.08] for i in range(1, 5)]
+    command = ChunkCommand("r", 0, 0, 0, TICK_S, 7, actions)
+    path.add_chunk(gate.admit(command, Situation(0, "r", 0, "running", HOME)), 0)
+    at_end = 0.0
+    for t in range(SERVO_MS, 600, SERVO_MS):
+        sent, clamped = limiter.limit(path.sample(t * MS), SERVO_MS * 1e-3)
+        if clamped:
+            path.amend(sent)
+        if t == 160:
+            at_end = float(sent.position[1])
+    assert at_end < 0.6 * 0.16
+    assert limiter.last.position[1] - at_end == pytest.approx(0.03, abs=1e-6)
+    (outcome,) = path.take_outcomes(600 * MS)
+    assert outcome.executed.position[-1, 1] == at_end and outcome.clamped_fraction > 0.5
+
+
 @settings(max_examples=60, deadline=None)
 @given(chunks)
 def test_whatever_comes_the_motion_respects_the_limits(
     plan: list[tuple[int, int, bool, list[tuple[float, ...]]]],
 ) -> None:
     gate = SafetyGate(ActionCodec("rotvec", 1, True, DOWN), LIMITS)
-    path, limiter = ChunkInterpolator(HOME, interpolator_limits(ARM)), ServoLimiter(LIMITS, HOME)
+    path, limiter = ChunkInterpolator(HOME, PATH), ServoLimiter(LIMITS, HOME)
     due: list[tuple[int, ChunkCommand]] = []
     stamp = 0
     for index, (extra, late_ms, lost, rows) in enumerate(plan):
-        actions = np.array(rows) + [0.3, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0]
+        actions = np.array(rows) + np.array([0.3, 0.0, 0.3, 0.0, 0.0, 0.0, 0.0])
         stamp += extra * SERVO_MS
         if not lost:
             due.append((max(stamp + late_ms, 0), ChunkCommand("r", 0, index, stamp * MS, TICK_S, 7, actions)))

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "ros2_ws/src"
 ROS_PACKAGES = tuple(sorted(path.parent.name for path in SOURCE.glob("*/package.xml")))
 PYTHON_PACKAGES = tuple(name for name in ROS_PACKAGES if name != "zprl_interfaces")
-SKIPPED = {".git", ".venv", "__pycache__", "build", "install", "log", "dist", "runs", "data", "node_modules"}
+SKIPPED = {"__pycache__", "build", "install", "log", "dist", "runs", "data", "node_modules"}
 
 
 def python_folder(package: str) -> Path:
@@ -32,7 +32,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 def files(folder: Path) -> Iterator[Path]:
     """Files that belong to the repository: no environment, caches, build outputs or links."""
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() or path.name.endswith((".egg-info", "_cache")):
+        hidden_folder = path.is_dir() and path.name.startswith(".") and path.name != ".ci"
+        if path.is_symlink() or hidden_folder or path.name.endswith(".egg-info"):
             continue
         if path.is_dir():
             # zprl_core/data is a package; data/ at the root is what a run leaves behind.

@@ -1,4 +1,4 @@
-"""colcon builds the workspace, here against the ROS wheels, and ROS then finds packages, executables and files."""
+"""colcon builds the workspace (against the ROS wheels here), and ROS finds packages and executables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from repository import ROOT, ROS_PACKAGES, SOURCE
-from test_manifests import EXECUTABLES
+
+from tests.packaging.repository import ROOT, ROS_PACKAGES, SOURCE
+from tests.packaging.test_manifests import EXECUTABLES
 
 COLCON = Path(sys.executable).with_name("colcon")
 
@@ -42,7 +43,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("colcon")
     python = f"-DPython3_EXECUTABLE={sys.executable}"
     options = ["--build-base", str(folder / "build"), "--install-base", str(folder / "install")]
-    options += ["--base-paths", str(SOURCE), "--executor", "sequential"]
+    options += ["--base-paths", str(SOURCE), "--parallel-workers", "2"]
     options += ["--cmake-args", "-G", "Ninja", "-DBUILD_TESTING=OFF", python]
     colcon("build", *options, cwd=folder, log=folder / "log")
     return folder / "install"
@@ -75,8 +76,11 @@ def test_the_built_packages_import_from_where_they_were_installed(installed: Pat
         "PYTHONPATH": os.pathsep.join(site),
         "LD_LIBRARY_PATH": str(installed / "zprl_interfaces/lib"),
     }
-    code = "import zprl_core, zprl_interfaces.msg as m; m.ActionChunk(); print(zprl_core.__file__, m.__file__)"
+    code = (
+        "import zprl_core, zprl_interfaces.msg as m; m.ActionChunk(); print(zprl_core.__file__, m.__file__)"
+    )
+    command = [sys.executable, "-c", code]
     found = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
+        command, cwd=installed, env=environment, capture_output=True, text=True, check=True, timeout=60
     )
     assert all(path.startswith(str(installed)) for path in found.stdout.split()), found.stdout

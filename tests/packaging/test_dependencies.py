@@ -1,4 +1,4 @@
-"""pyproject.toml and constraints.txt: what is imported is declared, and the pins fit on every supported Python."""
+"""pyproject.toml and constraints.txt: imports are declared, and the pins fit every supported Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from repository import PYTHON_PACKAGES, ROOT, SOURCE, imported_modules, python_folder, read_toml
+
+from tests.packaging.repository import (
+    PYTHON_PACKAGES,
+    ROOT,
+    SOURCE,
+    imported_modules,
+    python_folder,
+    read_toml,
+)
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 PROJECT: dict[str, Any] = read_toml(ROOT / "pyproject.toml")["project"]
@@ -51,7 +59,11 @@ def pins(python: str) -> dict[str, str]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_is_pinned_to_a_version_that_it_allows(python: str) -> None:
     pinned = pins(python)
-    for text in [*PROJECT["dependencies"], *INTERFACES, *(line for extra in EXTRAS.values() for line in extra)]:
+    for text in [
+        *PROJECT["dependencies"],
+        *INTERFACES,
+        *(line for extra in EXTRAS.values() for line in extra),
+    ]:
         requirement = Requirement(text)
         version = pinned.get(canonicalize_name(requirement.name))
         assert version is not None, f"{text} is not in constraints.txt: run make lock"

@@ -9,11 +9,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from repository import ROOT, files
+
+from tests.packaging.repository import ROOT, files
 
 BINARY = {".png", ".jpg", ".gif", ".npz", ".pt", ".stl", ".zip", ".mcap", ".pdf"}
 HOMES = re.compile(r"/(?:home|Users)/[a-z]\w*/|(?<![\w.$}])/root/")
-REGISTRIES = re.compile(r"pypi\." + r"org|pythonhosted|download\.pytorch|(?:extra-)?index-url\s+https?:|file:///")
+REGISTRIES = re.compile(
+    r"pypi\." + r"org|pythonhosted|download\.pytorch|(?:extra-)?index-url\s+https?:|file:///"
+)
 
 
 def lines() -> list[tuple[Path, int, str]]:
@@ -34,7 +37,7 @@ def test_no_file_names_a_registry() -> None:
     assert [(path, number) for path, number, line in lines() if REGISTRIES.search(line)] == []
 
 
-@pytest.mark.parametrize("name", [".ci/run", "scripts/setup.sh", "scripts/lock.sh"])
+@pytest.mark.parametrize("name", [".ci/run", "scripts/setup.sh"])
 def test_scripts_are_executable_and_bash_can_read_them(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)
     subprocess.run(["bash", "-n", str(ROOT / name)], check=True)

@@ -1,4 +1,4 @@
-"""What may be imported where: zprl_core without ROS, the control side without torch, `import zprl_core` for free."""
+"""What may be imported where: zprl_core without ROS, the control side without torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from repository import ROOT, python_folder
+
+from tests.packaging.repository import ROOT, python_folder
 
 BLOCKED_IMPORTS = """
 import importlib, importlib.abc, pkgutil, sys
@@ -76,7 +77,9 @@ CONTROL_CORE = (
 
 
 def test_the_control_side_of_zprl_core_imports_without_torch() -> None:
-    names = [name for name in modules("zprl_core") if name.split(".")[1:2] and name.split(".")[1] in CONTROL_CORE]
+    names = [
+        name for name in modules("zprl_core") if name.split(".")[1:2] and name.split(".")[1] in CONTROL_CORE
+    ]
     assert {name.split(".")[1] for name in names} == set(CONTROL_CORE)
     import_all(names, ("torch",), ros_messages_too=False)
 

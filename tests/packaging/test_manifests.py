@@ -9,7 +9,15 @@ import re
 import pytest
 from catkin_pkg.package import Package, parse_package
 from catkin_pkg.topological_order import topological_order
-from repository import PYTHON_PACKAGES, ROOT, ROS_PACKAGES, SOURCE, imported_modules, python_folder
+
+from tests.packaging.repository import (
+    PYTHON_PACKAGES,
+    ROOT,
+    ROS_PACKAGES,
+    SOURCE,
+    imported_modules,
+    python_folder,
+)
 from zprl_core import __version__
 
 EXPECTED = {
@@ -52,7 +60,7 @@ def test_every_package_of_the_design_has_a_manifest() -> None:
 def test_a_manifest_is_valid_and_carries_the_one_version(package: str) -> None:
     warnings: list[str] = []
     parsed = parse_package(str(SOURCE / package), warnings=warnings)
-    parsed.validate()  # among others: an e-mail that looks valid, or colcon ignores the package without a word
+    parsed.validate()  # an e-mail that does not look valid would make colcon skip the package in silence
     assert warnings == []
     assert parsed.name == package
     assert parsed.version == __version__
@@ -63,7 +71,9 @@ def test_a_manifest_is_valid_and_carries_the_one_version(package: str) -> None:
 
 def test_the_packages_can_be_ordered() -> None:
     ordered = topological_order(str(SOURCE))
-    assert {package.name for _, package in ordered} == set(ROS_PACKAGES), "a cycle, or a folder without package"
+    assert {package.name for _, package in ordered} == set(ROS_PACKAGES), (
+        "a cycle, or a folder without package"
+    )
 
 
 @pytest.mark.parametrize("package", PYTHON_PACKAGES)
@@ -97,7 +107,13 @@ def test_every_executable_is_a_function_that_exists(package: str) -> None:
 
 def test_links_into_the_workspace_are_relative_and_lead_somewhere() -> None:
     links = [path for path in SOURCE.glob("*/*") if path.is_symlink()]
-    assert {path.name for path in links} >= {"zprl_core", "policy_node", "learner_node", "launch", "hardware_config"}
+    assert {path.name for path in links} >= {
+        "zprl_core",
+        "policy_node",
+        "learner_node",
+        "launch",
+        "hardware_config",
+    }
     for link in links:
         assert not link.readlink().is_absolute(), link
         assert link.resolve().is_dir() and link.resolve().is_relative_to(ROOT), link
@@ -105,7 +121,9 @@ def test_links_into_the_workspace_are_relative_and_lead_somewhere() -> None:
 
 def test_cmake_generates_every_interface() -> None:
     folder = SOURCE / "zprl_interfaces"
-    listed = re.findall(r'"((?:msg|srv)/\w+\.(?:msg|srv))"', (folder / "CMakeLists.txt").read_text(encoding="utf-8"))
+    listed = re.findall(
+        r'"((?:msg|srv)/\w+\.(?:msg|srv))"', (folder / "CMakeLists.txt").read_text(encoding="utf-8")
+    )
     present = [str(path.relative_to(folder)) for path in folder.glob("[ms]*/*.[ms]*")]
     assert listed == sorted(listed)
     assert set(listed) == set(present)

@@ -11,18 +11,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+
 from zprl_core import single_host
-from zprl_core.config import load_rig, load_task
+from zprl_core.config import RigConfig, TaskConfig, load_rig, load_task
 from zprl_core.plan import Block, write_plan
 from zprl_core.run_folder import RunFolder, RunSpec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+LEAD_STEPS, WATCHDOG_S = 10, 0.6
 TASK, RIG = "place_orange_demo", "sim_xarm6"
-_DOMAINS = itertools.count(110 + os.getpid() % 90)
+_DOMAINS = itertools.count(110 + os.getpid() % 80)
+OBSERVERS_NEED = ("RMW_IMPLEMENTATION", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE")
 STANDARD = {
     "bridge": "zprl_arms.arm_bridge",
     "camera": "zprl_cameras.camera_node",
@@ -37,6 +41,13 @@ SPECIAL: dict[str, dict[str, Any]] = {
 }
 
 
+def patient(task: TaskConfig, rig: RigConfig) -> tuple[TaskConfig, RigConfig]:
+    """The same for a machine that does other things too: more lead, older images, a later watchdog."""
+    observation = replace(task.observation, lead_steps=LEAD_STEPS, max_age_s=1.0)
+    arms = tuple(replace(arm, watchdog_s=WATCHDOG_S) for arm in rig.arms)
+    return replace(task, observation=observation), replace(rig, arms=arms)
+
+
 class Graph:
     """Processes on a ROS domain of their own.
 
@@ -44,21 +55,23 @@ class Graph:
         folder: an empty folder for everything.
         lockstep: simulated time.
         blocks: the plan.
-        domain: to join another graph's domain.
     """
 
-    def __init__(self, folder: Path, *, lockstep: bool, blocks: tuple[Block, ...], domain: int | None = None) -> None:
+    def __init__(self, folder: Path, *, lockstep: bool, blocks: tuple[Block, ...]) -> None:
         self.folder = folder
-        self.domain = next(_DOMAINS) % 232 if domain is None else domain
+        self.domain = next(_DOMAINS)
         self.lockstep = lockstep
         self.run_id = "test-run"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         task, rig = load_task(TASK), load_rig(RIG)
+        if not lockstep:
+            task, rig = patient(task, rig)
         spec = RunSpec(self.run_id, "evaluate", TASK, RIG, "", "", 3, lockstep, 0, 0)
         self.run = RunFolder.create(folder / "run", spec, task, rig)
         write_plan(self.run.plan_file, blocks)
         profile = single_host.dds_profile("single_host_shm")
         self.environment = single_host.environment(profile, self.domain, self.run.logs, os.environ)
+        os.environ.update({key: self.environment[key] for key in OBSERVERS_NEED})
         self.policy_log = folder / "policy.jsonl"
 
     def parameters(self, name: str) -> dict[str, Any]:
@@ -124,10 +137,11 @@ class Graph:
         logs = "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
         raise AssertionError(f"{what}: not within {timeout_s} s\n{logs}")
 
-    def kill(self, name: str) -> None:
-        """SIGKILL, and wait for the end."""
-        self.processes[name].kill()
-        self.processes[name].wait()
+    def kill(self, *names: str) -> None:
+        """SIGKILL, and wait for the end; everything where no name is given."""
+        for name in names or tuple(self.processes):
+            self.processes[name].kill()
+            self.processes[name].wait()
 
     def stop(self) -> dict[str, int]:
         """End everything; exit codes by name."""

@@ -110,11 +110,17 @@ class ScriptedPolicy(Node):
 
     def _on_tick(self, n: int, stamp_ns: int) -> None:
         size, session = self._task.action.chunk, self._session
-        if session is None or session.state != "running" or n < self._start_tick:
+        if session is None or session.state != "running":
             return
-        chunk, into = divmod(n - self._start_tick, size)
-        if into == 0 and chunk > self._sent:
-            self._publish(chunk, stamp_ns, self._grid.at(n + self._task.observation.lead_steps))
+        blind = stamp_ns - max(self._images, default=0) > self._task.observation.max_age_s * 1e9
+        if self._sent < 0 and (blind or self._chunks.get_subscription_count() == 0):
+            self._start_tick = n + 1  # as the policy: not before it sees, and somebody hears
+        if blind or n < self._start_tick:
+            return
+        chunk = (n - self._start_tick) // size
+        if chunk > self._sent:
+            observed = self._start_tick + chunk * size
+            self._publish(chunk, self._grid.at(observed), self._grid.at(observed + self._task.observation.lead_steps))
 
     def _publish(self, chunk: int, stamp_ns: int, start_ns: int) -> None:
         size = self._task.action.chunk
@@ -132,7 +138,7 @@ class ScriptedPolicy(Node):
         self._write(
             kind="chunk", episode=self._episode, chunk=chunk, stamp_ns=stamp_ns, start_ns=start_ns,
             image=self._images.get(stamp_ns, ""), q=self._vectors.get(stamp_ns, ""), actions=digest(actions),
-            sent_at=time.perf_counter(), matched=self._chunks.get_subscription_count(), got_at=dict(self._times), wall_ns=time.time_ns(),
+            sent_at=time.perf_counter(), got_at=dict(self._times), wall_ns=time.time_ns(),
         )  # fmt: skip
 
     def _write(self, **fields: object) -> None:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The `zprl` command. Each command is a module of its own; nothing heavy loads before one runs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`python -m zprl_core.cli` is the `zprl` command."""
 
 import sys

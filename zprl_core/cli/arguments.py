@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arguments that several commands share, and types of arguments."""
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def _whole(text: str, low: int) -> int:
 def add_task(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """--task."""
     parser.add_argument(
-        "--task", required=required, metavar="T", help="task: a name from hardware_config/tasks or a .yaml file"
+        "--task",
+        required=required,
+        metavar="T",
+        help="task: a name from hardware_config/tasks or a .yaml file",
     )
 
 
@@ -68,4 +72,6 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run on the wall clock; by default a simulated rig runs in lockstep, as fast as the CPU allows",
     )
-    parser.add_argument("--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway")
+    parser.add_argument(
+        "--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway"
+    )

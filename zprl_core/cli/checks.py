@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What `zprl doctor` looks at. Each check returns findings and never raises."""
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ NODE_MODULES = (
 SET_UP = "run `make setup` in the repository"
 _RENDER = """
 import mujoco
-model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><light pos='0 0 2'/><geom size='1'/></worldbody></mujoco>")
+body = "<worldbody><light pos='0 0 2'/><geom size='1'/></worldbody>"
+model = mujoco.MjModel.from_xml_string(f"<mujoco>{body}</mujoco>")
 data = mujoco.MjData(model)
 mujoco.mj_forward(model, data)
 with mujoco.Renderer(model, 16, 16) as renderer:
@@ -85,13 +87,15 @@ def packages() -> Iterable[Finding]:
     for name in ("numpy", "yaml", "torch", "mujoco", "tensorboard", "tqdm", "rclpy", "zprl_interfaces.msg"):
         try:
             importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # a library may raise anything while it loads
             yield Finding(False, f"import {name}: {error}", SET_UP)
         else:
             version = package_version(name.split(".")[0]) or ""
             yield Finding(True, f"import {name} {version}".rstrip())
     missing = [name for name in NODE_MODULES if not _importable(name)]
-    yield Finding(not missing, f"nodes: {', '.join(missing) + ' missing' if missing else 'all there'}", SET_UP)
+    yield Finding(
+        not missing, f"nodes: {', '.join(missing) + ' missing' if missing else 'all there'}", SET_UP
+    )
 
 
 def configs() -> Iterable[Finding]:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """zprl collect: demonstrations of a task on a simulated rig."""
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 NAME = "collect"
 HELP = "make demonstrations with a simulated rig's scripted expert"
 DESCRIPTION = """\
-Lets the rig's scripted expert, which has flaws like a person's, do the task on random layouts, and keeps every
-episode, the failed ones too. Writes one .npz file per episode and, last, DIR/dataset.json.
+Lets the rig's scripted expert, which has flaws like a person's, do the task on random layouts, and keeps
+every episode, the failed ones too. Writes one .npz file per episode and, last, DIR/dataset.json.
 """
 EXAMPLE = """\
   zprl collect --rig sim_xarm6 --task place_orange_demo --episodes 200 --out runs/demo/data
@@ -51,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
     rig, task = load_rig(args.rig), load_task(args.task)
     check_pair(rig, task)
     if rig.simulation is None:
-        raise RigError(f"rig {rig.name} is real: its demonstrations come from a person, not from `zprl collect`")
+        raise RigError(
+            f"rig {rig.name} is real: its demonstrations come from a person, not from `zprl collect`"
+        )
     from zprl_sim.collect import collect
 
     episodes = args.episodes or task.budget.demonstrations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """zprl doctor: is this machine ready, and if not, what to do."""
 
 from __future__ import annotations

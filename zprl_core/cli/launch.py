@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """zprl launch: what `ros2 launch launch/<mode>.launch.py` does, where ROS came from pip."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """zprl pretrain: demonstrations to a base policy with its bottleneck."""
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ EXAMPLE = """\
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     arguments.add_task(parser)
-    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="dataset folder, from `zprl collect`")
+    parser.add_argument(
+        "--data", required=True, type=Path, metavar="DIR", help="dataset folder, from `zprl collect`"
+    )
     arguments.add_out(parser, "checkpoint to write, must not exist", "CKPT")
     arguments.add_seed(parser, 0)
     parser.add_argument(
@@ -98,7 +101,9 @@ class _Tracker:
         self._curves.scalars(progress.step, values)
 
 
-def _info(args: argparse.Namespace, task: TaskConfig, report: dict[str, Any], wall_s: float) -> dict[str, Any]:
+def _info(
+    args: argparse.Namespace, task: TaskConfig, report: dict[str, Any], wall_s: float
+) -> dict[str, Any]:
     from zprl_core.versions import versions
 
     return {

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Progress on a terminal: one bar per stage or block, with rate and time left."""
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ class RunBars:
         now = position(self._blocks, records)
         index = len(self._blocks) if now is None else now.index
         if index != self._index:
-            self._finish(records)
+            self._finish(index, records)
             self._index = index
             if now is not None:
                 total = now.block.chunks or now.block.episodes or 0
@@ -91,14 +92,15 @@ class RunBars:
             self._bar.close()
             self._bar = None
 
-    def _finish(self, records: Sequence[EpisodeRecord]) -> None:
+    def _finish(self, index: int, records: Sequence[EpisodeRecord]) -> None:
+        """The blocks before `index` are done."""
         if self._bar is None:
             return
-        block = self._blocks[self._index]
         self._bar.update(self._bar.total - self._bar.n)
         self.close()
-        if block.name != TRAIN:
-            print(f"{block.name}: {percent(proportion(records, block.name))}", file=sys.stderr)
+        for block in self._blocks[self._index : index]:
+            if block.name != TRAIN:
+                print(f"{block.name}: {percent(proportion(records, block.name))}", file=sys.stderr)
 
     def _rate(self, block: Block, records: Sequence[EpisodeRecord]) -> str:
         if block.name == TRAIN:

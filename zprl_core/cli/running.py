@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs a prepared session: starts its graph, follows its episodes, writes curves and the summary."""
 
 from __future__ import annotations
@@ -12,19 +13,17 @@ from typing import Any
 from zprl_core import single_host
 from zprl_core.cli.progress import RunBars, percent
 from zprl_core.curves import CurveWriter
-from zprl_core.errors import SessionError
 from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder
 from zprl_core.start import Prepared, note_versions
 from zprl_core.summary import proportion, recent_rate, trained_chunks, write_summary
-from zprl_core.supervisor import Ended, Supervisor, node_command
+from zprl_core.supervisor import Supervisor, node_command
 
-FINISHER = "session_node"
-"""The node whose exit with code 0 says that the plan is done."""
 POLL_S = 0.2
-SETTLE_S = 30.0
-"""The session node may take this long to end by itself after the plan's last episode."""
+SETTLE_S = 1.0
+SETTLE_LEARNING_S = 15.0
+"""Time between the plan's last episode and the end, s; after training, for the updates that it still owes."""
 CLOCK = "clock"
 
 
@@ -58,45 +57,43 @@ def _run_graph(prepared: Prepared, verbose: bool) -> None:
         profile = single_host.dds_profile(prepared.rig.dds_profile)
         environment = single_host.environment(profile, domain, folder.logs / "ros", os.environ)
         commands = [node_command(node, folder.path / "config") for node in prepared.nodes]
+        settle_s = SETTLE_LEARNING_S if prepared.blocks[-1].learns else SETTLE_S
         follower = _Follower(prepared.blocks, folder, show=not verbose)
         echo = sys.stderr if verbose else None
         supervisor = Supervisor(commands, folder.logs, environment, echo=echo)
         try:
             with supervisor:
-                _follow(supervisor, follower)
+                _follow(supervisor, follower, settle_s)
                 codes = supervisor.stop()
             _report_exits(codes, folder)
         finally:
             follower.close()
 
 
-def _follow(supervisor: Supervisor, follower: _Follower) -> None:
-    """Return when the plan is done."""
+def _follow(supervisor: Supervisor, follower: _Follower, settle_s: float) -> None:
+    """Return when the plan is done.
+
+    Raises:
+        SessionError: a process ended before.
+    """
     done_since: float | None = None
     while True:
-        finished = follower.look()
         ended = supervisor.poll()
         if ended is not None:
-            _check_end(ended, follower)
-            return
-        if finished:
+            raise ended.error()
+        if follower.look():
             done_since = done_since or time.monotonic()
-            if time.monotonic() - done_since > SETTLE_S:
+            if time.monotonic() - done_since > settle_s:
                 return
         time.sleep(POLL_S)
-
-
-def _check_end(ended: Ended, follower: _Follower) -> None:
-    if ended.name != FINISHER or ended.code != 0:
-        raise ended.error()
-    if not follower.look():
-        raise SessionError(f"{FINISHER} ended before the plan was done; see {ended.log}")
 
 
 def _report_exits(codes: Mapping[str, int], folder: RunFolder) -> None:
     for name, code in codes.items():
         if code != 0:
-            print(f"warning: {name} ended with exit code {code}; see {folder.logs / name}.log", file=sys.stderr)
+            print(
+                f"warning: {name} ended with exit code {code}; see {folder.logs / name}.log", file=sys.stderr
+            )
 
 
 class _Follower:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """zprl train: base evaluations, online learning, final evaluation, in a graph of ROS 2 processes."""
 
 from __future__ import annotations
@@ -28,10 +29,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     arguments.add_rig(parser, required=False)
     arguments.add_task(parser, required=False)
-    parser.add_argument("--base", type=Path, metavar="CKPT", help="checkpoint of the base policy, from `zprl pretrain`")
+    parser.add_argument(
+        "--base", type=Path, metavar="CKPT", help="checkpoint of the base policy, from `zprl pretrain`"
+    )
     arguments.add_out(parser, "folder of the run, new or empty", "RUN")
     parser.add_argument(
-        "--chunks", type=arguments.not_negative, metavar="N", help="training chunks (default: the task's budget)"
+        "--chunks",
+        type=arguments.not_negative,
+        metavar="N",
+        help="training chunks (default: the task's budget)",
     )
     arguments.add_seed(parser, None)
     parser.add_argument(

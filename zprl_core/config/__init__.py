@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tasks and rigs: YAML in `hardware_config/`, validated into frozen dataclasses. No torch, no ROS."""
 
 from __future__ import annotations

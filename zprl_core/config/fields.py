@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a config key is: its range, unit, meaning, and whether the paper or we chose its default."""
 
 from __future__ import annotations

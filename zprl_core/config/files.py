@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reading YAML: where the files are, what a name means, and `extends`."""
 
 from __future__ import annotations

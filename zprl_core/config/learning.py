@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the base policy, its bottleneck, and the online learner.
 
 Defaults are the paper's where it gives one value for all tasks; `source` says which. What differs per

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plain data to frozen dataclasses and back, with errors that name file, key, value and what is allowed."""
 
 from __future__ import annotations

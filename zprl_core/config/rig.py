@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A rig: the arms, cameras and limits of one cell. All lengths m, angles rad, frames named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A task: what is observed, what is commanded, what counts as success, and how it is learned."""
 
 from __future__ import annotations
@@ -107,16 +108,11 @@ class ActionConfig:
             problems.append(("reference_quat_wxyz", f"has norm {norm:.6f}, must be 1"))
         if self.layout == "joints":
             return problems
-        per_arm = 3 + ROTATION_DIMS[self.rotation] + int(self.gripper)
-        if self.dim != per_arm * self.arms:
-            problems.append(
-                (
-                    "dim",
-                    f"{self.dim} does not fit: {self.arms} arm(s) x (3 position + "
-                    f"{ROTATION_DIMS[self.rotation]} rotation '{self.rotation}' + {int(self.gripper)} gripper) "
-                    f"= {per_arm * self.arms}",
-                )
-            )
+        rotation, gripper = ROTATION_DIMS[self.rotation], int(self.gripper)
+        wanted = self.arms * (3 + rotation + gripper)
+        if self.dim != wanted:
+            parts = f"3 position + {rotation} rotation '{self.rotation}' + {gripper} gripper"
+            problems.append(("dim", f"{self.dim} does not fit: {self.arms} arm(s) x ({parts}) = {wanted}"))
         return problems
 
 

@@ -165,10 +165,11 @@ def read_episode(path: Path, task: TaskConfig) -> dict[str, NDArray[Any]]:
         raise DataError(f"{path} does not exist, but dataset.json names it") from error
     except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
         raise DataError(f"{path}: not a whole .npz file ({error}); collect the episode again") from error
-    length = len(arrays["stamp_ns"]) if "stamp_ns" in arrays and arrays["stamp_ns"].ndim else 0
+    missing = [key for key in expected if key not in arrays]
+    if missing:
+        raise DataError(f"{path}: array '{missing[0]}' is missing")
+    length = arrays["stamp_ns"].size
     for key, (dtype, shape) in expected.items():
-        if key not in arrays:
-            raise DataError(f"{path}: array '{key}' is missing")
         _check_array(path, key, arrays[key], np.dtype(dtype), (length, *shape))
     if np.any(np.diff(arrays["stamp_ns"]) <= 0):
         tick = int(np.argmax(np.diff(arrays["stamp_ns"]) <= 0)) + 1

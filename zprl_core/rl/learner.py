@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
 
 KIND = "learner"
+CHECKPOINT = Path("checkpoints/learner.ckpt")
+"""In a run folder."""
 Tick = Callable[[int, int], None]
 """Called after each update of a batch of updates with (done, owed)."""
 
@@ -75,11 +77,18 @@ class Learner:
 
     def __init__(self, task: TaskConfig, setup: Setup, seed: int, log: RecordLog) -> None:
         self.task, self.setup, self.seed, self.log = task, setup, seed, log
-        self.sac = new_sac(task, setup, seed)
-        self.replay = ReplayBuffer(setup.c_mean, setup.c_std, setup.dim)
-        self.counters = Counters()
         self.metrics: dict[str, float] = {}
         self.update_s = 0.0
+        self._start_from_nothing()
+
+    def _start_from_nothing(self) -> None:
+        self.sac = new_sac(self.task, self.setup, self.seed)
+        self._forget_records()
+
+    def _forget_records(self) -> None:
+        self.replay = ReplayBuffer(self.setup.c_mean, self.setup.c_std, self.setup.dim)
+        self.counters = Counters()
+        self._seen: set[tuple[int, int]] = set()
         self._places: dict[tuple[int, int], int] = {}
 
     @property
@@ -94,10 +103,14 @@ class Learner:
     def update(self, transition: Transition, tick: Tick | None = None) -> int:
         """Log a transition, learn from it, and return the actor's new version.
 
+        A transition that is already logged (a request that was sent again) changes nothing.
+
         Raises:
             DataError: numbers that are not finite, or arrays of another length; nothing is logged then.
         """
         self._check(transition)
+        if (transition.episode, transition.chunk) in self._seen:
+            return self.version
         record = {"kind": "transition", **asdict(transition)}
         self.log.append(record)
         self._apply(record, tick)
@@ -132,7 +145,6 @@ class Learner:
             "sac": self.sac.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in self.sac.optimizers.items()},
             "counters": asdict(self.counters),
-            "log_end": self._log_end(),
             "seed": self.seed,
             "lambda": self.setup.lambda_,
             "dim": self.setup.dim,
@@ -145,7 +157,7 @@ class Learner:
     def load(self, path: Path) -> None:
         """Take over a checkpoint's state and rebuild the replay buffer from the log up to there.
 
-        Records behind it stay unseen: `replay_log` applies them, `log.truncate_to` forgets them.
+        Records behind it stay unseen: `replay_log` applies them, `forget_episodes_after` drops them.
 
         Raises:
             CheckpointError: see `checkpoint.load`; another seed or lambda; a log shorter than the checkpoint.
@@ -160,9 +172,23 @@ class Learner:
         self.metrics = dict(state["metrics"])
         self._rebuild(path, Counters(**state["counters"]))
 
+    def forget_episodes_after(self, episode: int) -> None:
+        """Cut the log behind this episode's last record (-1: forget everything); for a run that repeats them.
+
+        If this learner has already seen a forgotten record it starts from nothing, and `replay_log` brings it
+        back to the log's end: slower than a checkpoint, and just as exact.
+        """
+        keep, count = len(record_log.MAGIC), 0
+        for end, record in record_log.read(self.log.path):
+            if record["episode"] > episode:
+                break
+            keep, count = end, count + 1
+        self.log.truncate_to(keep)
+        if self.counters.records > count:
+            self._start_from_nothing()
+
     def _rebuild(self, path: Path, counters: Counters) -> None:
-        self.replay = ReplayBuffer(self.setup.c_mean, self.setup.c_std, self.setup.dim)
-        self._places, self.counters = {}, Counters()
+        self._forget_records()
         for number, (_, record) in enumerate(record_log.read(self.log.path), start=1):
             if number > counters.records:
                 break
@@ -173,12 +199,6 @@ class Learner:
                 f"{self.counters.records}; resume from an earlier checkpoint"
             )
         self.counters = counters
-
-    def _log_end(self) -> int:
-        if self.counters.records == self.log.count:
-            return self.log.end
-        ends = [end for end, _ in record_log.read(self.log.path)]
-        return ends[self.counters.records - 1] if self.counters.records else len(record_log.MAGIC)
 
     def _apply(self, record: Mapping[str, Any], tick: Tick | None) -> None:
         learned = self._store(record)
@@ -194,6 +214,7 @@ class Learner:
             self.replay.correct(place, record["reward"], record["terminal"])
             return False
         transition = Transition(**{k: v for k, v in record.items() if k != "kind"})
+        self._seen.add((transition.episode, transition.chunk))
         if transition.excluded:
             self.counters.excluded += 1
             return False
@@ -266,16 +287,23 @@ def new_sac(task: TaskConfig, setup: Setup, seed: int) -> SAC:
         )
 
 
-def load_actor(path: Path, task: TaskConfig) -> tuple[bytes, int, float]:
-    """Actor weights, version and lambda of a learner's checkpoint, for evaluation.
+def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:
+    """Version and weights of a trained actor, for `PolicyRuntime.set_actor`.
+
+    Args:
+        path: a learner's checkpoint, or a run folder with one.
+        task: what it is to be used for; a lambda in it must be the actor's.
 
     Raises:
-        CheckpointError: see `checkpoint.load`.
+        CheckpointError: see `checkpoint.load`; another task or lambda.
     """
+    path = path / CHECKPOINT if path.is_dir() else path
     data = checkpoint.load(path, KIND)
     checkpoint.require_same_task(path, data.task_config(), task)
     state = data.state
     setup = Setup(state["c_mean"].numpy(), state["c_std"].numpy(), state["dim"], state["lambda"])
+    if task.rl.lambda_ not in (None, setup.lambda_):
+        raise CheckpointError(f"{path}: lambda is {setup.lambda_}, the task at hand has {task.rl.lambda_}")
     sac = new_sac(data.task_config(), setup, 0)
     sac.load_state_dict(state["sac"])
-    return weights.to_bytes(sac.actor), state["counters"]["records"], setup.lambda_
+    return state["counters"]["records"], weights.to_bytes(sac.actor)

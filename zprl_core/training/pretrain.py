@@ -44,6 +44,7 @@ class Pretraining:
         self.source = BatchSource(data, task.observation.cameras, self.model.policy)
         self.train_windows, self.held_out = hold_out(data, self.settings.validation_fraction, seed)
         self.rng = np.random.default_rng([seed, 0])
+        self.bottleneck_rng = np.random.default_rng([seed, 5])
         self.batches = epochs(self.train_windows, self.settings.batch_size, self.rng)
         per_epoch = max(1, len(self.train_windows) // self.settings.batch_size)
         self.total = self.settings.epochs * per_epoch
@@ -67,7 +68,8 @@ class Pretraining:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         if self.settings.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.gradient_clip)
+            for part in (self.model.policy, self.model.bottleneck):  # apart: neither may scale the other
+                torch.nn.utils.clip_grad_norm_(part.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
         self.ema.update(self.model)
         self.taken += 1
@@ -86,7 +88,7 @@ class Pretraining:
         if settings.joint:
             self.model.bottleneck.track_moments(c.detach(), rate=1.0 if self.taken == 0 else 0.01)
             shape = (len(index), settings.latent_dim)
-            noise = torch.from_numpy(self.rng.standard_normal(shape, dtype=np.float32))
+            noise = torch.from_numpy(self.bottleneck_rng.standard_normal(shape, dtype=np.float32))
             with reduced_precision(self.settings.precision):
                 through_z = bottleneck_loss(
                     self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta

@@ -1,7 +1,8 @@
 """From action chunks to a smooth stream of setpoints for one arm. Start at `ChunkInterpolator`."""
 
 from zprl_core.trajectory.active import Chunk, ChunkOutcome
-from zprl_core.trajectory.interpolator import ChunkInterpolator, InterpolatorLimits, Status
+from zprl_core.trajectory.interpolator import ChunkInterpolator
+from zprl_core.trajectory.limits import InterpolatorLimits, Status
 from zprl_core.trajectory.motion import MotionState, Setpoint
 from zprl_core.trajectory.spline import PoseSpline
 

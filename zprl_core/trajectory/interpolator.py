@@ -11,63 +11,27 @@ Stamps are integer nanoseconds and never decrease from one call to the next. No 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from enum import Enum
-
-import numpy as np
 
 from zprl_core import transforms
-from zprl_core.errors import ConfigError, SafetyError
+from zprl_core.errors import SafetyError
 from zprl_core.trajectory import rotation as rot
 from zprl_core.trajectory.active import ActiveChunk, Chunk, ChunkOutcome
-from zprl_core.trajectory.motion import Brake, Motion, Setpoint, at_rest, blend_from, setpoint_from
+from zprl_core.trajectory.limits import InterpolatorLimits, Status
+from zprl_core.trajectory.motion import (
+    Brake,
+    Motion,
+    MotionState,
+    Setpoint,
+    at_rest,
+    blend_from,
+    coast,
+    moved,
+    setpoint_from,
+)
 from zprl_core.trajectory.spline import PoseSpline
 
 _MOST_PENDING = 4
 _ROUNDING_NS = 1_000  # two ways of rounding the same tick's time may differ by this much
-
-
-class Status(str, Enum):
-    """What the interpolator does now."""
-
-    HOLDING = "holding"  # at rest, no chunk yet since the (re)start
-    TRACKING = "tracking"  # inside a chunk
-    BRAKING = "braking"  # no chunk since the last one's end: slowing down, then still; a chunk may go on
-    TRIPPED = "tripped"  # that lasted longer than the watchdog's time: `restart` first
-    STOPPED = "stopped"  # stopped by command: `restart` first
-
-
-@dataclass(frozen=True)
-class InterpolatorLimits:
-    """How a path is joined and left.
-
-    Attributes:
-        blend_s: shortest blend from the last commanded setpoint into a new chunk (at most the chunk's
-            length), s.
-        catch_up_m_s, catch_up_rad_s: speed that a blend may add to close an offset; larger offsets blend
-            longer.
-        blend_m_s2, blend_rad_s2: acceleration that a blend may add to close a difference of velocities;
-            larger differences blend longer.
-        brake_m_s2, brake_rad_s2: deceleration when no chunk is valid.
-        watchdog_s: time without a valid chunk after which `restart` is needed, s.
-
-    Raises:
-        ConfigError: a value that is not finite and above 0.
-    """
-
-    blend_s: float = 0.1
-    catch_up_m_s: float = 0.25
-    catch_up_rad_s: float = 1.0
-    blend_m_s2: float = 10.0
-    blend_rad_s2: float = 40.0
-    brake_m_s2: float = 3.0
-    brake_rad_s2: float = 10.0
-    watchdog_s: float = 0.2
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not (np.isfinite(value) and value > 0.0):
-                raise ConfigError(f"interpolator limit {name}: {value}, allowed: a finite number above 0")
 
 
 class ChunkInterpolator:
@@ -89,6 +53,8 @@ class ChunkInterpolator:
         self._active: ActiveChunk | None = None
         self._last_ns: int | None = None
         self._gripper = start.gripper_width
+        self._before: tuple[int, MotionState]  # time and state of the last setpoint but one, and
+        self._sent: tuple[int, MotionState]  # of the last one, as sent
         self._begin_hold(start, Status.HOLDING)
 
     @property
@@ -140,12 +106,23 @@ class ChunkInterpolator:
         if self._active is not None:
             self._gripper = self._active.gripper_at(t_ns)
             self._active.sampled(t_ns)
+        self._before, self._sent, self._amended = self._sent, (t_ns, state), False
         return setpoint_from(state, self._gripper)
 
     def amend(self, sent: Setpoint) -> None:
-        """Records that ``sent`` was commanded in place of the last sample (a limit changed it)."""
+        """Records that ``sent`` was commanded in place of the last sample (a limit changed it).
+
+        What comes next, another chunk or a stop, then goes on from there, and at that speed.
+
+        Raises:
+            DataError: a non-finite number or a wrong shape.
+        """
         if self._active is not None:
             self._active.amended(sent)
+        still, (t_ns, _), (before_ns, before) = at_rest(sent), self._sent, self._before
+        step_s = (t_ns - before_ns) * 1e-9
+        self._sent = (t_ns, moved(before, still, step_s) if step_s > 0.0 else still)
+        self._amended = True
 
     def stop(self, t_ns: int, reason: str) -> None:
         """Drops all chunks, brakes and holds; the gripper keeps its width. Then: `restart`."""
@@ -213,7 +190,7 @@ class ChunkInterpolator:
             self._status = Status.TRIPPED
             self._drop(chunk, "the watchdog tripped before it began; restart from the measured pose")
             return
-        now = self._motion.state((begin_ns - self._origin_ns) * 1e-9)
+        now = self._state_at(begin_ns)
         self._finish(begin_ns, f"replaced by chunk {chunk.name} on its way")
         quaternion = transforms.make_continuous(chunk.waypoints.quaternion, before=now.quaternion)
         path = PoseSpline(chunk.waypoints.position, quaternion, chunk.dt_s)
@@ -239,17 +216,23 @@ class ChunkInterpolator:
         )
 
     def _begin_brake(self, t_ns: int) -> None:
-        state = self._motion.state((t_ns - self._origin_ns) * 1e-9)
-        self._set_motion(
-            Brake(state, self._limits.brake_m_s2, self._limits.brake_rad_s2), t_ns, Status.BRAKING
-        )
+        brake = Brake(self._state_at(t_ns), self._limits.brake_m_s2, self._limits.brake_rad_s2)
+        self._set_motion(brake, t_ns, Status.BRAKING)
 
     def _begin_hold(self, setpoint: Setpoint, status: Status) -> None:
-        still = Brake(at_rest(setpoint), self._limits.brake_m_s2, self._limits.brake_rad_s2)
-        self._set_motion(still, self._last_ns or 0, status)
+        t_ns, still = self._last_ns or 0, at_rest(setpoint)
+        self._before = self._sent = (t_ns, still)
+        self._set_motion(Brake(still, self._limits.brake_m_s2, self._limits.brake_rad_s2), t_ns, status)
 
     def _set_motion(self, motion: Motion, origin_ns: int, status: Status) -> None:
-        self._motion, self._origin_ns, self._status = motion, origin_ns, status
+        self._motion, self._origin_ns, self._status, self._amended = motion, origin_ns, status, False
+
+    def _state_at(self, t_ns: int) -> MotionState:
+        """What is commanded at ``t_ns``: the motion or, where a limit changed it, what was sent, going on."""
+        if not self._amended:
+            return self._motion.state((t_ns - self._origin_ns) * 1e-9)
+        sent_ns, state = self._sent
+        return coast(state, (t_ns - sent_ns) * 1e-9)
 
     def _end_active(self) -> None:
         """The active chunk was executed to its end: slow down from there."""

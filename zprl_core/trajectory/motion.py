@@ -187,6 +187,20 @@ def at_rest(setpoint: Setpoint) -> MotionState:
     return MotionState(as_vector(pose.position), (0.0,) * 3, as_quaternion(pose.quaternion), (0.0,) * 3)
 
 
+def coast(state: MotionState, elapsed_s: float) -> MotionState:
+    """``state`` after ``elapsed_s`` at its own velocity."""
+    position = rot.add(state.position, rot.scale(elapsed_s, state.velocity))
+    turned = rot.multiply(state.quaternion, rot.exp(rot.scale(elapsed_s, state.angular_velocity)))
+    return MotionState(position, state.velocity, rot.normalise(turned), state.angular_velocity)
+
+
+def moved(before: MotionState, now: MotionState, step_s: float) -> MotionState:
+    """``now`` with the velocity that led there from ``before`` in ``step_s`` seconds."""
+    velocity = rot.scale(1.0 / step_s, rot.subtract(now.position, before.position))
+    turn = rot.log(rot.multiply(rot.conjugate(before.quaternion), now.quaternion))
+    return MotionState(now.position, velocity, now.quaternion, rot.scale(1.0 / step_s, turn))
+
+
 def as_vector(array: Array) -> Vector:
     """``(3,)`` as plain floats."""
     x, y, z = array.tolist()

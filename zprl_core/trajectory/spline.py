@@ -7,7 +7,7 @@ import numpy as np
 from zprl_core import transforms
 from zprl_core.errors import DataError
 from zprl_core.trajectory import rotation as rot
-from zprl_core.trajectory.motion import MotionState, as_quaternion, as_vector
+from zprl_core.trajectory.motion import MotionState, as_quaternion, as_vector, coast
 from zprl_core.trajectory.rotation import Vector
 from zprl_core.transforms import Array
 
@@ -74,10 +74,8 @@ class PoseSpline:
         )
 
     def _coast(self, i: int, elapsed_s: float) -> MotionState:
-        velocity, omega = self._velocities[i], self._omegas[i]
-        quaternion = rot.multiply(self._quaternions[i], rot.exp(rot.scale(elapsed_s, omega)))
-        position = rot.add(self._positions[i], rot.scale(elapsed_s, velocity))
-        return MotionState(position, velocity, rot.normalise(quaternion), omega)
+        at = MotionState(self._positions[i], self._velocities[i], self._quaternions[i], self._omegas[i])
+        return coast(at, elapsed_s)
 
 
 def _slopes(steps: Array, dt_s: float) -> Array:

@@ -1,8 +1,8 @@
 """Build the messages and services with CMake against the ROS wheels, and put the result into one wheel.
 
-Only pip runs this file; colcon takes package.xml and CMakeLists.txt. CMake installs into a staging folder. From
-there the Python package goes to site-packages, and the libraries, message definitions and CMake exports go to
-`lib/` and `share/` under the environment's prefix, where the ROS wheels put theirs.
+Only pip runs this file; colcon takes package.xml and CMakeLists.txt. CMake installs into a staging folder.
+From there the Python package goes to site-packages, and the libraries, message definitions and CMake exports
+go to `lib/` and `share/` under the environment's prefix, where the ROS wheels put theirs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def relocate(prefix: Path) -> None:
     for export in (prefix / "share").glob("*/cmake/*.cmake"):
         text = export.read_text(encoding="utf-8", errors="surrogateescape")
         here = re.sub(
-            BUILDER_PYTHON + r"/lib/python3\.\d+/site-packages/numpy/_?core/include", numpy.get_include(), text
+            BUILDER_PYTHON + r"/lib/python3\.\d+/site-packages/numpy/_?core/include",
+            numpy.get_include(),
+            text,
         )
         here = re.sub(BUILDER_PYTHON + r"/include/python3\.\d+", sysconfig.get_path("include"), here)
         if here != text:

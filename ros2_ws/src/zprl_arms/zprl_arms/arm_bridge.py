@@ -98,18 +98,18 @@ class ArmBridge(LifecycleNode):
             summary = self._statistics.summary(self._timing.servo_s)
             RunFolder(self._setup.run_dir).write_stats(self.get_name(), summary)
 
-    def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, chunk_end: int) -> None:
-        """Lockstep: a state that the policy will see."""
+    def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, ended: bool) -> None:
+        """Lockstep: a state that the policy will see. The picture takes longest, so its state goes first."""
+        if not ended:
+            self._publish_world(stamp_ns, observed=True, chunk_end=-1)
         self._publish_arm(stamp_ns)
-        self._publish_world(stamp_ns, observed=True, chunk_end=chunk_end)
         if chunk is not None:
             self._dues.publish(messages.observe_due(stamp_ns, self._episode, chunk, chunk_start_ns))
 
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
-        """Lockstep: a chunk's time is over."""
+        """Lockstep: a chunk's time is over. The judge's state goes first: everybody waits for the judge."""
+        self._publish_world(stamp_ns, observed=observed, chunk_end=chunk)
         self._publish_reports(stamp_ns)
-        if not observed:
-            self._publish_world(stamp_ns, observed=False, chunk_end=chunk)
 
     def on_servo(self, n: int, stamp_ns: int) -> None:
         """Real time: a servo period was served."""

@@ -15,11 +15,12 @@ from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
 from zprl_core.safety import ChunkCommand, SafetyGate, SafetyLimits, ServoLimiter, Situation, may_move
-from zprl_core.trajectory import ChunkInterpolator, ChunkOutcome, InterpolatorLimits, Setpoint, Status
+from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, InterpolatorLimits, Setpoint, Status
 
 Source = Literal["policy", "human"]
 SOURCES: tuple[Source, ...] = ("policy", "human")
 _UNSTAMPED = -1
+_ROUNDING_NS = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,7 @@ class ArmController:
         self._limiter = ServoLimiter(self._limits, start)
         self._interpolator = ChunkInterpolator(start, interpolator_limits(self._arm))
         self._refused: list[Report] = []
+        self._admitted: Chunk | None = None
         self._source: Source = "policy"
         self._human_until_ns = self._last_ns = _UNSTAMPED
         self._stop_reason = self._last_refusal = ""
@@ -192,16 +194,31 @@ class ArmController:
             raise SafetyError(f"chunk {command.name}: source '{source}', allowed: {', '.join(SOURCES)}")
         if self._driver_fault:
             raise SafetyError(f"chunk {command.name}: {self._driver_fault}")
-        present = self._limiter.last
+        present = self._setpoint_at(max(command.stamp_ns, now_ns), now_ns)
         situation = Situation(now_ns, self._run_id, self._episode, self._state, present)
         chunk = self._gate.admit(command, situation)
         self._interpolator.add_chunk(chunk, self._latest(now_ns))
-        self._last_refusal = ""
+        self._admitted, self._last_refusal = chunk, ""
         if source == "human":
             self._human_until_ns = chunk.end_ns + round(self._arm.watchdog_s * 1e9)
             self._source = "human"
         else:
             self._source = "policy"
+
+    def _setpoint_at(self, t_ns: int, now_ns: int) -> Setpoint:
+        """Where the arm will be told to be at a time to come, by the chunk before; where there is none, where it is.
+
+        A chunk is sent some ticks before it starts, and must be judged by where it takes over.
+        """
+        before = self._admitted
+        if before is None or self._interpolator.needs_restart or before.end_ns <= now_ns:
+            return self._limiter.last
+        reached = before.passed(t_ns + _ROUNDING_NS)
+        if reached == 0:
+            return self._limiter.last
+        way, i = before.waypoints, reached - 1
+        width = None if way.gripper_width is None else float(way.gripper_width[i])
+        return Setpoint(way.position[i], way.quaternion[i], width)
 
     def _report(self, outcome: ChunkOutcome) -> Report:
         executed = self._codec.encode([outcome.executed])

@@ -22,12 +22,12 @@ STAMP_TOLERANCE_NS = 1_000
 class Listener(Protocol):
     """Who hears of what happens in simulated time."""
 
-    def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, chunk_end: int) -> None:
-        """A state that is observed; where `chunk` is given, it is due at `chunk_start_ns`. `chunk_end` is the chunk
-        that ended here, or -1."""
-
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
-        """The last waypoint's time is over; `observed` if `on_observation` says so too, right after."""
+        """The last waypoint's time is over; `observed` if `on_observation` follows with the same state."""
+
+    def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, ended: bool) -> None:
+        """A state that is observed; where `chunk` is given, that one is planned from it and due at `chunk_start_ns`.
+        `ended` if `on_chunk_end` was called with this very state."""
 
 
 class Lockstep:
@@ -90,7 +90,7 @@ class Lockstep:
             if tick == end_tick:
                 self._listener.on_chunk_end(self.now_ns, chunk, observed)
             if observed:
-                self._observe(tick, chunk if tick == end_tick else -1)
+                self._observe(tick, ended=tick == end_tick)
 
     def _run_tick(self) -> None:
         for _ in range(self._timing.servos_per_tick):
@@ -98,10 +98,10 @@ class Lockstep:
             self._arm.stream(self._controller.setpoint(self.now_ns, self._timing.servo_s))
             self._arm.advance()
 
-    def _observe(self, tick: int, chunk_end: int = -1) -> None:
+    def _observe(self, tick: int, *, ended: bool = False) -> None:
         chunk = self._timing.chunk_due(tick)
         start_ns = 0 if chunk is None else self._start_ns(chunk)
-        self._listener.on_observation(self._tick_grid.at(tick), chunk, start_ns, chunk_end)
+        self._listener.on_observation(self._tick_grid.at(tick), chunk, start_ns, ended)
 
     def _start_ns(self, chunk: int) -> int:
         return self._tick_grid.at(self._timing.start_tick(chunk))

@@ -23,7 +23,7 @@ def node_arguments(spec: NodeSpec, environment: Mapping[str, str]) -> dict[str, 
         "executable": spec.executable,
         "name": spec.name,
         "namespace": spec.namespace,
-        "parameters": [dict(spec.parameters)],
+        "parameters": [spec.plain_parameters()],
         "remappings": list(spec.remappings),
         "additional_env": {**environment, **spec.environment},
         "output": "both",
@@ -39,8 +39,9 @@ def single_host_environment(prepared: start.Prepared) -> dict[str, str]:
 
 def description(mode: Mode) -> Any:
     """The `LaunchDescription` of a mode: its arguments, and its graph once they are known."""
-    from launch import LaunchDescription
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+    from launch import LaunchDescription
 
     known = start.LAUNCH_ARGUMENTS[mode]
     required = ("rig", "task")
@@ -69,7 +70,10 @@ def _actions(mode: Mode, context: Any) -> list[Any]:
         end = Shutdown(reason=f"{spec.name} ended")
         arguments = node_arguments(spec, environment)
         # Typed, or launch_ros would read the text "1e5" as a number.
-        typed = {k: ParameterValue(v, value_type=type(v)) for k, v in spec.parameters.items()}
+        typed = {
+            k: ParameterValue(v, value_type=list[str] if isinstance(v, list) else type(v))
+            for k, v in spec.plain_parameters().items()
+        }
         actions.append(kind(**{**arguments, "parameters": [typed]}, on_exit=end))
     summarise = OpaqueFunction(function=lambda _context: _summarise(prepared))
     return [*actions, RegisterEventHandler(OnShutdown(on_shutdown=[summarise]))]

@@ -52,7 +52,8 @@ class SessionNode(Node):
         profile = qos.stream(self._setup.lockstep)
         for arm in self._arms:
             self.create_subscription(ChunkReport, f"/arms/{arm}/report", self._on_report, profile)
-            self.create_subscription(ArmState, f"/arms/{arm}/state", partial(self._on_arm, arm), profile)
+            if not self._setup.lockstep:  # there an arm's fault shows in the report of the chunk that it interrupts
+                self.create_subscription(ArmState, f"/arms/{arm}/state", partial(self._on_arm, arm), profile)
         self._publish()
         self._manager = LifecycleManager(self, self._managed, self._on_managed, self._give_up, self._patience_s)
         if not self._setup.lockstep:

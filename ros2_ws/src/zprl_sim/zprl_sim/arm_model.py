@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arm's and the gripper's part of the MJCF, built from the same DH table as `kinematics`.
 
-Shapes are given in base-frame coordinates at zero joints, as one reads them off a drawing, and
-carried into the frames of their links here.
+The arm's shapes are given in base-frame coordinates at zero joints, as one reads them off a drawing,
+and carried into the frames of their links here.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ from numpy.typing import NDArray
 from zprl_core import transforms
 from zprl_sim import dimensions as dim
 from zprl_sim import kinematics
+from zprl_sim.mjcf import add
 
 Array = NDArray[np.float64]
+Point = tuple[float, float, float]
 
 # UFACTORY, "Kinematic and Dynamic Parameters of xArm 6", model 1, kg.
 LINK_MASSES = (2.177, 2.011, 1.725, 1.211, 1.206, 0.17)
-# Position loop of each joint: stiffness (N m/rad), damping (N m s/rad), largest torque (N m).
+# Position loop of each joint: stiffness (N m/rad), damping (N m s/rad), largest torque (N m). Ours.
 SERVOS = ((6000, 180, 80), (6000, 180, 80), (4000, 120, 50), (2000, 50, 30), (2000, 50, 30), (800, 15, 20))
-SHELL, CAP, STEEL, TONG = "0.93 0.93 0.92 1", "0.20 0.21 0.23 1", "0.33 0.34 0.37 1", "0.10 0.55 0.85 1"
+SHELL, CAP, STEEL, RUBBER = "0.93 0.93 0.92 1", "0.20 0.21 0.23 1", "0.33 0.34 0.37 1", "0.10 0.55 0.85 1"
 ARM_CONTACT = {"contype": "4", "conaffinity": "9"}
 NO_CONTACT = {"contype": "0", "conaffinity": "0"}
+COLLIDING_FROM_LINK = 4  # J5's link and what it carries; the links before it stay away from the table
 
 # Per link: (from, to, radius, colour) of cylinders, base frame at zero joints, m.
-_SHAPES: tuple[tuple[tuple[tuple[float, float, float], tuple[float, float, float], float, str], ...], ...] = (
+_SHAPES: tuple[tuple[tuple[Point, Point, float, str], ...], ...] = (
     (
         ((0, 0, 0.135), (0, 0, 0.267), 0.056, SHELL),
         ((0, -0.068, 0.267), (0, 0.060, 0.267), 0.056, SHELL),
@@ -88,72 +91,101 @@ def _turn(axis: int, angle: float) -> Array:
     return pose
 
 
-def numbers(values: Array | tuple[float, ...]) -> str:
-    """Numbers as an MJCF attribute."""
-    return " ".join(f"{float(v):.12g}" for v in values)
-
-
 def add_arm(world: ET.Element) -> None:
     """Appends base, six links, gripper and tongs to a worldbody."""
-    base = ET.SubElement(world, "body", name="base")
+    base = add(world, "body", name="base")
     for top, radius, colour in ((0.012, 0.075, CAP), (0.135, 0.060, SHELL)):
-        ET.SubElement(base, "geom", type="cylinder", fromto=f"0 0 0 0 0 {top}", size=str(radius), rgba=colour,
-                      **NO_CONTACT)  # fmt: skip
+        ends = (0, 0, 0, 0, 0, top)
+        add(base, "geom", type="cylinder", fromto=ends, size=radius, rgba=colour, **NO_CONTACT)
     parent, before = base, np.eye(4)
     for index, frame in enumerate(link_frames()):
         local = np.linalg.inv(before) @ frame
         quat = transforms.quaternion_from_matrix(local[:3, :3])
-        parent = ET.SubElement(parent, "body", name=f"link{index + 1}", pos=numbers(local[:3, 3]),
-                               quat=numbers(quat), gravcomp="1")  # fmt: skip
-        _add_link(parent, index, frame)
+        parent = add(parent, "body", name=f"link{index + 1}", pos=local[:3, 3], quat=quat, gravcomp="1")
+        _fill_link(parent, index, frame)
         before = frame
-    flange = ET.SubElement(parent, "body", name="gripper", pos=numbers((0, 0, kinematics.DH[5].d)), gravcomp="1")
-    _add_gripper(flange)
+    flange = (0.0, 0.0, kinematics.DH[5].d)
+    _fill_gripper(add(parent, "body", name="gripper", pos=flange, gravcomp="1"))
 
 
-def _add_link(body: ET.Element, index: int, frame: Array) -> None:
-    low, high = kinematics.LOWER_RAD[index], kinematics.UPPER_RAD[index]
-    ET.SubElement(body, "joint", name=f"joint{index + 1}", axis="0 0 1", range=numbers((low, high)), limited="true",
-                  armature="0.08", damping="0.5")  # fmt: skip
-    inverse = np.linalg.inv(frame)
-    shapes = _SHAPES[index]
+def _fill_link(body: ET.Element, index: int, frame: Array) -> None:
+    span = (kinematics.LOWER_RAD[index], kinematics.UPPER_RAD[index])
+    add(body, "joint", name=f"joint{index + 1}", axis="0 0 1", range=span, armature=0.08, damping=0.5)
+    inverse, shapes = np.linalg.inv(frame), _SHAPES[index]
+    contact = ARM_CONTACT if index >= COLLIDING_FROM_LINK else NO_CONTACT
+    mass = LINK_MASSES[index] / len(shapes)
     for start, end, radius, colour in shapes:
         ends = [(inverse @ (*point, 1.0))[:3] for point in (start, end)]
-        contact = ARM_CONTACT if index >= 4 else NO_CONTACT
-        ET.SubElement(body, "geom", type="cylinder", fromto=numbers(np.concatenate(ends)), size=str(radius),
-                      rgba=colour, mass=f"{LINK_MASSES[index] / len(shapes):.6f}", **contact)  # fmt: skip
+        add(body, "geom", type="cylinder", fromto=ends, size=radius, rgba=colour, mass=mass, **contact)
 
 
-def _add_gripper(body: ET.Element) -> None:
-    def part(parent: ET.Element, **attributes: str) -> None:
-        ET.SubElement(parent, "geom", **{**ARM_CONTACT, **attributes})
-
-    part(body, type="cylinder", fromto="0 0 0 0 0 0.022", size="0.036", rgba=STEEL, mass="0.25")
-    part(body, type="box", pos="0 0 0.058", size="0.058 0.027 0.036", rgba=CAP, mass="0.55")
-    ET.SubElement(body, "site", name="tcp", pos=numbers((0, 0, dim.TOOL_LENGTH)), size="0.002", group="4")
-    ET.SubElement(body, "camera", name="wrist", pos="0 0.085 0.030", xyaxes="1 0 0 0 -0.894 -0.447", fovy="62")
-    tip, root = dim.TOOL_LENGTH - dim.PAD_RADIUS, dim.TOOL_LENGTH - dim.TONG_LENGTH
-    rubber = {"friction": "0.34 0.008 0.0001", "priority": "2", "condim": "4", "rgba": TONG}
+def _fill_gripper(body: ET.Element) -> None:
+    add(
+        body,
+        "geom",
+        type="cylinder",
+        fromto="0 0 0 0 0 0.022",
+        size=0.036,
+        rgba=STEEL,
+        mass=0.25,
+        **ARM_CONTACT,
+    )
+    block = (0.058, 0.027, 0.036)
+    add(body, "geom", type="box", pos=(0, 0, 0.058), size=block, rgba=CAP, mass=0.55, **ARM_CONTACT)
+    add(body, "site", name="tcp", pos=(0, 0, dim.TOOL_LENGTH), size=0.002, group="4")
+    # beside the gripper, looking at the tips: x to the right, y up in the image
+    add(body, "camera", name="wrist", pos=(0, 0.085, 0.03), xyaxes="1 0 0 0 -0.894 -0.447", fovy=62)
     for name, side in (("left", 1.0), ("right", -1.0)):
-        finger = ET.SubElement(body, "body", name=f"finger_{name}", gravcomp="1")
-        ET.SubElement(finger, "joint", name=f"finger_{name}", type="slide", axis=numbers((side, 0, 0)),
-                      range=numbers((0.0, dim.WIDTH_MAX / 2)), limited="true", armature="0.15", damping="8")  # fmt: skip
-        middle = side * dim.PAD_RADIUS
-        part(finger, type="box", pos=numbers((middle, 0, 0.104)), size="0.009 0.013 0.016", rgba=STEEL, mass="0.06")
-        part(finger, type="capsule", fromto=numbers((middle, 0, root, middle, 0, tip)), size=str(dim.TONG_RADIUS),
-             mass="0.03", name=f"tong_{name}", **rubber)  # fmt: skip
-        part(finger, type="sphere", pos=numbers((middle, 0, tip)), size=str(dim.PAD_RADIUS), mass="0.01",
-             name=f"pad_{name}", solref="0.006 1", solimp="0.95 0.99 0.001", **rubber)  # fmt: skip
+        _fill_finger(add(body, "body", name=f"finger_{name}", gravcomp="1"), name, side)
+
+
+def _fill_finger(body: ET.Element, name: str, side: float) -> None:
+    """One tong: a block that slides along the gripper's x, a rod, and a round rubber tip that grips."""
+    span, inner = (0.0, dim.WIDTH_MAX / 2), side * dim.PAD_RADIUS
+    tip, root = dim.TOOL_LENGTH - dim.PAD_RADIUS, dim.TOOL_LENGTH - dim.TONG_LENGTH
+    add(
+        body,
+        "joint",
+        name=f"finger_{name}",
+        type="slide",
+        axis=(side, 0, 0),
+        range=span,
+        armature=0.15,
+        damping=8,
+    )
+    block = (0.009, 0.013, 0.016)
+    add(body, "geom", type="box", pos=(inner, 0, 0.104), size=block, rgba=STEEL, mass=0.06, **ARM_CONTACT)
+    rubber = {"rgba": RUBBER, "friction": dim.RUBBER_FRICTION, "priority": "2", "condim": "4", **ARM_CONTACT}
+    rod = (inner, 0, root, inner, 0, tip)
+    add(
+        body,
+        "geom",
+        name=f"tong_{name}",
+        type="capsule",
+        fromto=rod,
+        size=dim.TONG_RADIUS,
+        mass=0.03,
+        **rubber,
+    )
+    pad = {"type": "sphere", "pos": (inner, 0, tip), "size": dim.PAD_RADIUS, "mass": 0.01, **rubber}
+    add(body, "geom", name=f"pad_{name}", solref="0.006 1", solimp="0.95 0.99 0.001", **pad)
 
 
 def add_actuators(root: ET.Element) -> None:
     """Position servos of the six joints, and of the two tongs, which a constraint keeps symmetric."""
-    actuators = ET.SubElement(root, "actuator")
+    actuators = add(root, "actuator")
     for index, (stiffness, damping, torque) in enumerate(SERVOS):
-        ET.SubElement(actuators, "position", name=f"joint{index + 1}", joint=f"joint{index + 1}",
-                      kp=str(stiffness), kv=str(damping), forcerange=f"{-torque} {torque}")  # fmt: skip
-    for name in ("left", "right"):
-        ET.SubElement(actuators, "position", name=f"finger_{name}", joint=f"finger_{name}", kp="2500", kv="45",
-                      forcerange=f"{-dim.GRIP_FORCE_N} {dim.GRIP_FORCE_N}")  # fmt: skip
-    equality = ET.SubElement(root, "equality")
-    ET.SubElement(equality, "joint", joint1="finger_left", joint2="finger_right", solref="0.005 1")
+        name = f"joint{index + 1}"
+        add(
+            actuators,
+            "position",
+            name=name,
+            joint=name,
+            kp=stiffness,
+            kv=damping,
+            forcerange=(-torque, torque),
+        )
+    grip = (-dim.GRIP_FORCE_N, dim.GRIP_FORCE_N)
+    for name in ("finger_left", "finger_right"):
+        add(actuators, "position", name=name, joint=name, kp=2500, kv=45, forcerange=grip)
+    add(add(root, "equality"), "joint", joint1="finger_left", joint2="finger_right", solref="0.005 1")

@@ -5,7 +5,7 @@ Layout of the folder: `episode_00000.npz` and so on, uncompressed, with
 
 - `image_<camera>`: uint8 (T, height, width, 3), RGB, the observation at each tick
 - `proprio`: float32 (T, 7), six joint angles (rad) and the gripper's width (m)
-- `action`: float32 (T, 7), absolute setpoint of the tick: tcp position (m, base frame), rotation
+- `action`: float32 (T, 7), absolute setpoint at the tick's end: tcp position (m, base frame), rotation
   vector (rad, relative to tool-down), gripper width (m)
 - `stamp_ns`: int64 (T,), simulated time, when the observation was taken and the tick began
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 from zprl_core.errors import DataError
 from zprl_core.noise import Stream, generator
 from zprl_sim import dimensions as dim
-from zprl_sim.executor import encode, execute_tick
+from zprl_sim.executor import CODEC, encode, execute_tick
 from zprl_sim.expert import Flaws, draw_intent, plan
 from zprl_sim.judge import Judge, Outcome
 from zprl_sim.layout import draw_layout
@@ -102,8 +101,13 @@ class Collector:
         verdict = self._judge(state.qpos, state.qvel)
         types = {"proprio": np.float32, "action": np.float32, "stamp_ns": np.int64}
         arrays = {name: np.array(values, dtype=types.get(name, np.uint8)) for name, values in rows.items()}
-        entry = {"steps": self._config.horizon_steps, "success": verdict.outcome is Outcome.SUCCESS, "seed": seed,
-                 "flaws": list(intent.flaws), "end": verdict.reason}  # fmt: skip
+        entry = {
+            "steps": self._config.horizon_steps,
+            "success": verdict.outcome is Outcome.SUCCESS,
+            "seed": seed,
+            "flaws": list(intent.flaws),
+            "end": verdict.reason,
+        }
         return Demonstration(arrays, entry)
 
     def close(self) -> None:
@@ -124,7 +128,8 @@ def collect(
 ) -> dict[str, Any]:
     """Writes a dataset folder and returns what its dataset.json holds.
 
-    The files are the same for any number of workers. Each is written beside and renamed; dataset.json comes last.
+    The files are the same for any number of workers. Each is written beside and renamed;
+    dataset.json comes last.
 
     Args:
         out_dir: made if it does not exist.
@@ -156,8 +161,10 @@ def collect(
 def _make_room(folder: Path, overwrite: bool) -> None:
     old = [path for path in (folder / "dataset.json", *sorted(folder.glob("episode_*.npz"))) if path.exists()]
     if old and not overwrite:
-        raise DataError(f"{folder}: there is data already ({old[0].name}, {len(old)} files); "
-                        "choose another folder, or overwrite it with --overwrite")  # fmt: skip
+        raise DataError(
+            f"{folder}: there is data already ({old[0].name}, {len(old)} files); "
+            "choose another folder, or overwrite it with --overwrite"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for path in old:
         path.unlink()
@@ -171,10 +178,18 @@ def _header(config: CollectConfig, seed: int) -> dict[str, Any]:
         except PackageNotFoundError:
             versions[package] = "not installed"
     return {
-        "format": FORMAT, "task": config.task, "rig": config.rig, "rate_hz": dim.TICK_HZ,
-        "lead_steps": config.lead_steps, "cameras": {name: list(size) for name, size in config.cameras.items()},
-        "proprio_dim": 7, "action_dim": 7, "seed": seed, "expert": asdict(config.flaws), "versions": versions,
-    }  # fmt: skip
+        "format": FORMAT,
+        "task": config.task,
+        "rig": config.rig,
+        "rate_hz": dim.TICK_HZ,
+        "lead_steps": config.lead_steps,
+        "cameras": {name: list(size) for name, size in config.cameras.items()},
+        "proprio_dim": 7,
+        "action_dim": CODEC.dim,
+        "seed": seed,
+        "expert": asdict(config.flaws),
+        "versions": versions,
+    }
 
 
 def _run(jobs: list[tuple[str, int, int, CollectConfig]], workers: int) -> Iterator[dict[str, Any]]:
@@ -205,13 +220,14 @@ def _write(collector: Collector, folder: str, index: int, seed: int) -> dict[str
     demonstration = collector.demonstrate(seed)
     path = Path(folder) / f"episode_{index:05d}.npz"
     partial = path.with_suffix(".partial")
+    arrays: dict[str, Any] = demonstration.arrays
     with partial.open("wb") as file:
-        np.savez(file, **demonstration.arrays)
-    os.replace(partial, path)
+        np.savez(file, **arrays)
+    partial.replace(path)
     return {"file": path.name} | demonstration.entry
 
 
 def _replace(path: Path, content: bytes) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
-    os.replace(partial, path)
+    partial.replace(path)

@@ -20,12 +20,14 @@ PAD_RADIUS = 0.008  # of the round rubber tips
 TONG_LENGTH = 0.085
 WIDTH_MAX = 0.100  # gap between the tongs' inner faces
 GRIP_FORCE_N = 14.0  # largest force of one tong
+RUBBER_FRICTION = (0.34, 0.008, 0.0001)  # sliding, torsional (m), rolling (m)
 
 # The half orange: cut face down, its frame's origin in the centre of the cut face, z along the dome.
 HALF_RADIUS = 0.032
 HALF_RIM = 0.020  # height of the cylindrical part
 HALF_HEIGHT = 0.037
 HALF_MASS = 0.085
+HALF_FRICTION = (0.35, 0.003, 0.0006)  # against everything but the tongs
 
 # The tray of the paper: 29 x 20 cm, the long side along y.
 TRAY_CENTRE = (0.415, -0.095)

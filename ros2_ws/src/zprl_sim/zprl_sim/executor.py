@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from zprl_core import transforms
 from zprl_core.actions import ActionCodec, ArmWaypoints
@@ -35,7 +35,8 @@ def interpolate(start: Setpoint, end: Setpoint, steps: int) -> Iterator[Setpoint
 def waypoint(waypoints: ArmWaypoints, index: int) -> Setpoint:
     """One waypoint of one arm as a setpoint."""
     width = waypoints.gripper_width
-    return Setpoint(waypoints.position[index], waypoints.quaternion[index], 0.0 if width is None else float(width[index]))
+    gap = 0.0 if width is None else float(width[index])
+    return Setpoint(waypoints.position[index], waypoints.quaternion[index], gap)
 
 
 def execute_tick(rig: SimRig, goal: Setpoint) -> None:
@@ -55,7 +56,7 @@ def execute(rig: SimRig, actions: ArrayLike) -> None:
         execute_tick(rig, waypoint(waypoints, index))
 
 
-def encode(setpoint: Setpoint) -> np.ndarray:
+def encode(setpoint: Setpoint) -> NDArray[np.float64]:
     """A setpoint as one action, float64 (7,)."""
     arm = ArmWaypoints(setpoint.position[None], setpoint.quaternion[None], np.array([setpoint.gripper_width]))
     return CODEC.encode([arm])[0]

@@ -57,8 +57,8 @@ class Flaws:
     """
 
     aim_share: float = 0.6
-    aim_error: float = 0.022
-    aim_scale: float = 0.072
+    aim_error: float = 0.028
+    aim_scale: float = 0.085
     aim_spread: float = 0.12
     low_share: float = 0.6
     low_drop: float = 0.055
@@ -92,7 +92,7 @@ def aim_error(layout: Layout, flaws: Flaws) -> float:
 
 
 def carry_drop(layout: Layout, flaws: Flaws) -> float:
-    """How much lower (m) a demonstration carries that carries too low: nothing near the arm, all of it far away."""
+    """How much lower (m) a low demonstration carries: nothing near the arm, all of it far away."""
     x = layout.half_xy[0] - dim.TRAY_CENTRE[0]
     return flaws.low_drop / (1.0 + math.exp(-(x - flaws.low_from) / flaws.low_width))
 

@@ -48,7 +48,7 @@ class Verdict:
     half_speed: float
     half_spin: float
     on_filter: bool
-    touched: bool  # by a tong
+    touched: bool  # by the tongs or the gripper
     tcp_height: float
 
 
@@ -56,7 +56,7 @@ class Verdict:
 class _Names:
     half: int
     half_dof: int
-    tongs: frozenset[int]
+    tool: frozenset[int]  # geoms
     filter: int
     tcp: int
 
@@ -64,10 +64,10 @@ class _Names:
 @cache
 def _names() -> _Names:
     model = world.model()
-    tool = {model.body(name).id for name in ("gripper", "finger_left", "finger_right")}
-    tongs = frozenset(g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in tool)
-    return _Names(model.body("half").id, int(model.joint("half").dofadr[0]), tongs, model.geom("filter").id,
-                  model.site("tcp").id)  # fmt: skip
+    bodies = {model.body(name).id for name in ("gripper", "finger_left", "finger_right")}
+    tool = frozenset(g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies)
+    dof = int(model.joint("half").dofadr[0])
+    return _Names(model.body("half").id, dof, tool, model.geom("filter").id, model.site("tcp").id)
 
 
 class Judge:
@@ -106,16 +106,21 @@ class Judge:
 
     def _load(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> None:
         if qpos.shape != (self._model.nq,) or qvel.shape != (self._model.nv,):
-            raise RigError(f"judge: state of shapes {qpos.shape} and {qvel.shape}, expected ({self._model.nq},) "
-                           f"and ({self._model.nv},): another model's state?")  # fmt: skip
+            raise RigError(
+                f"judge: state of shapes {qpos.shape} and {qvel.shape}, expected ({self._model.nq},) and "
+                f"({self._model.nv},): is it the state of another model?"
+            )
         self._data.qpos[:], self._data.qvel[:] = qpos, qvel
         mujoco.mj_fwdPosition(self._model, self._data)
 
     def _contacts(self) -> tuple[bool, bool]:
-        names, pairs = _names(), self._data.contact.geom
-        bodies = self._model.geom_bodyid
-        others = [int(a if bodies[b] == names.half else b) for a, b in pairs if names.half in (bodies[a], bodies[b])]
-        return names.filter in others, not names.tongs.isdisjoint(others)
+        """Whether the half touches the filter, and the tool."""
+        names, bodies = _names(), self._model.geom_bodyid
+        touching: set[int] = set()
+        for pair in self._data.contact.geom.tolist():
+            if names.half in bodies[pair]:
+                touching.update(pair)
+        return names.filter in touching, not names.tool.isdisjoint(touching)
 
 
 def decide(facts: Verdict) -> tuple[Outcome, str]:
@@ -132,8 +137,8 @@ def decide(facts: Verdict) -> tuple[Outcome, str]:
         return Outcome.FAILURE, "fell off the table"
     if facts.touched:
         return Outcome.UNDECIDED, "held or touched"
-    on_tray = all(abs(value - centre) < size / 2 + TRAY_SLACK
-                  for value, centre, size in zip((x, y), dim.TRAY_CENTRE, dim.TRAY_SIZE, strict=True))  # fmt: skip
+    dx, dy = (abs(value - centre) for value, centre in zip((x, y), dim.TRAY_CENTRE, strict=True))
+    on_tray = dx < dim.TRAY_SIZE[0] / 2 + TRAY_SLACK and dy < dim.TRAY_SIZE[1] / 2 + TRAY_SLACK
     resting = facts.half_speed < STILL_SPEED
     if resting and not on_tray and z < dim.FILTER_TOP / 2:
         return Outcome.FAILURE, "dropped off the tray"

@@ -13,6 +13,7 @@ The arithmetic is on Python floats: for matrices this small it is several times 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ Vector = tuple[float, float, float]
 Array = NDArray[np.float64]
 
 JOINTS = 6
+# The table's a2 and offsets are sqrt(284.5^2 + 53.5^2) mm and atan(284.5 / 53.5); it prints a2 as 289.48866.
 _OFFSET = math.atan2(284.5, 53.5)  # the upper arm's elbow is 53.5 mm in front of its shoulder
 
 
@@ -48,7 +50,7 @@ LOWER_RAD.flags.writeable = False
 UPPER_RAD.flags.writeable = False
 _LOWER = LOWER_RAD.tolist()
 _UPPER = UPPER_RAD.tolist()
-_ALPHAS = tuple((round(math.cos(row.alpha)), round(math.sin(row.alpha))) for row in DH)
+_TWISTS = tuple((round(math.cos(row.alpha)), round(math.sin(row.alpha))) for row in DH)
 
 
 class Chain(NamedTuple):
@@ -66,7 +68,7 @@ class Chain(NamedTuple):
         return np.array([self.x_axis, self.y_axis, self.z_axis]).T
 
 
-def forward(joints_rad: Array | list[float], tool_length_m: float = 0.0) -> Chain:
+def forward(joints_rad: Array | Sequence[float], tool_length_m: float = 0.0) -> Chain:
     """Pose of the tcp (the flange when `tool_length_m` is 0) for six joint angles.
 
     Args:
@@ -79,7 +81,7 @@ def forward(joints_rad: Array | list[float], tool_length_m: float = 0.0) -> Chai
     zx, zy, zz = 0.0, 0.0, 1.0
     axes: list[Vector] = []
     origins: list[Vector] = []
-    for angle, (d, a, _, offset), (ca, sa) in zip(joints_rad, DH, _ALPHAS, strict=True):
+    for angle, (d, a, _, offset), (ca, sa) in zip(joints_rad, DH, _TWISTS, strict=True):
         axes.append((zx, zy, zz))
         origins.append((px, py, pz))
         c, s = math.cos(angle + offset), math.sin(angle + offset)
@@ -117,7 +119,7 @@ def _pose_error(chain: Chain, position: Vector, axes: tuple[Vector, Vector, Vect
     return [*error, 0.5 * rx, 0.5 * ry, 0.5 * rz]
 
 
-def _quat_axes(quat_wxyz: Array | list[float]) -> tuple[Vector, Vector, Vector]:
+def _quat_axes(quat_wxyz: Array | Sequence[float]) -> tuple[Vector, Vector, Vector]:
     w, x, y, z = (float(v) for v in quat_wxyz)
     return (
         (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)),
@@ -134,9 +136,9 @@ class Solution(NamedTuple):
 
 
 def inverse(
-    position_m: Array | list[float],
-    quat_wxyz: Array | list[float],
-    start_rad: Array | list[float],
+    position_m: Array | Sequence[float],
+    quat_wxyz: Array | Sequence[float],
+    start_rad: Array | Sequence[float],
     tool_length_m: float = 0.0,
     *,
     iterations: int = 3,

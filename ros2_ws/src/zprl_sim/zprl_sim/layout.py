@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import yaml
 
 from zprl_core.noise import Stream, generator
@@ -33,8 +34,7 @@ class Layout:
 
     def describe(self) -> str:
         """The layout as one line of YAML, for people and for logs."""
-        rounded = {key: [round(v, 5) for v in value] if isinstance(value, tuple) else round(value, 5)
-                   for key, value in asdict(self).items()}  # fmt: skip
+        rounded = {key: np.round(value, 5).tolist() for key, value in asdict(self).items()}
         return yaml.safe_dump(rounded, default_flow_style=True, width=1000).strip()
 
 

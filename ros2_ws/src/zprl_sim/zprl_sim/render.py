@@ -21,7 +21,7 @@ from zprl_core.errors import RigError
 from zprl_sim import world
 
 BACKENDS = ("egl", "osmesa")
-_ASPECT = 4 / 3  # of the images that the cameras' vertical field of view is meant for
+_ASPECT = 3 / 2  # wider images than this would show what nobody needs to the left and the right
 _HELP = (
     "on Debian or Ubuntu: apt-get install libegl1 libgl1-mesa-dri libegl-mesa0 (EGL), "
     "or apt-get install libosmesa6 (OSMesa)"
@@ -38,7 +38,10 @@ def open_context(width: int, height: int) -> Any:
     failures = []
     for backend in (wanted,) if wanted in BACKENDS else BACKENDS:
         try:
-            context = import_module(f"mujoco.{backend}").GLContext(width, height)
+            kind = import_module(f"mujoco.{backend}").GLContext
+            context = kind.__new__(kind)
+            context._context = None  # what its __del__ looks for, even when __init__ fails
+            context.__init__(width, height)
             context.make_current()
             return context
         except Exception as error:  # PyOpenGL raises whatever it meets: AttributeError, ImportError, GLError
@@ -51,8 +54,8 @@ class Renderer:
     """Draws the cell's cameras. Use it in the thread that made it; `close` it when done.
 
     Args:
-        height, width: of the frames, in pixels (at most 960 x 1280). What lies between the left and the right
-            edge is the same for every size that is at least as wide as 4:3.
+        height, width: of the frames, in pixels (at most 960 x 1280). The field of view is the camera's
+            vertical one up to an aspect of 3:2; wider images keep the horizontal one of 3:2.
 
     Raises:
         RigError: no off-screen OpenGL on this machine.
@@ -79,8 +82,10 @@ class Renderer:
         """
         self._pose(np.asarray(qpos, dtype=np.float64))
         self._camera.fixedcamid = self._camera_id(camera)
-        mujoco.mjv_updateScene(self._model, self._data, self._options, None, self._camera,
-                               mujoco.mjtCatBit.mjCAT_ALL, self._scene)  # fmt: skip
+        everything = mujoco.mjtCatBit.mjCAT_ALL
+        mujoco.mjv_updateScene(
+            self._model, self._data, self._options, None, self._camera, everything, self._scene
+        )
         self._keep_width()
         mujoco.mjr_render(self._rect, self._scene, self._mjr)
         frame = np.empty((self._rect.height, self._rect.width, 3), dtype=np.uint8)
@@ -96,13 +101,16 @@ class Renderer:
 
     def _pose(self, qpos: NDArray[np.float64]) -> None:
         if qpos.shape != (self._model.nq,):
-            raise RigError(f"rendering: qpos has shape {qpos.shape}, expected ({self._model.nq},): another model's state?")
+            raise RigError(
+                f"rendering: qpos has shape {qpos.shape}, expected ({self._model.nq},): "
+                "is it the state of another model?"
+            )
         self._data.qpos[:] = qpos
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
 
     def _keep_width(self) -> None:
-        """A wider image shows less at top and bottom, not more at the sides."""
+        """An image wider than 3:2 shows less at top and bottom, not more at the sides."""
         scale = min(1.0, _ASPECT * self._rect.height / self._rect.width)
         for eye in self._scene.camera:
             eye.frustum_top *= scale

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from zprl_core import transforms
 from zprl_core.errors import RigError
@@ -52,7 +52,8 @@ class RigState:
         joints: (6,) float64, rad. joint_velocities: (6,) float64, rad/s.
         position: (3,) float64, tcp in the base frame, m. quaternion: (4,) float64, base <- tcp.
         gripper_width: m between the tongs.
-        qpos, qvel: the simulator's full state, float64 (15,) and (14,).
+        qpos: float64 (15,): joints (rad), the two tongs (m), the half's position (m) and quaternion.
+        qvel: float64 (14,): their velocities (the half's: m/s in the base frame, rad/s in its own).
     """
 
     stamp_ns: int
@@ -77,7 +78,7 @@ def downward(yaw_rad: float) -> Array:
 
 
 class SimRig:
-    """The cell in simulated physics. Deterministic: the layout and the setpoints fix every bit of the state."""
+    """The cell in simulated physics. Layout and setpoints fix every bit of the state."""
 
     def __init__(self) -> None:
         self._model = world.model()
@@ -108,17 +109,21 @@ class SimRig:
         """
         self.layout = draw_layout(layout) if isinstance(layout, int) else layout
         home = Setpoint(np.array(self.layout.home_tcp), downward(self.layout.home_yaw), START_WIDTH)
-        found = kinematics.inverse(home.position, home.quaternion, _SEED_POSTURE, dim.TOOL_LENGTH, iterations=100)
+        found = kinematics.inverse(
+            home.position, home.quaternion, _SEED_POSTURE, dim.TOOL_LENGTH, iterations=100
+        )
         if found.error > _UNREACHABLE:
-            raise RigError(f"layout: home tcp {self.layout.home_tcp} is {found.error:.3g} m or rad out of the arm's reach")
+            raise RigError(
+                f"layout: home tcp {self.layout.home_tcp} m is out of the arm's reach by {found.error:.3g} "
+                "(m or rad); choose one in front of the arm"
+            )
         self._solution = found.joints_rad
         mujoco.mj_resetData(self._model, self._data)
         self._data.qpos[self._joint_qpos] = found.joints_rad
         self._data.qpos[self._finger_qpos] = START_WIDTH / 2
         yaw = self.layout.half_yaw / 2
-        self._data.qpos[self._half_qpos : self._half_qpos + 7] = (
-            *self.layout.half_xy, dim.TRAY_FLOOR + 0.0005, math.cos(yaw), 0.0, 0.0, math.sin(yaw),
-        )  # fmt: skip
+        pose = (*self.layout.half_xy, dim.TRAY_FLOOR + 0.0005, math.cos(yaw), 0.0, 0.0, math.sin(yaw))
+        self._data.qpos[self._half_qpos : self._half_qpos + 7] = pose
         for _ in range(_SETTLE_SERVOS):
             self.servo(home)
         return self.state()
@@ -160,14 +165,9 @@ def check(setpoint: Setpoint) -> None:
     Raises:
         RigError: a wrong shape, a non-finite number, or a quaternion that is not of unit length.
     """
-    values = np.concatenate((np.ravel(setpoint.position), np.ravel(setpoint.quaternion), [setpoint.gripper_width]))
+    values = np.array([*np.ravel(setpoint.position), *np.ravel(setpoint.quaternion), setpoint.gripper_width])
     if values.shape != (8,) or not np.isfinite(values).all():
-        raise RigError(f"setpoint: {values.tolist()}; expected 3 + 4 + 1 finite numbers (m, unit quaternion, m)")
+        raise RigError(f"setpoint: {values.tolist()}; expected 3 + 4 + 1 finite numbers (m, quaternion, m)")
     length = float(np.linalg.norm(values[3:7]))
     if abs(length - 1.0) > 1e-3:
         raise RigError(f"setpoint: quaternion of length {length:.4g}; expected 1 (w, x, y, z)")
-
-
-def as_setpoint(position: ArrayLike, quaternion: ArrayLike, gripper_width: float) -> Setpoint:
-    """A `Setpoint` from array-likes."""
-    return Setpoint(np.asarray(position, dtype=np.float64), np.asarray(quaternion, dtype=np.float64), float(gripper_width))

@@ -14,46 +14,50 @@ from functools import cache
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from zprl_sim import dimensions as dim
-from zprl_sim.arm_model import NO_CONTACT, add_actuators, add_arm, numbers
+from zprl_sim.arm_model import NO_CONTACT, add_actuators, add_arm
+from zprl_sim.mjcf import add, add_camera
 
 FLAT = {"contype": "1", "conaffinity": "6"}
 WALL = {"contype": "8", "conaffinity": "6"}
 TABLE, TRAY, TRAY_EDGE = "0.70 0.68 0.64 1", "0.13 0.17 0.24 1", "0.20 0.25 0.34 1"
 BODY, FILTER, RING = "0.90 0.90 0.88 1", "0.22 0.24 0.26 1", "0.55 0.75 0.35 1"
 SKIN, FLESH = "1.0 0.50 0.03 1", "1.0 0.78 0.35 1"
-HALF_FRICTION = "0.35 0.003 0.0006"  # sliding, torsional, rolling (on dome or side)
 HALF_FEET = 6
+# Shadows and multi-sampling cost ten times the rest of a frame in software; a few slices are enough.
 _HEADER = """
 <mujoco model="place_orange">
-  <compiler angle="radian" autolimits="true" boundmass="0.001" boundinertia="0.00001"/>
-  <option timestep="{timestep:.17g}" integrator="implicitfast" cone="elliptic" impratio="8" iterations="40"
-          ls_iterations="50" tolerance="1e-10"><flag nativeccd="enable"/></option>
-  <size memory="4M"/>
+  <compiler angle="radian" autolimits="true"/>
+  <option timestep="{timestep:.17g}" integrator="implicitfast" cone="elliptic" impratio="8"
+          iterations="40" tolerance="1e-10"/>
   <visual>
     <quality shadowsize="0" offsamples="0" numslices="16" numstacks="8" numquads="1"/>
     <headlight ambient="0.45 0.45 0.45" diffuse="0.45 0.45 0.45" specular="0.1 0.1 0.1"/>
     <map znear="0.02" zfar="20"/>
-    <global offwidth="1280" offheight="960"/>
+    <global offwidth="{width}" offheight="{height}"/>
   </visual>
   <asset><texture type="skybox" builtin="flat" rgb1="0.36 0.40 0.44" width="4" height="24"/></asset>
   <worldbody>
-    <light pos="0.8 -0.4 2.0" dir="-0.25 0.2 -1" diffuse="0.55 0.55 0.55" castshadow="false" directional="true"/>
+    <light dir="-0.25 0.2 -1" diffuse="0.55 0.55 0.55" directional="true" castshadow="false"/>
   </worldbody>
 </mujoco>
 """
+FRAME_LIMIT = (960, 1280)  # largest height and width that can be rendered
 
 
 def mjcf() -> str:
     """The whole model as MJCF text."""
-    root = ET.fromstring(_HEADER.format(timestep=1.0 / dim.PHYSICS_HZ))
+    height, width = FRAME_LIMIT
+    root = ET.fromstring(_HEADER.format(timestep=1.0 / dim.PHYSICS_HZ, height=height, width=width))
     world = root.find("worldbody")
     assert world is not None
+    add_arm(world)  # first: so qpos is six joints (rad), two tongs (m), then the half's pose (m, quaternion)
+    _add_half(world)
     _add_table(world)
     _add_juicer(world)
-    _add_half(world)
-    add_arm(world)
+    _add_cameras(world)
     add_actuators(root)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
@@ -65,71 +69,83 @@ def model() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(mjcf())
 
 
-def _box(parent: ET.Element, centre: tuple[float, ...], half: tuple[float, ...], rgba: str, **more: str) -> None:
-    ET.SubElement(parent, "geom", type="box", pos=numbers(centre), size=numbers(half), rgba=rgba, **more)
-
-
 def _add_table(world: ET.Element) -> None:
-    _box(world, (0.30, 0.0, -0.02), (0.50, 0.60, 0.02), TABLE, name="table", friction="0.4 0.003 0.0001", **FLAT)
-    (x, y), (sx, sy) = dim.TRAY_CENTRE, dim.TRAY_SIZE
-    _box(world, (x, y, dim.TRAY_FLOOR / 2), (sx / 2, sy / 2, dim.TRAY_FLOOR / 2), TRAY, name="tray", **FLAT)
-    wall, rim = 0.002, dim.TRAY_RIM / 2
+    add(
+        world,
+        "geom",
+        name="table",
+        type="box",
+        pos=(0.3, 0, -0.02),
+        size=(0.5, 0.6, 0.02),
+        rgba=TABLE,
+        **FLAT,
+    )
+    tray = add(world, "body", name="tray", pos=(*dim.TRAY_CENTRE, 0))
+    x, y, floor, rim = dim.TRAY_SIZE[0] / 2, dim.TRAY_SIZE[1] / 2, dim.TRAY_FLOOR / 2, dim.TRAY_RIM / 2
+    wall = 0.002  # half the thickness of its edge
+    add(tray, "geom", name="tray", type="box", pos=(0, 0, floor), size=(x, y, floor), rgba=TRAY, **FLAT)
     for side in (-1.0, 1.0):
-        _box(world, (x + side * (sx / 2 - wall), y, rim), (wall, sy / 2, rim), TRAY_EDGE, **WALL)
-        _box(world, (x, y + side * (sy / 2 - wall), rim), (sx / 2, wall, rim), TRAY_EDGE, **WALL)
-    ET.SubElement(world, "camera", name="third_view", pos="1.02 0.02 0.60", xyaxes="0 1 0 -0.64 0 0.77", fovy="30")
-    ET.SubElement(world, "camera", name="side", pos="0.80 -0.85 0.75", xyaxes="0.87 0.49 0 -0.30 0.53 0.79", fovy="45")
+        for pos, size in (
+            ((side * (x - wall), 0, rim), (wall, y, rim)),
+            ((0, side * (y - wall), rim), (x, wall, rim)),
+        ):
+            add(tray, "geom", type="box", pos=pos, size=size, rgba=TRAY_EDGE, **WALL)
 
 
 def _add_juicer(world: ET.Element) -> None:
-    x, y = dim.JUICER_CENTRE
-    body = ET.SubElement(world, "body", name="juicer", pos=numbers((x, y, 0.0)))
-    top, plate = dim.FILTER_TOP, 0.006
-    ET.SubElement(body, "geom", type="cylinder", fromto=numbers((0, 0, 0, 0, 0, top - plate)), rgba=BODY,
-                  size=str(dim.JUICER_RADIUS), name="juicer", **WALL)  # fmt: skip
-    ET.SubElement(body, "geom", type="cylinder", fromto=numbers((0, 0, top - plate, 0, 0, top - 0.0002)), rgba=FILTER,
-                  size=str(dim.JUICER_RADIUS - 0.003), **NO_CONTACT)  # fmt: skip
+    body = add(world, "body", name="juicer", pos=(*dim.JUICER_CENTRE, 0))
+    top, plate, radius = dim.FILTER_TOP, 0.006, dim.JUICER_RADIUS
+    pot, disc = (0, 0, 0, 0, 0, top - plate), (0, 0, top - plate, 0, 0, top - 0.0002)
+    add(body, "geom", name="juicer", type="cylinder", fromto=pot, size=radius, rgba=BODY, **WALL)
+    add(body, "geom", type="cylinder", fromto=disc, size=radius - 0.003, rgba=FILTER, **NO_CONTACT)
     side = dim.RING_RADIUS + dim.RING_WALL
-    _box(body, (0, 0, top - plate / 2), (side, side, plate / 2), FILTER, name="filter", group="3", **FLAT)
-    _box(body, (dim.JUICER_RADIUS + 0.010, 0, 0.045), (0.014, 0.008, 0.005), BODY, **NO_CONTACT)
-    _add_ring(body, top)
+    support = {"type": "box", "pos": (0, 0, top - plate / 2), "size": (side, side, plate / 2), **FLAT}
+    add(body, "geom", name="filter", rgba=FILTER, group="3", **support)  # group 3 is not drawn: the disc is
+    spout = {"pos": (radius + 0.012, 0, 0.050), "size": (0.016, 0.009, 0.005)}
+    add(body, "geom", type="box", rgba=FILTER, **spout, **NO_CONTACT)
+    _add_ring(body)
 
 
-def _add_ring(body: ET.Element, top: float) -> None:
+def _add_ring(body: ET.Element) -> None:
     """Two arcs of wall, open where the tongs go (towards +-y)."""
     pieces, radius = 5, dim.RING_RADIUS + dim.RING_WALL / 2
     arc = math.pi - 2 * dim.RING_GAP
-    length = radius * math.tan(arc / pieces / 2)
+    size = (dim.RING_WALL / 2, radius * math.tan(arc / pieces / 2), dim.RING_HEIGHT / 2)
     for side in (0.0, math.pi):
         for piece in range(pieces):
             angle = side + arc * ((piece + 0.5) / pieces - 0.5)
-            centre = (radius * math.cos(angle), radius * math.sin(angle), top + dim.RING_HEIGHT / 2)
-            _box(body, centre, (dim.RING_WALL / 2, length, dim.RING_HEIGHT / 2), RING,
-                 euler=numbers((0, 0, angle)), **WALL)  # fmt: skip
+            pos = (radius * math.cos(angle), radius * math.sin(angle), dim.FILTER_TOP + dim.RING_HEIGHT / 2)
+            add(body, "geom", type="box", pos=pos, size=size, euler=(0, 0, angle), rgba=RING, **WALL)
 
 
 def _add_half(world: ET.Element) -> None:
-    half = ET.SubElement(world, "body", name="half", pos=numbers((*dim.TRAY_CENTRE, 0.05)))
-    ET.SubElement(half, "freejoint", name="half")
-    mass, radius, rim = dim.HALF_MASS, dim.HALF_RADIUS, dim.HALF_RIM
-    across = 0.25 * mass * radius**2 + mass * dim.HALF_HEIGHT**2 / 12
-    ET.SubElement(half, "inertial", pos=numbers((0, 0, 0.4 * dim.HALF_HEIGHT)), mass=str(mass),
-                  diaginertia=numbers((across, across, 0.5 * mass * radius**2)))  # fmt: skip
-    touch = {"contype": "2", "priority": "1", "friction": HALF_FRICTION}
-    ET.SubElement(half, "geom", type="cylinder", fromto=numbers((0, 0, 0.0008, 0, 0, rim)), size=str(radius), rgba=SKIN,
-                  name="half_rim", conaffinity="12", condim="6", **touch)  # fmt: skip
-    ET.SubElement(half, "geom", type="ellipsoid", pos=numbers((0, 0, rim + 0.0002)), name="half_dome", rgba=SKIN,
-                  size=numbers((radius, radius, dim.HALF_HEIGHT - rim)), conaffinity="13", condim="6", **touch)  # fmt: skip
-    ET.SubElement(half, "geom", type="cylinder", fromto=numbers((0, 0, 0, 0, 0, 0.0012)), size=str(radius - 0.002),
-                  rgba=FLESH, **NO_CONTACT)  # fmt: skip
+    half = add(world, "body", name="half", pos=(*dim.TRAY_CENTRE, 0.05))
+    add(half, "freejoint", name="half")
+    mass, radius, rim, height = dim.HALF_MASS, dim.HALF_RADIUS, dim.HALF_RIM, dim.HALF_HEIGHT
+    across = mass * (radius**2 / 4 + height**2 / 12)
+    inertia = (across, across, mass * radius**2 / 2)
+    add(half, "inertial", pos=(0, 0, 0.4 * height), mass=mass, diaginertia=inertia)
+    touch = {"contype": "2", "priority": "1", "friction": dim.HALF_FRICTION}
+    wall, dome = (0, 0, 0.0008, 0, 0, rim), (radius, radius, height - rim)
+    rolling = {"rgba": SKIN, "condim": "6", **touch}
+    add(half, "geom", name="half_rim", type="cylinder", fromto=wall, size=radius, conaffinity="12", **rolling)
+    above = (0, 0, rim + 0.0002)
+    add(half, "geom", name="half_dome", type="ellipsoid", pos=above, size=dome, conaffinity="13", **rolling)
+    cut = (0, 0, 0, 0, 0, 0.0012)
+    add(half, "geom", type="cylinder", fromto=cut, size=radius - 0.002, rgba=FLESH, **NO_CONTACT)
     foot = 0.003
     for index in range(HALF_FEET):
         angle = 2 * math.pi * index / HALF_FEET
-        place = ((radius - 0.004) * math.cos(angle), (radius - 0.004) * math.sin(angle), foot)
-        ET.SubElement(half, "geom", type="sphere", pos=numbers(place), size=str(foot), group="3", conaffinity="9",
-                      name=f"half_foot{index}", **touch)  # fmt: skip
+        pos = ((radius - 0.004) * math.cos(angle), (radius - 0.004) * math.sin(angle), foot)
+        add(half, "geom", name=f"half_foot{index}", size=foot, pos=pos, group="3", conaffinity="9", **touch)
 
 
-def addresses(names: tuple[str, ...]) -> np.ndarray:
-    """Indices into qpos of the named one-degree joints, int (n,)."""
-    return np.array([model().joint(name).qposadr[0] for name in names])
+def _add_cameras(world: ET.Element) -> None:
+    """The third view is opposite the arm; from left to right it holds just the tray and the juicer."""
+    add_camera(world, "third_view", (0.95, -0.018, 0.68), (0.410, -0.018, 0.045), fovy=26)
+    add_camera(world, "side", (0.95, -0.80, 0.62), (0.22, 0.0, 0.20), fovy=45)
+
+
+def addresses(names: tuple[str, ...]) -> NDArray[np.int64]:
+    """Indices into qpos of the named one-degree joints, int64 (n,)."""
+    return np.array([model().joint(name).qposadr[0] for name in names], dtype=np.int64)

@@ -1,0 +1,178 @@
+"""The order of an episode: versions, barriers and transitions, against hand-written tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zprl_core.agent import ChunkReport, EpisodeAgent, SendBarrier, SendChunk, SendTransition
+from zprl_core.runtime import Plan
+
+IMAGES: dict[str, Any] = {}
+
+
+class CountingRuntime:
+    """Arithmetic in place of networks: c is the observation's number, z = c + noise, z~ = z + version."""
+
+    latent_shape = (1,)
+    action_shape = (2, 1)
+
+    def __init__(self) -> None:
+        self.actor_version = 0
+        self.set: list[tuple[int, bytes]] = []
+
+    def set_actor(self, version: int, data: bytes) -> None:
+        self.actor_version = version
+        self.set.append((version, data))
+
+    def encode(self, images: Any, proprio: np.ndarray) -> np.ndarray:
+        return proprio[0]
+
+    def latent(self, c: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return c + noise
+
+    def plan(self, mode: str, c: np.ndarray, z: np.ndarray, noise: np.ndarray, w: np.ndarray) -> Plan:
+        return Plan(c=c, z=z, dz=noise, z_tilde=z + self.actor_version, w=w, actions=w)
+
+
+def _agent(**changes: Any) -> EpisodeAgent:
+    settings: dict[str, Any] = {"lockstep": True, "max_chunks": 3, "learner": True}
+    return EpisodeAgent(CountingRuntime(), 0, **{**settings, **changes})  # type: ignore[arg-type]
+
+
+def _observe(agent: EpisodeAgent, chunk: int) -> None:
+    agent.on_observation(chunk, IMAGES, np.full((1, 1), chunk, np.float32))
+
+
+def _done(agent: EpisodeAgent) -> list[str]:
+    """What is due, in short: b barrier, c2 chunk 2 (with its actor's version), t1 transition 1."""
+    words = []
+    for effect in agent.due():
+        match effect:
+            case SendBarrier():
+                words.append("b")
+            case SendChunk():
+                words.append(f"c{effect.chunk}@{effect.actor_version}")
+            case SendTransition():
+                words.append(f"t{effect.transition.chunk}")
+    return words
+
+
+def test_the_order_of_a_training_episode() -> None:
+    agent = _agent()
+    agent.begin(7, "explore")
+    assert _done(agent) == ["b"]
+    _observe(agent, 0)
+    assert _done(agent) == []  # the actor that the episode starts with is not known yet
+    agent.on_version(7, None, 40, b"\0\0\0\0")
+    assert _done(agent) == ["c0@40"]
+    _observe(agent, 1)
+    assert _done(agent) == []  # lockstep: chunk 0 is not cleared
+    agent.on_report(7, 0, ChunkReport())
+    agent.on_cleared(7, 0)
+    assert _done(agent) == ["t0", "c1@40"]  # chunks 0 and 1: the version at the episode's start
+    _observe(agent, 2)
+    agent.on_report(7, 1, ChunkReport())
+    agent.on_cleared(7, 1)
+    assert _done(agent) == ["t1"]  # chunk 2 waits for the version after transition 0
+    agent.on_version(7, 0, 41, b"\1\0\0\0")
+    assert _done(agent) == ["c2@41"]
+    agent.on_version(7, 1, 42, b"\2\0\0\0")
+    agent.on_report(7, 2, ChunkReport())
+    agent.on_ending(7, 2, "horizon")
+    assert _done(agent) == []  # at the horizon the final observation is still needed
+    _observe(agent, 3)
+    assert _done(agent) == ["t2"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reward", "terminal"),
+    [("success", 1.0, True), ("failure", 0.0, True), ("horizon", 0.0, False)],
+)
+def test_endings(outcome: str, reward: float, terminal: bool) -> None:
+    """Success: r = 1, done; failure: r = 0, done; horizon: r = 0, not done."""
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    for chunk in (0, 1):
+        _observe(agent, chunk)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_report(0, 0, ChunkReport(interrupted="labelled"))
+    agent.on_ending(0, 0, outcome)
+    (effect,) = agent.due()
+    assert isinstance(effect, SendTransition)
+    transition = effect.transition
+    assert (transition.reward, transition.terminal, transition.last) == (reward, terminal, True)
+    assert transition.excluded == ("" if terminal else "labelled")
+    assert transition.z_next == agent.runtime.latent(np.float32([1]), agent._draw(1, 1, (1,)))  # type: ignore[arg-type]
+
+
+def test_a_void_chunk_leaves_no_transition() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    _observe(agent, 1)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_report(0, 0, ChunkReport(spoiled="refused"))
+    agent.on_ending(0, 0, "void")
+    assert _done(agent) == []
+
+
+def test_a_spoiled_chunk_is_kept_out_of_learning_even_if_it_ended_in_success() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_report(0, 0, ChunkReport(spoiled="clamped"))
+    agent.on_ending(0, 0, "success")
+    (effect,) = agent.due()
+    assert isinstance(effect, SendTransition)
+    assert effect.transition.excluded == "clamped"
+
+
+def test_evaluation_learns_nothing_and_needs_no_learner() -> None:
+    agent = _agent(learner=False)
+    for mode in ("base_c", "base_z", "steer"):
+        agent.begin(0, mode)
+        _observe(agent, 0)
+        assert _done(agent) == ["c0@0"]
+        agent.on_report(0, 0, ChunkReport())
+        agent.on_ending(0, 0, "success")
+        assert _done(agent) == []
+
+
+def test_in_real_time_the_next_chunk_is_planned_before_the_last_one_is_cleared() -> None:
+    agent = _agent(lockstep=False)
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    _observe(agent, 1)
+    assert _done(agent) == ["b", "c0@1"]
+    assert _done(agent) == ["c1@1"]
+
+
+def test_during_warm_up_a_version_without_weights_keeps_the_old_ones() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\5\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.begin(1, "explore")
+    agent.on_version(1, None, 2, b"")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@2"]
+    assert agent.runtime.set == [(1, b"\5\0\0\0"), (2, b"\5\0\0\0")]  # type: ignore[attr-defined]
+
+
+def test_what_another_episode_says_is_not_heard() -> None:
+    agent = _agent()
+    agent.begin(3, "explore")
+    agent.on_version(2, None, 9, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b"]
+    agent.on_ending(2, 0, "success")
+    assert not agent.over

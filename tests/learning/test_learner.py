@@ -1,0 +1,248 @@
+"""The learner: what it owes, and that a killed run goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.learning.tiny import change
+from zprl_core import record_log
+from zprl_core.config import TaskConfig
+from zprl_core.errors import CheckpointError, DataError
+from zprl_core.record_log import RecordLog
+from zprl_core.rl.learner import Learner, Setup, load_actor
+from zprl_core.rl.transition import Transition
+
+C, Z = 6, 4
+SETUP = Setup(np.full(C, 2.0, np.float32), np.full(C, 4.0, np.float32), Z, 0.5)
+
+
+def transitions(count: int, chunks: int = 5) -> list[Transition]:
+    """Episodes of five chunks; every second one ends in success."""
+    rng = np.random.default_rng(0)
+
+    def draw(size: int) -> np.ndarray:
+        return rng.standard_normal(size, dtype=np.float32)
+
+    return [
+        Transition(
+            episode=i // chunks,
+            chunk=i % chunks,
+            c=draw(C),
+            z=draw(Z),
+            z_tilde=draw(Z),
+            reward=float(last and i // chunks % 2),
+            terminal=bool(last and i // chunks % 2),
+            last=last,
+            c_next=draw(C),
+            z_next=draw(Z),
+        )
+        for i in range(count)
+        for last in [i % chunks == chunks - 1]
+    ]
+
+
+def learner(task: TaskConfig, path: Path, seed: int = 0) -> Learner:
+    return Learner(task, SETUP, seed, RecordLog(path))
+
+
+def everything(one: Learner) -> dict[str, bytes]:
+    """All state as bytes."""
+    found = {name: value.numpy().tobytes() for name, value in one.sac.state_dict().items()}
+    for name, optimizer in one.sac.optimizers.items():
+        for key, state in optimizer.state_dict()["state"].items():
+            found |= {f"{name}{key}{k}": v.numpy().tobytes() for k, v in state.items()}
+    found["counters"] = repr(one.counters).encode()
+    found["metrics"] = repr(one.metrics).encode()
+    return found
+
+
+def test_updates_owed(task: TaskConfig, tmp_path: Path) -> None:
+    """Warm-up of three chunks, UTD 2."""
+    one = learner(task, tmp_path / "log")
+    counts = []
+    for t in transitions(6):
+        before = one.actor_bytes()
+        assert one.update(t) == one.version
+        counts.append(one.counters.updates)
+        assert (one.actor_bytes() == before) == (one.counters.transitions <= 3)
+    assert counts == [0, 0, 0, 2, 4, 6]
+    assert one.version == 6
+
+
+def test_catch_up_burst(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(change(task, "rl", catch_up_burst=True), tmp_path / "log")
+    counts, ticks = [], []
+    for t in transitions(5):
+        one.update(t, lambda done, owed: ticks.append((done, owed)))
+        counts.append(one.counters.updates)
+    assert counts == [0, 0, 0, 2 + 6, 10]
+    assert ticks[7] == (8, 8)
+
+
+def test_extra_updates_come_with_the_end_of_an_episode(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(change(task, "rl", extra_utd=3), tmp_path / "log")
+    counts = []
+    for t in transitions(10):
+        one.update(t)
+        counts.append(one.counters.updates)
+    # The first episode has two chunks after the warm-up, the second five.
+    assert counts == [0, 0, 0, 2, 4 + 6, 12, 14, 16, 18, 20 + 15]
+
+
+def test_excluded_transitions_are_logged_and_not_learned_from(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(task, tmp_path / "log")
+    for i, t in enumerate(transitions(6)):
+        one.update(dataclasses.replace(t, excluded="operator") if i == 1 else t)
+    assert (one.counters.excluded, one.counters.transitions, len(one.replay)) == (1, 5, 5)
+    assert one.counters.updates == 4
+    assert one.version == 6
+    assert [r["excluded"] for _, r in record_log.read(tmp_path / "log")][1] == "operator"
+
+
+def test_the_same_transition_twice_counts_once(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(task, tmp_path / "log")
+    for t in transitions(5):
+        one.update(t)
+    before = everything(one)
+    assert one.update(transitions(5)[4]) == 5
+    assert everything(one) == before
+    assert one.log.count == 5
+
+
+def test_c_is_standardised_in_replay(task: TaskConfig, tmp_path: Path) -> None:
+    one, t = learner(task, tmp_path / "log"), transitions(1)[0]
+    one.update(t)
+    batch = one.replay.gather(np.array([0, 0]))
+    np.testing.assert_allclose(batch.c[1], (t.c - 2) / 4, rtol=1e-6)
+    np.testing.assert_allclose(batch.c_next[1], (t.c_next - 2) / 4, rtol=1e-6)
+    np.testing.assert_array_equal(batch.z_tilde[0], t.z_tilde)
+
+
+def test_replay_grows(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(change(task, "rl", warmup_chunks=10_000), tmp_path / "log")
+    many = transitions(1100)
+    for t in many:
+        one.update(t)
+    assert len(one.replay) == 1100
+    np.testing.assert_array_equal(one.replay.gather(np.array([1099, 3])).z[0], many[1099].z)
+    np.testing.assert_array_equal(one.replay.gather(np.array([1099, 3])).z[1], many[3].z)
+
+
+@pytest.mark.parametrize("change_to", [{"z": np.zeros(3, np.float32)}, {"c": np.full(C, np.nan, np.float32)}])
+def test_bad_transitions_leave_no_trace(
+    task: TaskConfig, tmp_path: Path, change_to: dict[str, np.ndarray]
+) -> None:
+    one = learner(task, tmp_path / "log")
+    with pytest.raises(DataError, match="episode 0, chunk 0"):
+        one.update(dataclasses.replace(transitions(1)[0], **change_to))
+    with pytest.raises(DataError, match="reward is nan"):
+        one.update(dataclasses.replace(transitions(1)[0], reward=float("nan")))
+    assert (one.version, one.log.count) == (0, 0)
+
+
+def test_a_correction_changes_the_label_and_is_logged(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(task, tmp_path / "log")
+    for t in transitions(5):
+        one.update(t)
+    one.correct(0, 4, reward=1.0, terminal=True)
+    batch = one.replay.gather(np.arange(5))
+    assert batch.reward.tolist() == [0, 0, 0, 0, 1]
+    assert batch.terminal.tolist() == [0, 0, 0, 0, 1]
+    with pytest.raises(DataError, match="episode 9, chunk 0"):
+        one.correct(9, 0, 1.0, True)
+    other = learner(task, tmp_path / "log")
+    assert list(other.replay_log()) == [1, 2, 3, 4, 5, 6]
+    assert everything(other) == everything(one)
+    assert other.replay.gather(np.arange(5)).reward.tolist() == [0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("critics", [2, 5])
+@pytest.mark.parametrize(("saved_after", "killed_after"), [(0, 4), (7, 7), (7, 12)])
+def test_kill_and_resume(
+    task: TaskConfig, tmp_path: Path, critics: int, saved_after: int, killed_after: int
+) -> None:
+    """Undisturbed, and killed: a checkpoint, more transitions, a new process, the log replayed, the rest."""
+    task, many = change(task, "rl", critics=critics, extra_utd=1, catch_up_burst=True), transitions(20)
+    whole = learner(task, tmp_path / "whole")
+    for t in many:
+        whole.update(t)
+    first = learner(task, tmp_path / "log")
+    for i, t in enumerate(many[:killed_after]):
+        first.update(t)
+        if i + 1 == saved_after:
+            first.save(tmp_path / "ckpt")
+    del first
+    torch.manual_seed(99)  # nothing may hang on torch's own generator
+    second = learner(task, tmp_path / "log")
+    if saved_after:
+        second.load(tmp_path / "ckpt")
+        assert second.version == saved_after
+    assert list(second.replay_log()) == list(range(saved_after + 1, killed_after + 1))
+    for t in many[killed_after:]:
+        second.update(t)
+    assert everything(second) == everything(whole)
+    assert (tmp_path / "log").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+@pytest.mark.parametrize("saved_after", [8, 13])
+def test_an_interrupted_episode_is_forgotten_and_run_again(
+    task: TaskConfig, tmp_path: Path, saved_after: int
+) -> None:
+    """Killed in episode 2; the checkpoint is from before (8) or, worse, from within (13)."""
+    many = transitions(20)
+    whole = learner(task, tmp_path / "whole")
+    for t in many:
+        whole.update(t)
+    first = learner(task, tmp_path / "log")
+    for i, t in enumerate(many[:14]):
+        first.update(t)
+        if i + 1 == saved_after:
+            first.save(tmp_path / "ckpt")
+    second = learner(task, tmp_path / "log")
+    second.load(tmp_path / "ckpt")
+    second.forget_episodes_after(1)
+    assert second.log.count == 10
+    list(second.replay_log())
+    assert second.version == 10
+    for t in many[10:]:
+        second.update(t)
+    assert everything(second) == everything(whole)
+    second.forget_episodes_after(-1)
+    assert (second.version, second.log.count) == (0, 0)
+
+
+def test_seeds_differ(task: TaskConfig, tmp_path: Path) -> None:
+    runs = [learner(task, tmp_path / f"log{seed}", seed) for seed in (0, 1)]
+    assert runs[0].actor_bytes() != runs[1].actor_bytes()
+
+
+def test_a_checkpoint_must_fit_the_run(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(task, tmp_path / "log")
+    for t in transitions(6):
+        one.update(t)
+    one.save(tmp_path / "ckpt")
+    with pytest.raises(CheckpointError, match="seed is 0, this run has 1"):
+        learner(task, tmp_path / "log", seed=1).load(tmp_path / "ckpt")
+    setup = dataclasses.replace(SETUP, lambda_=0.7)
+    with pytest.raises(CheckpointError, match=r"lambda is 0\.5, this run has 0.7"):
+        Learner(task, setup, 0, RecordLog(tmp_path / "log")).load(tmp_path / "ckpt")
+    with pytest.raises(CheckpointError, match=r"has seen 6 records, but .*short holds only 0"):
+        learner(task, tmp_path / "short").load(tmp_path / "ckpt")
+
+
+def test_the_actor_for_evaluation(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(task, tmp_path / "log")
+    for t in transitions(6):
+        one.update(t)
+    one.save(tmp_path / "checkpoints" / "learner.ckpt")
+    assert load_actor(tmp_path, task) == (6, one.actor_bytes())
+    assert load_actor(tmp_path / "checkpoints" / "learner.ckpt", task) == (6, one.actor_bytes())
+    with pytest.raises(CheckpointError, match=r"lambda is 0\.5, the task at hand has 0\.9"):
+        load_actor(tmp_path, change(task, "rl", lambda_=0.9))
+    with pytest.raises(CheckpointError, match=r"action\.chunk"):
+        load_actor(tmp_path, change(task, "action", chunk=8))

@@ -1,0 +1,8 @@
+"""Skips this folder where ROS 2 is not installed."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("zprl_interfaces")

@@ -1,0 +1,106 @@
+"""A pair of eyes in the test's own process: subscribes to a graph's topics and calls its services."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
+from zprl_bringup import qos
+from zprl_interfaces.msg import ArmState, Proprioception, SessionState, SimState
+from zprl_interfaces.srv import Label, SessionCommand
+
+TOPICS: dict[str, tuple[Any, str]] = {
+    "arm": (ArmState, "/arms/arm/state"),
+    "world": (SimState, "/sim/state"),
+    "image": (Image, "/cameras/third_view/image"),
+    "q": (Proprioception, "/proprioception"),
+    "diagnostics": (DiagnosticArray, "/diagnostics"),
+}
+
+
+class Observer:
+    """Collects messages in the order in which they come; use it as a context manager.
+
+    Args:
+        domain: ROS domain of the graph.
+        topics: keys of `TOPICS` to listen to; the session's state always is.
+    """
+
+    def __init__(self, domain: int, *topics: str) -> None:
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, domain_id=domain)
+        self._node = rclpy.create_node("observer", context=self._context)
+        self.seen: dict[str, list[Any]] = {key: [] for key in (*topics, "session")}
+        for key in topics:
+            kind, topic = TOPICS[key]
+            self._node.create_subscription(kind, topic, self.seen[key].append, qos.stream(lockstep=False, depth=64))
+        self._node.create_subscription(
+            SessionState, "/session/state", self.seen["session"].append, qos.latched_input()
+        )
+        self._commands = self._node.create_client(SessionCommand, "/session/command")
+        self._labels = self._node.create_client(Label, "/session/label")
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+
+    def __enter__(self) -> Observer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._executor.shutdown()
+        self._thread.join(5.0)
+        self._node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    @property
+    def state(self) -> str:
+        """The session's newest state."""
+        return str(self.seen["session"][-1].state) if self.seen["session"] else ""
+
+    @property
+    def episode(self) -> int:
+        """The session's present episode."""
+        return int(self.seen["session"][-1].episode) if self.seen["session"] else -1
+
+    def command(self, command: str, *, episode: int | None = None, command_id: str = "") -> tuple[bool, str]:
+        """Call /session/command; (accepted, reason)."""
+        request = SessionCommand.Request(
+            command_id=command_id or uuid.uuid4().hex,
+            episode=self.episode if episode is None else episode,
+            command=command,
+            author="test",
+        )
+        return self._call(self._commands, request)
+
+    def label(self, label: str, *, chunk: int = -1, command_id: str = "") -> tuple[bool, str]:
+        """Call /session/label; (accepted, reason)."""
+        request = Label.Request(
+            command_id=command_id or uuid.uuid4().hex, episode=self.episode, chunk=chunk, label=label, author="test"
+        )
+        return self._call(self._labels, request)
+
+    def _call(self, client: Any, request: Any) -> tuple[bool, str]:
+        assert client.wait_for_service(10.0), client.service_name
+        future = client.call_async(request)
+        deadline = time.monotonic() + 10.0
+        while not future.done() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        response = future.result()
+        assert response is not None, client.service_name
+        return bool(response.accepted), str(response.reason)
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except rclpy.executors.ExternalShutdownException:
+            pass

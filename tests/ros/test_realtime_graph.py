@@ -1,0 +1,124 @@
+"""The graph in real time: servo periods, streams, and what happens when somebody dies."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from tests.ros.harness import WATCHDOG_S, Graph, graph
+from tests.ros.observer import Observer
+from zprl_bringup import convert
+from zprl_core.plan import Block
+from zprl_core.records import read_records
+
+OK, ERROR = DiagnosticStatus.OK, DiagnosticStatus.ERROR
+
+
+def stamps(messages: list[Any]) -> np.ndarray:
+    """Stamps in ns."""
+    return np.array([convert.stamp_ns(m) for m in messages])
+
+
+def test_an_episode_in_real_time(tmp_path: Path) -> None:
+    with graph(tmp_path / "g", lockstep=False, blocks=(Block("base_c", "base_c", episodes=1),)) as g:
+        g.start_all(session={"max_consecutive_faults": 20})
+        with Observer(g.domain, "arm", "world", "image", "q", "diagnostics") as eyes:
+            g.wait(lambda: eyes.state == "done", 90, "an episode")
+            seen = {key: list(messages) for key, messages in eyes.seen.items()}
+            hiccup(g, 2.0)
+            g.wait(lambda: levels(eyes)[-2:] == [ERROR, OK], 10, "the camera's diagnosis")
+        codes = g.stop()
+    complaint = re.search(r"camera third_view: streaming again after ([0-9.]+) s without a frame", g.log("camera"))
+    assert complaint and 1.0 < float(complaint[1]) < 10.0
+    assert set(codes.values()) == {0}, codes
+    episode = read_records(g.run.episodes_file)[-1]
+    assert episode.outcome == "success"
+    ticks = stamps(seen["world"])
+    assert set(np.diff(ticks).tolist()) <= {33_333_333, 33_333_334}
+    assert all((int(t) * 30) % 10**9 in (0, 999_999_990, 999_999_980) for t in ticks)  # on the system clock's ticks
+    assert np.median(np.diff(stamps(seen["arm"]))) * 1e-9 < 1 / 59  # 60 Hz or more
+    assert set(stamps(seen["image"])) <= set(ticks)
+    assert len(seen["image"]) > 0.5 * len(ticks) and len(seen["q"]) > 0.8 * len(seen["arm"])
+    reports = [r for r in g.policy_lines("report") if r["episode"] == episode.episode]
+    executed = [r for r in reports if r["status"] == 0]
+    assert [r["chunk"] for r in executed] == list(range(len(executed))) and len(executed) >= 8
+    assert all(r["seam_gap_s"] < WATCHDOG_S for r in executed)
+    assert {r["reason"] for r in reports} <= {"", "the session is labelled"}
+    statistics = json.loads((g.run.path / "stats" / "bridge.json").read_text())
+    assert abs(statistics["control_period_ms"]["p50"] - 1000 / 120) < 2.5
+
+
+def test_a_nan_a_dead_camera_and_a_dead_policy(tmp_path: Path) -> None:
+    """One after the other, in one graph: each time the arm holds, the episode is void, and the reason is said."""
+    with graph(tmp_path / "g", lockstep=False, blocks=(Block("base_c", "base_c", episodes=9),)) as g:
+        g.start_all(policy={"nan_episode": 0}, session={"max_consecutive_faults": 9})
+        with Observer(g.domain, "arm", "diagnostics") as eyes:
+            g.wait(lambda: eyes.episode == 1, 60, "the NaN's episode to be void")
+            refused = [r for r in g.policy_lines("report") if r["status"] == 1]
+            assert "chunk 0/1" in refused[0]["reason"] and "finite" in refused[0]["reason"]
+            void = read_records(g.run.episodes_file)[0]
+            assert void.outcome == "void" and void.reason == refused[0]["reason"]
+            wait_for_motion(g, eyes)
+
+            g.kill("camera")
+            g.wait(lambda: faulted(eyes, "watchdog"), 20, "the watchdog")
+            assert_holds_within(eyes, 0.6)
+            g.start("camera")
+            wait_for_motion(g, eyes)
+
+            before = len(eyes.seen["arm"])
+            g.kill("policy")
+            g.wait(lambda: faulted(eyes, "watchdog", before), 20, "the watchdog")
+            assert_holds_within(eyes, 0.6)
+            told = f"arm 'arm': watchdog: no valid chunk for {WATCHDOG_S} s"
+            g.wait(lambda: any(told in s.reason for s in eyes.seen["session"]), 10, "the session to say so")
+            g.wait(lambda: told in read_records(g.run.episodes_file)[-1].reason, 10, "the record")
+        assert {r.outcome for r in read_records(g.run.episodes_file)} == {"void"}
+
+
+def hiccup(g: Graph, seconds: float) -> None:
+    """The bridge, and with it the simulated world, does nothing for a while."""
+    g.processes["bridge"].send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    g.processes["bridge"].send_signal(signal.SIGCONT)
+
+
+def levels(eyes: Observer) -> list[bytes]:
+    """Changes of the camera's state on /diagnostics."""
+    return [level for level, _ in itertools.groupby(m.status[0].level for m in list(eyes.seen["diagnostics"]))]
+
+
+def wait_for_motion(g: Graph, eyes: Observer) -> None:
+    """Until the arm moves by chunks that are executed."""
+    done = len(g.policy_lines("report"))
+    g.wait(lambda: any(r["status"] == 0 for r in g.policy_lines("report")[done:]), 30, "a chunk")
+    g.wait(lambda: speed(eyes.seen["arm"][-1]) > 0.02, 10, "motion")
+
+
+def speed(state: Any) -> float:
+    """Fastest joint, rad/s."""
+    return float(np.abs(convert.vector(state.joint_velocity_rad_s)).max())
+
+
+def faulted(eyes: Observer, text: str, since: int = 0) -> bool:
+    """Whether the arm has said so."""
+    return any(text in s.fault for s in itertools.islice(eyes.seen["arm"], since, None))
+
+
+def assert_holds_within(eyes: Observer, seconds: float) -> None:
+    """From the last fault on the arm is still soon, or was reset to its home."""
+    states = list(eyes.seen["arm"])
+    first = max(i for i, s in enumerate(states) if s.fault and not states[i - 1].fault)
+    after = [s for s in states[first:] if s.fault]
+    assert after[0].owner == "stop"
+    start_ns = convert.stamp_ns(after[0])
+    late = [s for s in after if convert.stamp_ns(s) - start_ns > seconds * 1e9]
+    assert all(speed(s) < 0.02 for s in late)

@@ -46,7 +46,7 @@ ensure_some_python() {
     apt_install python3 python3-venv python3-dev
 }
 
-has_library() { { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep -q "$1"; }
+has_library() { { ldconfig -p 2>/dev/null || /sbin/ldconfig -p; } | grep "$1" >/dev/null; }
 
 # Debian packages that are missing, one a line. Off-screen rendering needs EGL with Mesa's software renderer; the
 # interfaces need a compiler and Python's headers.

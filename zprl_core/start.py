@@ -115,8 +115,14 @@ def resume(out: Path, **given: Any) -> Prepared:
         raise ConfigError(f"{out}: is an evaluation; only training runs can be resumed")
     if "lambda_" in given and given["lambda_"] != task.rl.lambda_:
         raise ConfigError(f"{out}: was started with lambda = {task.rl.lambda_}, not {given['lambda_']}")
+    blocks = read_plan(folder.plan_file)
+    every = given.get("eval_every")
+    if every and training_plan(spec.chunks, spec.eval_episodes, every) != blocks:
+        raise ConfigError(
+            f"{out}: was started with other evaluations than every {every} chunks; leave it out"
+        )
     _base_checkpoint(Path(spec.base), task)
-    return _prepared(folder, spec, rig, task, read_plan(folder.plan_file), resume=True)
+    return _prepared(folder, spec, rig, task, blocks, resume=True)
 
 
 def evaluation(
@@ -136,13 +142,13 @@ def evaluation(
     """
     refuse_used(out, "remove it")
     rig_config, task_config = _load(rig, task)
-    base, actor = policy, ""
+    base, actor, lambda_ = policy, "", None
     if policy.is_dir():
         run = RunFolder.open(policy)
         base, actor = Path(run.spec.base), str(run.path)
         # The actor was trained at the lambda of its run, whatever the task's file says today.
-        task_config = _with_lambda(task_config, base, load_task(run.task_file).rl.lambda_)
-    _base_checkpoint(base, task_config)
+        lambda_ = load_task(run.task_file).rl.lambda_
+    task_config = _with_lambda(task_config, _base_checkpoint(base, task_config), lambda_)
     count = task_config.evaluation.episodes if episodes is None else episodes
     spec = RunSpec(
         run_id=new_run_id(),

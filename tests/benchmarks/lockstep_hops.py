@@ -2,15 +2,16 @@
 
     python -m tests.benchmarks.lockstep_hops [--episodes 12]
 
-The policy is the tests' stand-in, which needs no time to think, so what is left beside physics, drawing and judging
-is the price of the hops: chunk to bridge, state to judge, label to session, session to policy, and beside those the
-observation's way to the policy. Prints one line of JSON: wall time per chunk (on a busy machine only the 10th
-percentile means much) and CPU time per chunk, all processes together.
+The policy is the tests' stand-in, which needs no time to think, so what is left beside physics, drawing and
+judging is the price of the hops: chunk to bridge, state to judge, label to session, session to policy, and
+beside those the observation's way to the policy. Prints one line of JSON: wall time per chunk (on a busy
+machine only the 10th percentile means much) and CPU time per chunk, all processes together.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import tempfile
@@ -34,7 +35,6 @@ from zprl_sim.expert import Intent, plan
 from zprl_sim.judge import Judge
 from zprl_sim.layout import draw_layout
 from zprl_sim.render import Renderer
-
 
 
 class _OneProcess:
@@ -84,16 +84,20 @@ def cpu_s(processes: Iterable[int]) -> float:
 
 
 def graph_ms(episodes: int) -> tuple[list[float], float]:
-    """Wall time from one chunk to the next within an episode, and CPU time per chunk with everything else, ms."""
-    with tempfile.TemporaryDirectory() as folder:
-        with graph(Path(folder) / "g", lockstep=True, blocks=(Block("base_c", "base_c", episodes=episodes),)) as g:
-            g.start_all()
-            pids = [process.pid for process in g.processes.values()]
-            g.wait(lambda: len(g.policy_lines("chunk")) > 8, 60, "the first episode")
-            before, before_cpu = len(g.policy_lines("chunk")), cpu_s(pids)
-            g.wait(lambda: g.state() == "done", 60 + 5 * episodes, "the plan")
-            chunks, used_s = g.policy_lines("chunk"), cpu_s(pids) - before_cpu
-    pairs = zip(chunks, chunks[1:], strict=False)
+    """Wall time from one chunk to the next within an episode, and CPU time per chunk with everything else,
+    ms.
+    """
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        graph(Path(folder) / "g", lockstep=True, blocks=(Block("base_c", "base_c", episodes=episodes),)) as g,
+    ):
+        g.start_all()
+        pids = [process.pid for process in g.processes.values()]
+        g.wait(lambda: len(g.policy_lines("chunk")) > 8, 60, "the first episode")
+        before, before_cpu = len(g.policy_lines("chunk")), cpu_s(pids)
+        g.wait(lambda: g.state() == "done", 60 + 5 * episodes, "the plan")
+        chunks, used_s = g.policy_lines("chunk"), cpu_s(pids) - before_cpu
+    pairs = itertools.pairwise(chunks)
     periods = [(b["sent_at"] - a["sent_at"]) * 1e3 for a, b in pairs if a["episode"] == b["episode"]]
     return periods, used_s * 1e3 / (len(chunks) - before)
 
@@ -104,7 +108,9 @@ def _percentile(values: Any, share: int) -> float:
 
 def main() -> None:
     """Measure both and print them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--episodes", type=int, default=12)
     episodes = parser.parse_args().episodes
     alone, alone_cpu = np.array(_OneProcess().chunks_ms(episodes)).T

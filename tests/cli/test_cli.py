@@ -18,6 +18,7 @@ import pytest
 import zprl_core
 from zprl_core import cli
 from zprl_core.config import load_task
+from zprl_core.plan import training_plan, write_plan
 from zprl_core.run_folder import RunFolder
 
 COMMANDS = ("collect", "pretrain", "lambda", "train", "evaluate", "launch", "doctor")
@@ -193,6 +194,9 @@ def test_resume_says_what_differs(tmp_path: Path, new_folder: Callable[..., RunF
     assert "task = 'place_orange_demo', --resume was given 'place_orange'" in said
     said = fails("train", "--resume", "--out", "run", "--lambda", "7")
     assert "was started with lambda = 1.0, not 7.0" in said
+    write_plan(tmp_path / "run" / "plan.json", training_plan(20, 4, None))
+    said = fails("train", "--resume", "--out", "run", "--eval-every", "7")
+    assert "was started with other evaluations than every 7 chunks" in said
     new_folder(tmp_path / "evaluation", mode="evaluate")
     assert "only training runs can be resumed" in fails("train", "--resume", "--out", "evaluation")
 

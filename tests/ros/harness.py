@@ -95,16 +95,24 @@ class Graph:
         arguments = [sys.executable, *what, "--ros-args", "--params-file", str(file), "-r", f"__node:={name}"]
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=self.environment
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
             )
         self.processes[name] = process
         return process
 
     def start_policy(self, **more: Any) -> None:
         """Start the stand-in for the policy."""
-        self.start("policy", str(Path(__file__).with_name("scripted_policy.py")), log=str(self.policy_log), **more)
+        self.start(
+            "policy", str(Path(__file__).with_name("scripted_policy.py")), log=str(self.policy_log), **more
+        )
 
-    def start_all(self, *, policy: Mapping[str, Any] | None = None, session: Mapping[str, Any] | None = None) -> None:
+    def start_all(
+        self, *, policy: Mapping[str, Any] | None = None, session: Mapping[str, Any] | None = None
+    ) -> None:
         """Start the standard graph with the stand-in policy."""
         for name in STANDARD:
             self.start(name, **(dict(session or {}) if name == "session" else {}))
@@ -128,7 +136,9 @@ class Graph:
         return str(lines[-1]["state"]) if lines else ""
 
     def wait(self, condition: Any, timeout_s: float, what: str) -> None:
-        """Until `condition()` holds; fails with the end of every log when it does not, or when a process ended."""
+        """Until `condition()` holds; fails with the end of every log when it does not, or when a process
+        ended.
+        """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if condition():

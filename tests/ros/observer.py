@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -10,11 +11,14 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
-from zprl_bringup import qos
 from zprl_interfaces.msg import ArmState, Proprioception, SessionState, SimState
 from zprl_interfaces.srv import Label, SessionCommand
+
+from zprl_bringup import qos
 
 TOPICS: dict[str, tuple[Any, str]] = {
     "arm": (ArmState, "/arms/arm/state"),
@@ -40,7 +44,9 @@ class Observer:
         self.seen: dict[str, list[Any]] = {key: [] for key in (*topics, "session")}
         for key in topics:
             kind, topic = TOPICS[key]
-            self._node.create_subscription(kind, topic, self.seen[key].append, qos.stream(lockstep=False, depth=64))
+            self._node.create_subscription(
+                kind, topic, self.seen[key].append, qos.stream(lockstep=False, depth=64)
+            )
         self._node.create_subscription(
             SessionState, "/session/state", self.seen["session"].append, qos.latched_input()
         )
@@ -85,22 +91,33 @@ class Observer:
     def label(self, label: str, *, chunk: int = -1, command_id: str = "") -> tuple[bool, str]:
         """Call /session/label; (accepted, reason)."""
         request = Label.Request(
-            command_id=command_id or uuid.uuid4().hex, episode=self.episode, chunk=chunk, label=label, author="test"
+            command_id=command_id or uuid.uuid4().hex,
+            episode=self.episode,
+            chunk=chunk,
+            label=label,
+            author="test",
         )
         return self._call(self._labels, request)
 
+    def change(self, node: str, transition: int) -> bool:
+        """Ask a lifecycle node for a transition; whether it succeeded."""
+        client = self._node.create_client(ChangeState, f"/{node}/change_state")
+        return bool(self._answer(client, ChangeState.Request(transition=Transition(id=transition))).success)
+
     def _call(self, client: Any, request: Any) -> tuple[bool, str]:
-        assert client.wait_for_service(10.0), client.service_name
+        response = self._answer(client, request)
+        return bool(response.accepted), str(response.reason)
+
+    def _answer(self, client: Any, request: Any) -> Any:
+        assert client.wait_for_service(20.0), client.service_name
         future = client.call_async(request)
         deadline = time.monotonic() + 10.0
         while not future.done() and time.monotonic() < deadline:
             time.sleep(0.005)
         response = future.result()
         assert response is not None, client.service_name
-        return bool(response.accepted), str(response.reason)
+        return response
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(rclpy.executors.ExternalShutdownException):
             self._executor.spin()
-        except rclpy.executors.ExternalShutdownException:
-            pass

@@ -1,7 +1,8 @@
-"""A stand-in for the policy node: publishes the scripted expert's chunks through the real handshake. Tests only.
+"""A stand-in for the policy node: publishes the scripted expert's chunks through the real handshake. Tests
+only.
 
-It writes one line of JSON per chunk to `log`: what it saw (stamps and digests of image and q), what it sent, and
-when it got which message, so that a test can compare runs and the benchmark can count hops.
+It writes one line of JSON per chunk to `log`: what it saw (stamps and digests of image and q), what it sent,
+and when it got which message, so that a test can compare runs and the benchmark can count hops.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 from sensor_msgs.msg import Image
+from zprl_interfaces.msg import ActionChunk, ChunkReport, ObserveDue, Proprioception, SessionState
+
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
 from zprl_bringup.ticks import GridTimer, TickGrid
 from zprl_core.noise import digest
-from zprl_interfaces.msg import ActionChunk, ChunkReport, ObserveDue, Proprioception, SessionState
 from zprl_sim.executor import encode
 from zprl_sim.expert import Intent, plan
 from zprl_sim.layout import draw_layout
@@ -31,7 +33,7 @@ class ScriptedPolicy(Node):
         self._run_id, self._task, self._lockstep = setup.run_id, setup.task, setup.lockstep
         self._arm = setup.rig.arms[0]
         self._nan_episode = self.parameter("nan_episode", -1, "episode whose chunk 1 holds a NaN")
-        self._log = Path(self.parameter("log", "", "file for one line per chunk")).open("a", encoding="utf-8")
+        self._log = Path(self.parameter("log", "", "file for one line per chunk"))
         profile = qos.stream(setup.lockstep)
         self._chunks = self.create_publisher(ActionChunk, f"/arms/{self._arm.name}/command", profile)
         self._images: dict[int, str] = {}
@@ -120,7 +122,9 @@ class ScriptedPolicy(Node):
         chunk = (n - self._start_tick) // size
         if chunk > self._sent:
             observed = self._start_tick + chunk * size
-            self._publish(chunk, self._grid.at(observed), self._grid.at(observed + self._task.observation.lead_steps))
+            self._publish(
+                chunk, self._grid.at(observed), self._grid.at(observed + self._task.observation.lead_steps)
+            )
 
     def _publish(self, chunk: int, stamp_ns: int, start_ns: int) -> None:
         size = self._task.action.chunk
@@ -130,7 +134,8 @@ class ScriptedPolicy(Node):
             actions = np.full_like(actions, np.nan)
         self._sent = chunk
         message = ActionChunk(
-            header=convert.header(start_ns, self._arm.frame), run_id=self._run_id, episode=self._episode, chunk=chunk,
+            header=convert.header(start_ns, self._arm.frame), run_id=self._run_id,
+            episode=self._episode, chunk=chunk,
             source="policy", dt_s=self._task.action.repeat / self._task.rate_hz, dim=actions.shape[1],
             actions=convert.doubles(actions),
         )  # fmt: skip
@@ -142,8 +147,8 @@ class ScriptedPolicy(Node):
         )  # fmt: skip
 
     def _write(self, **fields: object) -> None:
-        self._log.write(json.dumps(fields) + "\n")
-        self._log.flush()
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(fields) + "\n")
 
 
 def main() -> None:

@@ -24,7 +24,11 @@ CASES = [
 def test_one_line_and_exit_code_2(module: str, wrong: dict[str, object], message: str) -> None:
     given = {"rig": RIG, "task": TASK, "arm": "arm", "camera": "third_view", **wrong}
     arguments = [part for key, value in given.items() for part in ("-p", f"{key}:={value}")]
-    environment = {**os.environ, "ROS_DOMAIN_ID": str(110 + os.getpid() % 80), "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}
+    environment = {
+        **os.environ,
+        "ROS_DOMAIN_ID": str(110 + os.getpid() % 80),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF",
+    }
     done = subprocess.run(
         [sys.executable, "-m", module, "--ros-args", *arguments],
         env=environment, capture_output=True, text=True, timeout=60, check=False,

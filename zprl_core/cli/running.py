@@ -78,10 +78,10 @@ def _follow(supervisor: Supervisor, follower: _Follower, settle_s: float) -> Non
     """
     done_since: float | None = None
     while True:
-        ended = supervisor.poll()
-        if ended is not None:
+        ended, finished = supervisor.poll(), follower.look()
+        if ended is not None and not (finished and ended.code == 0):
             raise ended.error()
-        if follower.look():
+        if finished:
             done_since = done_since or time.monotonic()
             if time.monotonic() - done_since > settle_s:
                 return

@@ -104,6 +104,12 @@ class PretrainConfig:
     ema_power: float = setting("EMA decay is 1 - (1 + step)^-power", default=0.75, above=0.0, high=1.0)
     ema_max_decay: float = setting("largest EMA decay", default=0.9999, low=0.0, high=1.0)
     noise_samples: int = setting("draws of (k, w) per image in a batch", default=1, low=1)
+    first_step_share: float = setting(
+        "share of the draws at k = 1, where the sampler takes its decisive step (the paper: uniform)",
+        default=0.0,
+        low=0.0,
+        high=1.0,
+    )
     precision: Precision = setting("arithmetic of the image encoder's training", default="fp32")
     validation_fraction: float = setting("share of episodes held out", default=0.0, low=0.0, high=0.5)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 CONSTANT = 1e-4
-"""A dimension whose range or standard deviation is below this is taken as constant: shifted, not scaled."""
+"""A dimension whose half range or standard deviation is below this is taken as constant."""
 
 
 class Normalizer(nn.Module):
@@ -21,17 +21,22 @@ class Normalizer(nn.Module):
         self.register_buffer("scale", torch.ones(dim))
 
     def fit_range(self, x: Tensor) -> None:
-        """Map each dimension's [min, max] over x (N, dim) to [-1, 1]; a constant one to 0."""
+        """Map each dimension's [min, max] over x (N, dim) to [-1, 1]; a constant one to 0.
+
+        The inverse keeps a constant dimension constant whatever comes in: an arm whose demonstrations never
+        tilted the tool must not tilt it by a network's noise.
+        """
         low, high = x.float().amin(dim=0), x.float().amax(dim=0)
-        self._set((low + high) / 2, (high - low) / 2)
+        self._set((low + high) / 2, ((high - low) / 2).clamp_min(CONSTANT))
 
     def fit_moments(self, x: Tensor) -> None:
-        """Map each dimension over x (N, dim) to mean 0 and standard deviation 1; a constant one to 0."""
-        self._set(x.double().mean(dim=0), x.double().std(dim=0, correction=0))
+        """Map each dimension over x (N, dim) to mean 0 and standard deviation 1; a constant one is only shifted."""
+        scale = x.double().std(dim=0, correction=0)
+        self._set(x.double().mean(dim=0), torch.where(scale < CONSTANT, torch.ones_like(scale), scale))
 
     def _set(self, offset: Tensor, scale: Tensor) -> None:
         self.offset.copy_(offset)
-        self.scale.copy_(torch.where(scale < CONSTANT, torch.ones_like(scale), scale))
+        self.scale.copy_(scale)
 
     def forward(self, x: Tensor) -> Tensor:
         """The normalised x."""

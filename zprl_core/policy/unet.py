@@ -121,7 +121,10 @@ class StepEmbedding(nn.Module):
 
 
 class ChunkUNet(nn.Module):
-    """v(a^k, k, c) on normalised action chunks.
+    """v(a^k, k, c) on normalised action chunks: a^k plus what the levels make of (1 - k) a^k, k and c.
+
+    Scaling the input and adding it to the output are ours. At k = 1, where the two-step sampler takes its
+    decisive step, a^k is pure noise: nothing of it enters the levels, and what is left to learn is -E[a|c].
 
     Args:
         action_dim: per step, da.
@@ -177,7 +180,7 @@ class ChunkUNet(nn.Module):
         """Velocity (B, H, da) at a^k (B, H, da), k (B,), condition (B, F) from `condition`."""
         film = condition + self.film_step(F.silu(self.embed_step(k)))
         films = iter(film.split(self.film_sizes, dim=1))
-        x, skips = a_k, []
+        x, skips = (1.0 - k)[:, None, None] * a_k, []
         for index, level in enumerate(self.down):
             x = level(x, films)
             if index < len(self.downsample):
@@ -188,4 +191,4 @@ class ChunkUNet(nn.Module):
             skip = skips.pop()
             x = upsample(x).view(x.shape[0], -1, x.shape[2])[:, : skip.shape[1]]
             x = level(torch.cat([x, skip], dim=2), films)
-        return self.head(x)
+        return a_k + self.head(x)

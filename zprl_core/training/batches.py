@@ -69,11 +69,19 @@ class BatchSource:
         return self.actions[torch.from_numpy(self.data.chunk[index])]
 
 
-def flow_noise(policy: BasePolicy, batch: int, draws: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """w (B, draws, H, da), standard normal, and positions (B, draws) of the training schedule, int64."""
+def flow_noise(
+    policy: BasePolicy, batch: int, draws: int, rng: np.random.Generator, first_step_share: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """w (B, draws, H, da), standard normal, and positions (B, draws) of the training schedule, int64.
+
+    first_step_share: this share of the positions is 0 (k = 1), the others are uniform.
+    """
     shape = (batch, draws, policy.chunk, policy.action_dim)
     w = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
-    return w, torch.from_numpy(rng.integers(0, policy.flow_steps, size=(batch, draws)))
+    position = rng.integers(0, policy.flow_steps, size=(batch, draws))
+    if first_step_share > 0.0:
+        position[rng.random((batch, draws)) < first_step_share] = 0
+    return w, torch.from_numpy(position)
 
 
 def epochs(

@@ -159,7 +159,7 @@ class _Trainer:
     ) -> None:
         settings = task.bottleneck
         self.model, self.settings, self.rng, self.draws = model, settings, rng, draws
-        self.precision = task.pretrain.precision
+        self.precision, self.first_step_share = task.pretrain.precision, task.pretrain.first_step_share
         self.embeddings, self.chunks, self.train = embeddings, chunks, train
         model.bottleneck.requires_grad_(True)
         self.optimizer = torch.optim.AdamW(
@@ -201,7 +201,7 @@ class _Trainer:
         crops = self.rng.integers(0, len(self.embeddings), size=settings.batch_size)
         c, actions = self.embeddings[crops, rows], self.chunks[rows]
         noise = torch.from_numpy(self.rng.standard_normal((len(rows), settings.latent_dim), dtype=np.float32))
-        w, position = flow_noise(policy, len(rows), self.draws, self.rng)
+        w, position = flow_noise(policy, len(rows), self.draws, self.rng, self.first_step_share)
         k = training_k(position, policy.flow_steps)
         with reduced_precision(self.precision):
             loss = bottleneck_loss(self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta)

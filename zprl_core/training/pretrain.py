@@ -79,7 +79,8 @@ class Pretraining:
         policy, settings = self.model.policy, self.task.bottleneck
         images, proprio = self.source.observations(index, self.rng)
         actions = self.source.chunks(index)
-        w, position = flow_noise(policy, len(index), self.settings.noise_samples, self.rng)
+        draws, share = self.settings.noise_samples, self.settings.first_step_share
+        w, position = flow_noise(policy, len(index), draws, self.rng, share)
         k = training_k(position, policy.flow_steps)
         with reduced_precision(self.settings.precision):
             c = policy.encode_cropped(images, proprio)

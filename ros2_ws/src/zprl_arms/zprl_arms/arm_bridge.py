@@ -1,19 +1,16 @@
 """One arm's bridge: a lifecycle node around an `ArmController` and a driver.
 
-What may move in which state: unconfigured, nothing is connected. Inactive, connected and read, and the arm holds.
-Active, the arm follows chunks while the session is running. Whatever dies around it, the arm slows down and holds.
+What may move in which state: unconfigured, nothing is connected. Inactive, connected and read, and the arm
+holds. Active, the arm follows chunks while the session is running. Whatever dies around it, the arm slows
+down and holds.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
-from zprl_bringup import convert, qos
-from zprl_bringup.node import LifecycleNode, run
-from zprl_bringup.ticks import GridTimer
-from zprl_core.errors import ConfigError
-from zprl_core.run_folder import RunFolder
 from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SessionState, SimState
 from zprl_interfaces.srv import SimReset
 
@@ -25,6 +22,11 @@ from zprl_arms.lockstep import Lockstep
 from zprl_arms.realtime import RealTime
 from zprl_arms.statistics import ServoStatistics
 from zprl_arms.timing import Timing
+from zprl_bringup import convert, qos
+from zprl_bringup.node import LifecycleNode, run
+from zprl_bringup.ticks import GridTimer
+from zprl_core.errors import ConfigError
+from zprl_core.run_folder import RunFolder
 
 STATE_RATE_HZ = 60.0
 
@@ -37,13 +39,15 @@ class ArmBridge(LifecycleNode):
         self._setup = self.setup()
         self._config = self._setup.rig.arm(self.parameter("arm", "", "name of the arm in the rig"))
         if self._setup.lockstep and self._config.driver != "sim":
-            raise ConfigError(f"arm '{self._config.name}': lockstep needs driver sim, not {self._config.driver}")
+            raise ConfigError(
+                f"arm '{self._config.name}': lockstep needs driver sim, not {self._config.driver}"
+            )
         self._timing = Timing.of(self._setup.task, self._config)
         self._statistics = ServoStatistics()
         self._episode = 0
         self._driver: ArmDriver | None = None
         self._timer: GridTimer | None = None
-        self._entities: list[Any] = []
+        self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
 
     def configure(self) -> None:
         """Connect, and hold where the arm is."""
@@ -63,12 +67,14 @@ class ArmBridge(LifecycleNode):
     def activate(self) -> None:
         """From here on chunks are executed while the session runs."""
         profile, root = qos.stream(self._setup.lockstep), f"/arms/{self._config.name}"
-        self._entities = [
-            self.create_subscription(ActionChunk, f"{root}/command", self._on_command, profile),
-            self.create_subscription(SessionState, "/session/state", self._on_session, qos.latched_input()),
-        ]
+        commands = self.create_subscription(ActionChunk, f"{root}/command", self._on_command, profile)
+        session = self.create_subscription(
+            SessionState, "/session/state", self._on_session, qos.latched_input()
+        )
+        self._deaf = [partial(self.destroy_subscription, each) for each in (commands, session)]
         if isinstance(self._driver, SimulatedArm):
-            self._entities.append(self.create_service(SimReset, "/sim/reset", self._on_reset))
+            reset = self.create_service(SimReset, "/sim/reset", self._on_reset)
+            self._deaf.append(partial(self.destroy_service, reset))
         if self._realtime is not None:
             self._timer = GridTimer(self, self._realtime.grid, self._on_timer)
 
@@ -77,10 +83,9 @@ class ArmBridge(LifecycleNode):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        for entity in self._entities:
-            destroy = {"Service": self.destroy_service}.get(type(entity).__name__, self.destroy_subscription)
-            destroy(entity)
-        self._entities = []
+        for destroy in self._deaf:
+            destroy()
+        self._deaf = []
 
     def cleanup(self) -> None:
         """Disconnect."""

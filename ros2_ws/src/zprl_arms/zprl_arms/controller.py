@@ -1,16 +1,19 @@
 """Everything that one arm's bridge decides, without ROS and without a clock.
 
-Who may command (stop before human before policy), whether a chunk may be executed, which setpoint is sent in a servo
-period, and what the sender is told. `zprl_core` does the work: `SafetyGate`, `ChunkInterpolator`, `ServoLimiter`.
+Who may command (stop before human before policy), whether a chunk may be executed, which setpoint is sent in
+a servo period, and what the sender is told. `zprl_core` does the work: `SafetyGate`, `ChunkInterpolator`,
+`ServoLimiter`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
@@ -21,6 +24,7 @@ Source = Literal["policy", "human"]
 SOURCES: tuple[Source, ...] = ("policy", "human")
 _UNSTAMPED = -1
 _ROUNDING_NS = 1_000
+_REMEMBERED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +105,8 @@ class ArmController:
             return self._driver_fault
         if self._interpolator.status is Status.TRIPPED:
             refused = f" (the last one refused was {self._last_refusal})" if self._last_refusal else ""
-            return f"watchdog: no valid chunk for {self._arm.watchdog_s} s, holding until the next reset{refused}"
+            late = f"no valid chunk for {self._arm.watchdog_s} s"
+            return f"watchdog: {late}, holding until the next reset{refused}"
         return self._stop_reason
 
     @property
@@ -116,7 +121,7 @@ class ArmController:
         self._limiter = ServoLimiter(self._limits, start)
         self._interpolator = ChunkInterpolator(start, interpolator_limits(self._arm))
         self._refused: list[Report] = []
-        self._admitted: Chunk | None = None
+        self._admitted: deque[Chunk] = deque(maxlen=_REMEMBERED)
         self._source: Source = "policy"
         self._human_until_ns = self._last_ns = _UNSTAMPED
         self._stop_reason = self._last_refusal = ""
@@ -124,8 +129,8 @@ class ArmController:
     def on_session(self, state: str, episode: int, t_ns: int, measured: Setpoint) -> None:
         """The session's state changed.
 
-        Where it permits no motion the arm slows down and holds; where it permits motion again (after a pause) the
-        path starts from where the arm was measured, with the grasp kept.
+        Where it permits no motion the arm slows down and holds; where it permits motion again (after a
+        pause) the path starts from where the arm was measured, with the grasp kept.
         """
         moved, moves = may_move(self._state, "policy"), may_move(state, "policy")
         self._state, self._episode = state, episode
@@ -158,12 +163,15 @@ class ArmController:
         """Answer a chunk with a refusal."""
         self._last_refusal = "" if overridden else reason
         nothing = np.empty((0, self._codec.dim))
-        self._refused.append(Report(command.episode, command.chunk, True, reason, nothing, overridden=overridden))
+        self._refused.append(
+            Report(command.episode, command.chunk, True, reason, nothing, overridden=overridden)
+        )
 
     def setpoint(self, t_ns: int, step_s: float) -> Setpoint:
         """The setpoint to be reached at `t_ns`, the end of a servo period that is `step_s` long.
 
-        Never raises for what a chunk holds: a setpoint that is not finite becomes a stop at the last good one.
+        Never raises for what a chunk holds: a setpoint that is not finite becomes a stop at the last good
+        one.
         """
         t_ns = self._latest(t_ns)
         wanted = self._interpolator.sample(t_ns)
@@ -185,7 +193,9 @@ class ArmController:
         return refused + [self._report(outcome) for outcome in outcomes]
 
     def _latest(self, t_ns: int) -> int:
-        """Setpoints are asked for ahead of time, chunks come in between: the interpolator's time never goes back."""
+        """Setpoints are asked for ahead of time, chunks come in between: the interpolator's time never goes
+        back.
+        """
         self._last_ns = max(self._last_ns, t_ns)
         return self._last_ns
 
@@ -198,7 +208,8 @@ class ArmController:
         situation = Situation(now_ns, self._run_id, self._episode, self._state, present)
         chunk = self._gate.admit(command, situation)
         self._interpolator.add_chunk(chunk, self._latest(now_ns))
-        self._admitted, self._last_refusal = chunk, ""
+        self._admitted.append(chunk)
+        self._last_refusal = ""
         if source == "human":
             self._human_until_ns = chunk.end_ns + round(self._arm.watchdog_s * 1e9)
             self._source = "human"
@@ -206,17 +217,15 @@ class ArmController:
             self._source = "policy"
 
     def _setpoint_at(self, t_ns: int, now_ns: int) -> Setpoint:
-        """Where the arm will be told to be at a time to come, by the chunk before; where there is none, where it is.
+        """Where the arm will be told to be at a time to come, by the chunk before; where there is none,
+        where it is.
 
         A chunk is sent some ticks before it starts, and must be judged by where it takes over.
         """
-        before = self._admitted
+        before = next((c for c in reversed(self._admitted) if c.passed(t_ns + _ROUNDING_NS) > 0), None)
         if before is None or self._interpolator.needs_restart or before.end_ns <= now_ns:
             return self._limiter.last
-        reached = before.passed(t_ns + _ROUNDING_NS)
-        if reached == 0:
-            return self._limiter.last
-        way, i = before.waypoints, reached - 1
+        way, i = before.waypoints, before.passed(t_ns + _ROUNDING_NS) - 1
         width = None if way.gripper_width is None else float(way.gripper_width[i])
         return Setpoint(way.position[i], way.quaternion[i], width)
 

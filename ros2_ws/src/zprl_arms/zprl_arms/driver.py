@@ -1,6 +1,7 @@
 """What an arm driver is. A new arm is one module in `drivers/` and one line in `drivers.DRIVERS`.
 
-A driver only connects, reads, streams and reports. Interpolation, limits, watchdog and ownership are the bridge's.
+A driver only connects, reads, streams and reports. Interpolation, limits, watchdog and ownership are the
+bridge's.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
 from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose
 

@@ -1,20 +1,19 @@
 """Simulated time: an episode that moves on only as far as the chunks that it was given.
 
-At tick k * H the world is shown and chunk k is asked for; when the chunk comes, the world runs to the chunk's end
-as fast as the machine allows, showing itself once more on the way for chunk k + 1. Nothing here waits or reads a
-clock, so two runs with the same chunks are the same to the bit.
+At tick k * H the world is shown and chunk k is asked for; when the chunk comes, the world runs to the
+chunk's end as fast as the machine allows, showing itself once more on the way for chunk k + 1. Nothing here
+waits or reads a clock, so two runs with the same chunks are the same to the bit.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from zprl_bringup.ticks import TickGrid
-from zprl_core.safety import ChunkCommand
-
 from zprl_arms.controller import ArmController
 from zprl_arms.driver import SimulatedArm
 from zprl_arms.timing import Timing
+from zprl_bringup.ticks import TickGrid
+from zprl_core.safety import ChunkCommand
 
 STAMP_TOLERANCE_NS = 1_000
 
@@ -26,8 +25,8 @@ class Listener(Protocol):
         """The last waypoint's time is over; `observed` if `on_observation` follows with the same state."""
 
     def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, ended: bool) -> None:
-        """A state that is observed; where `chunk` is given, that one is planned from it and due at `chunk_start_ns`.
-        `ended` if `on_chunk_end` was called with this very state."""
+        """A state that is observed; where `chunk` is given, that one is planned from it and due at
+        `chunk_start_ns`. `ended` if `on_chunk_end` was called with this very state."""
 
 
 class Lockstep:
@@ -40,7 +39,9 @@ class Lockstep:
         listener: hears of observations and ends of chunks.
     """
 
-    def __init__(self, arm: SimulatedArm, controller: ArmController, timing: Timing, listener: Listener) -> None:
+    def __init__(
+        self, arm: SimulatedArm, controller: ArmController, timing: Timing, listener: Listener
+    ) -> None:
         self._arm, self._controller, self._timing, self._listener = arm, controller, timing, listener
         self._servo_grid, self._tick_grid = TickGrid(timing.servo_rate_hz), TickGrid(timing.rate_hz)
         self._episode, self._servo, self._next_chunk, self._begun = -1, 0, 0, False

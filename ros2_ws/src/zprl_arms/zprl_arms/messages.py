@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from zprl_bringup import convert
-from zprl_core.safety import ChunkCommand
 from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SimState
 
 from zprl_arms.controller import Report
 from zprl_arms.driver import ArmReading, WorldState
+from zprl_bringup import convert
+from zprl_core.safety import ChunkCommand
 
 
 def chunk_command(message: ActionChunk) -> ChunkCommand:
@@ -25,9 +25,7 @@ def chunk_command(message: ActionChunk) -> ChunkCommand:
     )
 
 
-def arm_state(
-    stamp_ns: int, frame: str, arm: str, reading: ArmReading, owner: str, fault: str
-) -> ArmState:
+def arm_state(stamp_ns: int, frame: str, arm: str, reading: ArmReading, owner: str, fault: str) -> ArmState:
     """What the arm measured at `stamp_ns`, and who has it."""
     pose = reading.pose_base_tcp
     width = reading.gripper_width_m

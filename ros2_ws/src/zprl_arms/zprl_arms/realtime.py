@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from zprl_bringup.ticks import TickGrid
-
 from zprl_arms.controller import ArmController
 from zprl_arms.driver import ArmDriver, SimulatedArm
 from zprl_arms.timing import Timing
+from zprl_bringup.ticks import TickGrid
 
 LONGEST_CATCH_UP_S = 0.25
 
@@ -23,9 +22,9 @@ class Listener(Protocol):
 class RealTime:
     """Serves the servo periods of a grid on the system clock.
 
-    An arm gets the setpoint for the end of the period that begins; a period that was missed is gone. A simulated arm
-    is moved up to the present: after a hiccup of this process its physics catch up, as an arm's would have gone on,
-    unless it was so long that the world is better frozen for the time.
+    An arm gets the setpoint for the end of the period that begins; a period that was missed is gone. A
+    simulated arm is moved up to the present: after a hiccup of this process its physics catch up, as an
+    arm's would have gone on, unless it was so long that the world is better frozen for the time.
 
     Args:
         arm, controller: what is served.

@@ -33,7 +33,11 @@ class ServoStatistics:
         late = np.array(self._lateness_s or [0.0]) * 1e3
         return {
             "control_period_ms": {"p50": _percentile(periods, 50), "p99": _percentile(periods, 99)},
-            "servo_late_ms": {"p50": _percentile(late, 50), "p99": _percentile(late, 99), "max": float(late.max())},
+            "servo_late_ms": {
+                "p50": _percentile(late, 50),
+                "p99": _percentile(late, 99),
+                "max": float(late.max()),
+            },
             "missed_servo_periods": self.missed_periods,
             "skipped_steps": self.skipped_steps,
         }

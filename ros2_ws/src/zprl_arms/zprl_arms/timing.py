@@ -75,8 +75,8 @@ class Timing:
     def episode_start_ns(self, episode: int) -> int:
         """Simulated time of an episode's tick 0 in lockstep.
 
-        It depends on the index alone: a run that was interrupted and taken up again has the same stamps as one that
-        was not, and stamps grow strictly over the run.
+        It depends on the index alone: a run that was interrupted and taken up again has the same stamps as
+        one that was not, and stamps grow strictly over the run.
         """
         longest_ticks = self.lead_ticks + (self.max_chunks + 1) * self.chunk_ticks
         slot_s = int(longest_ticks / self.rate_hz) + 2

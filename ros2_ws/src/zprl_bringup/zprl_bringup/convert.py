@@ -14,6 +14,7 @@ from geometry_msgs.msg import Pose
 from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+
 from zprl_core.errors import DataError
 
 SECOND_NS = 1_000_000_000
@@ -95,11 +96,13 @@ def pose_arrays(pose: Pose) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def image_message(frame: NDArray[np.uint8], at_ns: int, frame_id: str) -> Image:
     """An RGB frame, uint8 (height, width, 3), to a message that shares its memory.
 
-    The pixels go in behind the field's setter: the setter checks every byte (90 to 190 ms for a VGA frame), and
-    the serialiser reads any contiguous buffer of bytes. The frame must not change until it is published.
+    The pixels go in behind the field's setter: the setter checks every byte (90 to 190 ms for a VGA frame),
+    and the serialiser reads any contiguous buffer of bytes. The frame must not change until it is published.
     """
     height, width = frame.shape[:2]
-    message = Image(header=header(at_ns, frame_id), height=height, width=width, encoding="rgb8", step=3 * width)
+    message = Image(
+        header=header(at_ns, frame_id), height=height, width=width, encoding="rgb8", step=3 * width
+    )
     message._data = np.ascontiguousarray(frame, dtype=np.uint8).reshape(-1)
     return message
 
@@ -113,7 +116,8 @@ def image_array(message: Image) -> NDArray[np.uint8]:
     height, width = int(message.height), int(message.width)
     if message.encoding != "rgb8" or len(message.data) != height * width * 3:
         raise DataError(
-            f"image of {message.header.frame_id or 'an unnamed camera'}: {message.encoding} {height}x{width} with "
+            f"image of {message.header.frame_id or 'an unnamed camera'}: "
+            f"{message.encoding} {height}x{width} with "
             f"{len(message.data)} bytes, expected rgb8 with {height * width * 3}"
         )
     return _view(message.data, np.uint8).reshape(height, width, 3)

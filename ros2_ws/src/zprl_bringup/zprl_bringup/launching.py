@@ -15,6 +15,9 @@ from zprl_core.graph import Mode, NodeSpec
 from zprl_core.records import read_records
 from zprl_core.summary import write_summary
 
+GRACE_S = "20"
+"""Time between SIGINT and SIGTERM, s: the learner writes a checkpoint."""
+
 
 def node_arguments(spec: NodeSpec, environment: Mapping[str, str]) -> dict[str, Any]:
     """Keyword arguments of `launch_ros.actions.Node` and `LifecycleNode` for one process of the graph."""
@@ -27,6 +30,7 @@ def node_arguments(spec: NodeSpec, environment: Mapping[str, str]) -> dict[str, 
         "remappings": list(spec.remappings),
         "additional_env": {**environment, **spec.environment},
         "output": "both",
+        "sigterm_timeout": GRACE_S,
     }
 
 
@@ -53,7 +57,7 @@ def description(mode: Mode) -> Any:
 
 
 def _actions(mode: Mode, context: Any) -> list[Any]:
-    from launch.actions import OpaqueFunction, RegisterEventHandler, Shutdown
+    from launch.actions import OpaqueFunction, RegisterEventHandler
     from launch.event_handlers import OnShutdown
     from launch.substitutions import LaunchConfiguration
     from launch_ros.actions import LifecycleNode, Node
@@ -66,8 +70,7 @@ def _actions(mode: Mode, context: Any) -> list[Any]:
     actions: list[Any] = []
     for spec in prepared.nodes:
         kind = LifecycleNode if spec.lifecycle else Node
-        # One process that ends, whatever the reason, ends the session: nothing moves without all of it.
-        end = Shutdown(reason=f"{spec.name} ended")
+        end = OpaqueFunction(function=_end, args=[spec.name])
         arguments = node_arguments(spec, environment)
         # Typed, or launch_ros would read the text "1e5" as a number.
         typed = {
@@ -77,6 +80,13 @@ def _actions(mode: Mode, context: Any) -> list[Any]:
         actions.append(kind(**{**arguments, "parameters": [typed]}, on_exit=end))
     summarise = OpaqueFunction(function=lambda _context: _summarise(prepared))
     return [*actions, RegisterEventHandler(OnShutdown(on_shutdown=[summarise]))]
+
+
+def _end(context: Any, name: str) -> list[Any]:
+    """One process that ends, whatever the reason, ends the session: nothing moves without all of it."""
+    from launch.actions import Shutdown
+
+    return [] if context.is_shutdown else [Shutdown(reason=f"{name} ended")]
 
 
 def _summarise(prepared: start.Prepared) -> None:

@@ -6,9 +6,9 @@ A node subclasses `Node` or `LifecycleNode` of this module and its executable is
         run(ArmBridge)
 
 The loop turns on `spin_once(timeout_sec=1.0)`: rclpy 9's EventsExecutor, the fastest one, never dispatches in
-`spin()` without a time-out. SIGINT and SIGTERM end the loop while the context still works, so that a node can stop
-what it drives and say so. A `ZprlError` ends the process with one line and exit code 2; anything else is a bug and
-keeps its traceback.
+`spin()` without a time-out. SIGINT and SIGTERM end the loop while the context still works, so that a node
+can stop what it drives and say so. A `ZprlError` ends the process with one line and exit code 2; anything
+else is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from rclpy.exceptions import (
 from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
+
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
 from zprl_core.errors import ConfigError, RigError, ZprlError
 
@@ -77,7 +78,9 @@ class _Patience:
             if time.monotonic() > self._deadline_s:
                 self._node.destroy_timer(self._timer)
                 name = self._client.service_name
-                self._node.fail(RigError(f"service {name}: no server after {self._patience_s:g} s; see the logs"))
+                self._node.fail(
+                    RigError(f"service {name}: no server after {self._patience_s:g} s; see the logs")
+                )
             return
         self._node.destroy_timer(self._timer)
         self._send()
@@ -125,7 +128,8 @@ class _Shared:
         elif isinstance(default, float):
             descriptor.floating_point_range = [FloatingPointRange(from_value=bounds[0], to_value=bounds[1])]
         try:
-            given = default or [""] if isinstance(default, list) else default  # rclpy cannot type an empty list
+            # rclpy cannot tell the type of an empty list.
+            given = default or [""] if isinstance(default, list) else default
             value = self.declare_parameter(name, given, descriptor).value
         except (
             InvalidParameterTypeException,
@@ -172,16 +176,16 @@ class _Shared:
     ) -> None:
         """Call a service without waiting; `on_answer` gets the response in this node's thread.
 
-        A server that is not there yet is given `patience_s`; then the process ends with a RigError. An exception in
-        `on_answer` ends it too. (Left to rclpy 9 it would crash the EventsExecutor with a segmentation fault; so
-        would one in a coroutine callback: use none.)
+        A server that is not there yet is given `patience_s`; then the process ends with a RigError. An
+        exception in `on_answer` ends it too. (Left to rclpy 9 it would crash the EventsExecutor with a
+        segmentation fault; so would one in a coroutine callback: use none.)
         """
 
         def done(future: Any) -> None:
             try:
                 if not future.cancelled():
                     on_answer(future.result())
-            except BaseException as error:  # noqa: BLE001 carried to the loop, which raises it
+            except BaseException as error:
                 self.fail(error)
 
         def send() -> None:
@@ -194,7 +198,9 @@ class _Shared:
             _Patience(self, client, send, patience_s)
 
     def shut_down(self) -> None:
-        """Called once before the process ends, with a working context; a node that drives something stops it."""
+        """Called once before the process ends, with a working context; a node that drives something stops
+        it.
+        """
 
 
 class Node(_Shared, rclpy.node.Node):
@@ -284,8 +290,8 @@ def _spin(executor: Any, node: Node | LifecycleNode, stop: threading.Event) -> N
 def _stop_on_signals(wake: Callable[[], None]) -> threading.Event:
     """An event that SIGINT and SIGTERM set.
 
-    The executor waits in C++ where Python's handlers cannot run, so the interpreter also writes the signal to a
-    pipe, and a thread that reads it wakes the executor.
+    The executor waits in C++ where Python's handlers cannot run, so the interpreter also writes the signal
+    to a pipe, and a thread that reads it wakes the executor.
     """
     stop = threading.Event()
     reader, writer = os.pipe()

@@ -1,7 +1,7 @@
 """QoS profiles, one per kind of topic, so that publishers and subscribers cannot disagree.
 
-Everything is reliable: a rig runs on one host over shared memory, where reliability costs an acknowledgement and
-drops nothing. A lossy viewer may still subscribe as best effort.
+Everything is reliable: a rig runs on one host over shared memory, where reliability costs an acknowledgement
+and drops nothing. A lossy viewer may still subscribe as best effort.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ STREAM_DEPTH = 16
 def stream(lockstep: bool, depth: int = STREAM_DEPTH) -> QoSProfile:
     """Images, states, chunks, reports.
 
-    In lockstep the last `depth` messages are kept for a process that joins late: it may come up after the very
-    message that the whole graph waits for. In real time old messages are worthless, so none are kept.
+    In lockstep the last `depth` messages are kept for a process that joins late: it may come up after the
+    very message that the whole graph waits for. In real time old messages are worthless, so none are kept.
     """
     durability = DurabilityPolicy.TRANSIENT_LOCAL if lockstep else DurabilityPolicy.VOLATILE
     return _profile(durability, depth)

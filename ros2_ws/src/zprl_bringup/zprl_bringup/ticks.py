@@ -1,7 +1,8 @@
 """A grid of times that every process agrees on without talking, and a timer that keeps to it.
 
-Tick n of a rate lies at n / rate after the origin; in real time the origin is the epoch of the system clock. So the
-ticks of a camera, a servo loop and the policy coincide wherever one rate is a multiple of the other, in any process.
+Tick n of a rate lies at n / rate after the origin; in real time the origin is the epoch of the system clock.
+So the ticks of a camera, a servo loop and the policy coincide wherever one rate is a multiple of the other,
+in any process.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class TickGrid:
 class GridTimer:
     """Calls back once per tick of a grid, soon after the tick's time, in the node's executor.
 
-    A ROS timer keeps its period and knows nothing of phase, so it is started on a tick and started again when the
-    system clock has moved away from it. Ticks that were missed altogether are not made up for: the callback sees a gap
-    between the indices.
+    A ROS timer keeps its period and knows nothing of phase, so it is started on a tick and started again
+    when the system clock has moved away from it. Ticks that were missed altogether are not made up for: the
+    callback sees a gap between the indices.
 
     Args:
         node: whose executor calls.
@@ -59,7 +60,9 @@ class GridTimer:
         offset_ns: how long after each tick to call.
     """
 
-    def __init__(self, node: Any, grid: TickGrid, callback: Callable[[int, int], None], offset_ns: int = 0) -> None:
+    def __init__(
+        self, node: Any, grid: TickGrid, callback: Callable[[int, int], None], offset_ns: int = 0
+    ) -> None:
         self._node, self._grid, self._callback, self._offset_ns = node, grid, callback, offset_ns
         self._last = -1
         self._timer: Any = None

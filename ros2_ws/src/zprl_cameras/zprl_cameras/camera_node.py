@@ -1,8 +1,8 @@
 """One camera: whatever its driver reads becomes /cameras/<name>/image at the task's size.
 
-Frames are read, checked and published in one thread of their own, so that a driver may block and a graphics context
-may live in it. The executor's thread watches: it says on /diagnostics, and in the log, which camera has stopped and
-for how long.
+Frames are read, checked and published in one thread of their own, so that a driver may block and a graphics
+context may live in it. The executor's thread watches: it says on /diagnostics, and in the log, which camera
+has stopped and for how long.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import threading
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import Image
+
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, Setup, run
-from zprl_core.config import CameraView
-from zprl_core.errors import ConfigError
-
 from zprl_cameras.driver import Frame
 from zprl_cameras.drivers import make_driver
 from zprl_cameras.monitor import StreamMonitor
+from zprl_core.config import CameraView
+from zprl_core.errors import ConfigError
 
 WATCH_PERIOD_S = 0.1
 READ_TIMEOUT_S = 0.1
@@ -57,7 +57,7 @@ class CameraNode(Node):
                 frame = self._driver.read(READ_TIMEOUT_S)
                 if frame is not None:
                     self._publish(frame)
-        except BaseException as error:  # noqa: BLE001 raised again in the executor's thread
+        except BaseException as error:
             self.fail(error)
         finally:
             self._driver.close()

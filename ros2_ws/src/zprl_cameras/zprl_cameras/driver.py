@@ -21,7 +21,9 @@ class Frame(NamedTuple):
 
 
 class CameraDriver(Protocol):
-    """One camera. All methods run in one thread of the camera node, so a graphics context may live in them."""
+    """One camera. All methods run in one thread of the camera node, so a graphics context may live in
+    them.
+    """
 
     def open(self) -> None:
         """Connect and start the stream.

@@ -62,7 +62,9 @@ class StreamMonitor:
         if self._last_stamp_ns is not None and stamp_ns <= self._last_stamp_ns:
             self.counts["repeated"] += 1
             behind_ms = (self._last_stamp_ns - stamp_ns) * 1e-6
-            return f"camera {self.name}: stamp repeated or out of order, {behind_ms:.1f} ms behind the last frame's"
+            return (
+                f"camera {self.name}: stamp repeated or out of order, {behind_ms:.1f} ms behind the last one"
+            )
         self._last_stamp_ns, self._last_arrival_ns = stamp_ns, arrival_ns
         self.counts["published"] += 1
         return ""
@@ -72,7 +74,11 @@ class StreamMonitor:
         if self._watched_ns is None:
             self._watched_ns = now_ns
         first = self._last_arrival_ns is None
-        silence_s = (now_ns - (self._watched_ns if self._last_arrival_ns is None else self._last_arrival_ns)) / SECOND_NS
+        silence_s = (
+            now_ns - (self._watched_ns if self._last_arrival_ns is None else self._last_arrival_ns)
+        ) / SECOND_NS
         if silence_s > (self.first_frame_s if first else self.max_silence_s):
             return Health(False, f"camera {self.name}: no frame for {silence_s:.2f} s", silence_s)
-        return Health(True, f"camera {self.name}: {'waiting for the first frame' if first else 'streaming'}", silence_s)
+        return Health(
+            True, f"camera {self.name}: {'waiting for the first frame' if first else 'streaming'}", silence_s
+        )

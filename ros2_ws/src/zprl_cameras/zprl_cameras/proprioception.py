@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from zprl_core.errors import RigError
 
 _KEPT = 64
@@ -40,8 +41,8 @@ class Proprioception(NamedTuple):
 class Assembler:
     """Joins the arms' samples at the stamps of the first arm.
 
-    The other arms are interpolated linearly between the two samples around that stamp, so nothing is guessed; where
-    the stamps agree (one world, or one clock) that is the sample itself.
+    The other arms are interpolated linearly between the two samples around that stamp, so nothing is
+    guessed; where the stamps agree (one world, or one clock) that is the sample itself.
 
     Args:
         streams: "<arm>/<field>" in q's order, as a rig names them.
@@ -62,7 +63,9 @@ class Assembler:
         for name, field in self._streams:
             if name == arm and field not in sample.fields:
                 known = ", ".join(sample.fields)
-                raise RigError(f"arm '{arm}' does not report {field}, which the rig's proprioception names: {known}")
+                raise RigError(
+                    f"arm '{arm}' does not report {field}, which the rig's proprioception names: {known}"
+                )
         samples = self._samples[arm]
         if samples and sample.stamp_ns <= samples[-1].stamp_ns:
             return []
@@ -74,7 +77,9 @@ class Assembler:
 
     def _complete(self, stamp_ns: int) -> bool:
         others = (self._samples[arm] for arm in self.arms[1:])
-        return stamp_ns > self._done_ns and all(s and s[0].stamp_ns <= stamp_ns <= s[-1].stamp_ns for s in others)
+        return stamp_ns > self._done_ns and all(
+            s and s[0].stamp_ns <= stamp_ns <= s[-1].stamp_ns for s in others
+        )
 
     def _join(self, first: ArmSample) -> Proprioception:
         parts = [self._value(arm, field, first.stamp_ns) for arm, field in self._streams]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from zprl_bringup import convert, qos
-from zprl_bringup.node import Node, run
 from zprl_interfaces.msg import ArmState
 from zprl_interfaces.msg import Proprioception as ProprioceptionMessage
 
+from zprl_bringup import convert, qos
+from zprl_bringup.node import Node, run
 from zprl_cameras.proprioception import ArmSample, Assembler
 
 
@@ -30,7 +30,9 @@ class ProprioceptionNode(Node):
         if np.isfinite(state.gripper_width_m):
             fields["gripper_width_m"] = np.array([state.gripper_width_m])
         for joined in self._assembler.add(arm, ArmSample(convert.stamp_ns(state), fields)):
-            message = ProprioceptionMessage(header=convert.header(joined.stamp_ns), q=convert.doubles(joined.q))
+            message = ProprioceptionMessage(
+                header=convert.header(joined.stamp_ns), q=convert.doubles(joined.q)
+            )
             self._publisher.publish(message)
 
 

@@ -1,14 +1,16 @@
-"""The automatic judge: labels episodes from the simulation's ground truth, through the service that people use."""
+"""The automatic judge: labels episodes from the simulation's ground truth, through the service that people
+use.
+"""
 
 from __future__ import annotations
 
-from zprl_bringup import convert, qos
-from zprl_bringup.node import Node, run
 from zprl_interfaces.msg import SessionState, SimState
 from zprl_interfaces.srv import Label
-from zprl_sim.judge import Judge
 
+from zprl_bringup import convert, qos
+from zprl_bringup.node import Node, run
 from zprl_session.judge import Asking
+from zprl_sim.judge import Judge
 
 AUTHOR = "judge"
 

@@ -23,8 +23,8 @@ class Question:
 class Asking:
     """Decides which states are judged.
 
-    In lockstep every end of a chunk is, and is answered with success, failure or continue. In real time every state
-    is, while the session runs or waits for a label, until the episode has one.
+    In lockstep every end of a chunk is, and is answered with success, failure or continue. In real time
+    every state is, while the session runs or waits for a label, until the episode has one.
 
     Args:
         run_id: of the session; another session's state is not looked at.

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from zprl_bringup.node import Node
 
+from zprl_bringup.node import Node
 from zprl_session.readiness import Readiness
 
 _STEPS = ((Transition.TRANSITION_CONFIGURE, "configure"), (Transition.TRANSITION_ACTIVATE, "activate"))
@@ -34,7 +34,9 @@ class LifecycleManager:
     ) -> None:
         self._node, self._on_ready, self._on_failure = node, on_ready, on_failure
         self._left = [(name, step) for name in names for step in _STEPS]
-        self._clients = {name: node.create_client(ChangeState, f"/{name.strip('/')}/change_state") for name in names}
+        self._clients = {
+            name: node.create_client(ChangeState, f"/{name.strip('/')}/change_state") for name in names
+        }
         there = {f"node {name}": client.service_is_ready for name, client in self._clients.items()}
         self._readiness = Readiness(node, there, self._advance, on_failure, patience_s=patience_s)
 

@@ -1,7 +1,8 @@
 """The session's node: the state machine of `zprl_core.session` as one latched topic and two services.
 
-It carries out what the machine asks for: resets of the world, lines in episodes.jsonl (on the disk before the state
-that follows from them is announced), and the end of the run. Nothing else decides what state the system is in.
+It carries out what the machine asks for: resets of the world, lines in episodes.jsonl (on the disk before
+the state that follows from them is announced), and the end of the run. Nothing else decides what state the
+system is in.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 
+from zprl_interfaces.msg import ArmState, ChunkReport, SessionState
+from zprl_interfaces.srv import Label, SessionCommand, SimReset
+
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
 from zprl_core.errors import ConfigError, RigError, SessionError
@@ -17,9 +21,6 @@ from zprl_core.plan import read_plan
 from zprl_core.records import append_record, read_records
 from zprl_core.run_folder import RunFolder
 from zprl_core.session import FinishRun, RecordEpisode, ResetWorld, Session, SessionConfig
-from zprl_interfaces.msg import ArmState, ChunkReport, SessionState
-from zprl_interfaces.srv import Label, SessionCommand, SimReset
-
 from zprl_session.lifecycle import LifecycleManager
 from zprl_session.readiness import Readiness
 
@@ -35,7 +36,9 @@ class SessionNode(Node):
         super().__init__("session_node")
         self._setup = self.setup()
         if self._setup.run_dir is None:
-            raise ConfigError("session_node: parameter 'run_dir' is required: the folder that `zprl train` makes")
+            raise ConfigError(
+                "session_node: parameter 'run_dir' is required: the folder that `zprl train` makes"
+            )
         if not self._setup.rig.simulated:
             raise RigError(f"rig {self._setup.rig.name}: this version resets simulated rigs only")
         self._folder = RunFolder(self._setup.run_dir)
@@ -52,23 +55,34 @@ class SessionNode(Node):
         profile = qos.stream(self._setup.lockstep)
         for arm in self._arms:
             self.create_subscription(ChunkReport, f"/arms/{arm}/report", self._on_report, profile)
-            if not self._setup.lockstep:  # there an arm's fault shows in the report of the chunk that it interrupts
+            if (
+                not self._setup.lockstep
+            ):  # there an arm's fault shows in the report of the chunk that it interrupts
                 self.create_subscription(ArmState, f"/arms/{arm}/state", partial(self._on_arm, arm), profile)
         self._publish()
-        self._manager = LifecycleManager(self, self._managed, self._on_managed, self._give_up, self._patience_s)
+        self._manager = LifecycleManager(
+            self, self._managed, self._on_managed, self._give_up, self._patience_s
+        )
         if not self._setup.lockstep:
             self.create_timer(TICK_S, self._on_tick)
 
     def _declare(self) -> None:
         none: list[str] = []
         self._managed = self.parameter(
-            "managed_nodes", none, "lifecycle nodes to configure and activate, in this order, before the start"
+            "managed_nodes",
+            none,
+            "lifecycle nodes to configure and activate, in this order, before the start",
         )
         self._patience_s = self.parameter(
-            "managed_timeout_s", 120.0, "how long managed nodes, publishers and the judge may take to appear, s", low=1.0
+            "managed_timeout_s",
+            120.0,
+            "how long managed nodes, publishers and the judge may take to appear, s",
+            low=1.0,
         )
         self._operator = self.parameter(
-            "operator", False, "a person starts, labels late, undoes and clears; else the session goes on by itself"
+            "operator",
+            False,
+            "a person starts, labels late, undoes and clears; else the session goes on by itself",
         )
         self._judge_window_s = self.parameter(
             "judge_window_s", 10.0, "with an operator: time for a label after the horizon, s", low=0.0
@@ -96,7 +110,9 @@ class SessionNode(Node):
 
     def _on_managed(self) -> None:
         """All managed nodes are active; now everybody has to find each other."""
-        settle_s = 0.0 if self._setup.lockstep else SETTLE_S  # in lockstep the last messages are kept for late joiners
+        settle_s = (
+            0.0 if self._setup.lockstep else SETTLE_S
+        )  # in lockstep the last messages are kept for late joiners
         self._readiness = Readiness(
             self, self._needs(), self._on_ready, self._give_up, patience_s=self._patience_s, settle_s=settle_s
         )
@@ -105,7 +121,9 @@ class SessionNode(Node):
         rig, task = self._setup.rig, self._setup.task
         topics = [f"/arms/{arm.name}/{topic}" for arm in rig.arms for topic in ("command", "state")]
         topics += [rig.camera(view.name).topic for view in task.observation.cameras]
-        needs = {f"a publisher of {t}": partial(self._published, t) for t in (*topics, "/proprioception")}
+        needs: dict[str, Callable[[], bool]] = {
+            f"a publisher of {t}": partial(self._published, t) for t in (*topics, "/proprioception")
+        }
         if not self._operator:
             needs["a judge that calls /session/label"] = lambda: self.count_clients("/session/label") > 0
         return needs
@@ -135,7 +153,9 @@ class SessionNode(Node):
         self._settle()
         return response
 
-    def _on_command(self, request: SessionCommand.Request, response: SessionCommand.Response) -> SessionCommand.Response:
+    def _on_command(
+        self, request: SessionCommand.Request, response: SessionCommand.Response
+    ) -> SessionCommand.Response:
         answer = self._session.command(
             request.command_id, request.episode, request.command, request.author, self._now_ns()
         )
@@ -150,7 +170,9 @@ class SessionNode(Node):
         if report.status == ChunkReport.EXECUTED:
             self._progress_ns = self._now_ns()
             self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
-        elif report.status == ChunkReport.REFUSED or (self._setup.lockstep and report.status == ChunkReport.INTERRUPTED):
+        elif report.status == ChunkReport.REFUSED or (
+            self._setup.lockstep and report.status == ChunkReport.INTERRUPTED
+        ):
             self._fault(report.reason)  # what follows would start far from where the arm is
         self._settle()
 
@@ -168,7 +190,9 @@ class SessionNode(Node):
         self._settle()
 
     def _fault(self, reason: str) -> None:
-        """The running episode cannot be finished. A person decides what then; without one the next one starts."""
+        """The running episode cannot be finished. A person decides what then; without one the next one
+        starts.
+        """
         episode = self._session.view.episode
         self._session.fault(reason, self._now_ns())
         self._settle()
@@ -184,7 +208,9 @@ class SessionNode(Node):
         self._settle()
 
     def _do(self, command: str) -> None:
-        self._session.command(f"{NOBODY}-{next(self._ids)}", self._session.view.episode, command, NOBODY, self._now_ns())
+        self._session.command(
+            f"{NOBODY}-{next(self._ids)}", self._session.view.episode, command, NOBODY, self._now_ns()
+        )
 
     def _settle(self) -> None:
         """Carry out and announce what has changed, and do what is due by itself, until nothing is left."""

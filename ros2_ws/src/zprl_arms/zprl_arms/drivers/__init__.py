@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from zprl_core.errors import RigError
 
 if TYPE_CHECKING:
-    from zprl_core.config import ArmConfig, RigConfig, TaskConfig
-
     from zprl_arms.driver import ArmDriver
+    from zprl_core.config import ArmConfig, RigConfig, TaskConfig
 
 DRIVERS = {"sim": "zprl_arms.drivers.sim"}
 """Each module has `make(rig, task, arm) -> ArmDriver`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zprl_arms.driver import ArmReading, ResetWorld, WorldState
 from zprl_core.config import ArmConfig, RigConfig, TaskConfig
 from zprl_core.errors import RigError
 from zprl_core.trajectory import Setpoint
@@ -9,8 +10,6 @@ from zprl_core.transforms import Pose
 from zprl_sim import dimensions
 from zprl_sim.rig import RigState, SimRig
 from zprl_sim.rig import Setpoint as SimSetpoint
-
-from zprl_arms.driver import ArmReading, ResetWorld, WorldState
 
 
 class SimArm:
@@ -44,7 +43,9 @@ class SimArm:
         """A new layout, the arm at its home."""
         self._state = self._rig.reset(layout_seed)
         held = self._rig.setpoint
-        return ResetWorld(self._rig.layout.describe(), Setpoint(held.position, held.quaternion, held.gripper_width))
+        return ResetWorld(
+            self._rig.layout.describe(), Setpoint(held.position, held.quaternion, held.gripper_width)
+        )
 
     def advance(self) -> None:
         """One servo period of physics."""
@@ -70,9 +71,12 @@ def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> SimArm:
     """
     scene = rig.simulation.scene if rig.simulation else None
     if scene != "place_orange" or len(rig.arms) != 1:
-        raise RigError(f"rig {rig.name}: the twin is one arm in scene place_orange, not {len(rig.arms)} in {scene}")
+        raise RigError(
+            f"rig {rig.name}: the twin is one arm in scene place_orange, not {len(rig.arms)} in {scene}"
+        )
     if arm.servo_rate_hz != dimensions.SERVO_HZ:
         raise RigError(
-            f"rig {rig.name}: arm '{arm.name}': servo_rate_hz: {arm.servo_rate_hz}, the twin has {dimensions.SERVO_HZ}"
+            f"rig {rig.name}: arm '{arm.name}': servo_rate_hz: {arm.servo_rate_hz}, "
+            f"the twin has {dimensions.SERVO_HZ}"
         )
     return SimArm()

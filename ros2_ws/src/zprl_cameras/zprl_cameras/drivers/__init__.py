@@ -9,9 +9,8 @@ from zprl_core.errors import RigError
 
 if TYPE_CHECKING:
     from zprl_bringup.node import Node, Setup
-    from zprl_core.config import CameraConfig, CameraView
-
     from zprl_cameras.driver import CameraDriver
+    from zprl_core.config import CameraConfig, CameraView
 
 DRIVERS = {"sim": "zprl_cameras.drivers.sim"}
 """Each module has `make(node, setup, camera, view) -> CameraDriver`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 
+from zprl_interfaces.msg import SimState
+
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, Setup
-from zprl_core.config import CameraConfig, CameraView
-from zprl_interfaces.msg import SimState
-from zprl_sim.render import Renderer
-
 from zprl_cameras.driver import Frame
+from zprl_core.config import CameraConfig, CameraView
+from zprl_sim.render import Renderer
 
 _WAITING = 4  # states kept in real time; older ones are not worth drawing any more
 

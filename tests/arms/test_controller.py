@@ -1,0 +1,195 @@
+"""What an arm's bridge decides, on hand-written chunks and times."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from zprl_arms.controller import ArmController, Report, safety_limits
+from zprl_arms.drivers.sim import SimArm
+from zprl_core.actions import ActionCodec, ArmWaypoints
+from zprl_core.config import load_rig, load_task
+from zprl_core.safety import ChunkCommand
+from zprl_core.trajectory import Setpoint
+
+RIG, TASK = load_rig("sim_xarm6"), load_task("place_orange_demo")
+ARM = replace(RIG.arms[0], limits=replace(RIG.arms[0].limits, linear_acceleration_m_s2=6.0))
+H = TASK.action.chunk
+DT_S = 1 / 30
+SERVO_S = 1 / 120
+S = 1_000_000_000
+CODEC = ActionCodec.from_config(TASK.action)
+HOME = Setpoint(np.array([0.36, 0.02, 0.19]), np.array([0.0, 1.0, 0.0, 0.0]), 0.088)
+
+
+def chunk(
+    index: int = 0,
+    *,
+    stamp_ns: int = S,
+    step_m: float = 0.002,
+    begin_m: float = 0.0,
+    run: str = "run",
+    episode: int = 0,
+) -> ChunkCommand:
+    """A straight chunk along y that starts `begin_m` from home."""
+    y = HOME.position[1] + begin_m + step_m * np.arange(1, H + 1)
+    position = np.tile(HOME.position, (H, 1))
+    position[:, 1] = y
+    actions = CODEC.encode([ArmWaypoints(position, np.tile(HOME.quaternion, (H, 1)), np.full(H, 0.088))])
+    return ChunkCommand(run, episode, index, stamp_ns, DT_S, actions.shape[1], actions)
+
+
+@pytest.fixture
+def controller() -> ArmController:
+    made = ArmController(ARM, TASK, "run", HOME)
+    made.on_session("running", 0, S, HOME)
+    return made
+
+
+def serve(controller: ArmController, start_ns: int, seconds: float) -> list[Setpoint]:
+    """Servo periods from a time on."""
+    periods = round(seconds / SERVO_S)
+    return [controller.setpoint(start_ns + round((i + 1) * SERVO_S * S), SERVO_S) for i in range(periods)]
+
+
+def only(reports: list[Report]) -> Report:
+    (report,) = reports
+    return report
+
+
+def test_a_chunk_is_executed_as_commanded_and_reported(controller: ArmController) -> None:
+    command = chunk()
+    assert controller.command(command, "policy", S)
+    sent = serve(controller, S, H * DT_S)
+    assert controller.owner == "policy" and controller.fault == ""
+    report = only(controller.reports(S + round(H * DT_S * S)))
+    assert not report.refused and report.reason == "" and report.executed.shape == (H, 7)
+    np.testing.assert_allclose(report.executed, command.actions, atol=2e-3)
+    np.testing.assert_allclose(sent[-1].position[1], HOME.position[1] + 0.002 * H, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (chunk(run="other"), "run 'other'"),
+        (chunk(episode=3), "episode 3"),
+        (chunk(stamp_ns=S - 2 * S), "old"),
+        (chunk(begin_m=0.3), "0.3"),
+        (ChunkCommand("run", 0, 0, S, DT_S, 7, np.full((H, 7), np.nan)), "finite"),
+        (ChunkCommand("run", 0, 0, S, DT_S, 6, np.zeros((H, 6))), "this arm takes 7"),
+        (ChunkCommand("run", 0, 0, S, 0.0, 7, chunk().actions), "dt_s"),
+    ],
+)
+def test_what_is_refused(controller: ArmController, command: ChunkCommand, reason: str) -> None:
+    before = controller.setpoint(S, SERVO_S)
+    assert not controller.command(command, "policy", S)
+    report = only(controller.reports(S))
+    assert report.refused and reason in report.reason and report.executed.shape == (0, 7)
+    after = serve(controller, S, 1.0)[-1]
+    np.testing.assert_array_equal(before.position, after.position)
+
+
+def test_nothing_moves_unless_the_session_runs(controller: ArmController) -> None:
+    for state in (
+        "idle",
+        "resetting",
+        "ready",
+        "judging",
+        "labelled",
+        "paused",
+        "stopped",
+        "faulted",
+        "done",
+    ):
+        controller.on_session(state, 0, S, HOME)
+        assert controller.owner == "stop"
+        assert not controller.command(chunk(), "policy", S)
+        assert state in only(controller.reports(S)).reason
+
+
+def test_the_watchdog_slows_down_holds_and_stays_until_the_reset(controller: ArmController) -> None:
+    assert controller.command(chunk(step_m=0.005), "policy", S)
+    serve(controller, S, H * DT_S)
+    end_ns = S + round(H * DT_S * S)
+    after = np.array([s.position[1] for s in serve(controller, end_ns, 0.5)])
+    speed = np.abs(np.diff(after)) / SERVO_S
+    assert speed[0] > 0.05 and speed[-1] == 0.0
+    assert after[-1] - HOME.position[1] - H * 0.005 == pytest.approx(0.15**2 / (2 * 6.0), rel=1e-6)
+    assert (np.diff(speed) < 1e-9).all() and np.abs(np.diff(speed)).max() / SERVO_S < 1.05 * 6.0
+    assert "watchdog: no valid chunk for 0.2 s" in controller.fault and controller.owner == "stop"
+    assert not controller.command(chunk(1, stamp_ns=end_ns + S), "policy", end_ns + S)
+    assert "tripped" in controller.reports(end_ns + S)[0].reason
+    controller.reset(HOME)
+    assert controller.fault == "" and controller.owner == "none"
+
+
+def test_a_refused_chunk_is_named_by_the_watchdog(controller: ArmController) -> None:
+    controller.command(chunk(), "policy", S)
+    serve(controller, S, 0.3)
+    controller.command(chunk(1, begin_m=0.4, stamp_ns=S + round(H * DT_S * S)), "policy", S + round(0.3 * S))
+    serve(controller, S + round(0.3 * S), 1.0)
+    assert "the last one refused was chunk 0/1" in controller.fault
+
+
+def test_a_chunk_is_judged_by_where_it_takes_over(controller: ArmController) -> None:
+    """0.16 m of way in a chunk; the next one is sent when hardly any of it is done."""
+    assert controller.command(chunk(step_m=0.01), "policy", S)
+    serve(controller, S, 0.1)
+    end_ns = S + round(H * DT_S * S)
+    assert controller.command(chunk(1, begin_m=0.01 * H, stamp_ns=end_ns), "policy", S + round(0.1 * S))
+    assert not controller.command(chunk(1, begin_m=0.0, stamp_ns=end_ns), "policy", S + round(0.1 * S))
+
+
+def test_a_person_comes_before_the_policy(controller: ArmController) -> None:
+    assert controller.command(chunk(), "human", S)
+    serve(controller, S, 0.1)
+    assert controller.owner == "human"
+    assert not controller.command(chunk(1), "policy", S + round(0.1 * S))
+    report = only(controller.reports(S + round(0.1 * S)))
+    assert report.overridden and "a person has the arm" in report.reason
+    assert not controller.command(chunk(1), "somebody", S + round(0.1 * S))
+
+
+def test_a_driver_that_complains_stops_the_arm(controller: ArmController) -> None:
+    controller.command(chunk(), "policy", S)
+    serve(controller, S, 0.1)
+    controller.on_driver("C31: collision", S + round(0.1 * S))
+    assert controller.fault == "C31: collision" and controller.owner == "stop"
+    report = only(controller.reports(S + round(0.1 * S)))
+    assert report.reason == "C31: collision" and not report.refused
+    assert not controller.command(chunk(1, stamp_ns=2 * S), "policy", 2 * S)
+
+
+def test_after_a_pause_the_path_starts_from_the_measured_pose_with_the_grasp_kept(
+    controller: ArmController,
+) -> None:
+    controller.command(chunk(), "policy", S)
+    serve(controller, S, 0.2)
+    controller.on_session("paused", 0, S + round(0.2 * S), HOME)
+    serve(controller, S + round(0.2 * S), 0.5)
+    there = Setpoint(HOME.position + np.array([0.0, 0.01, 0.0]), HOME.quaternion, 0.02)
+    controller.on_session("running", 0, 2 * S, there)
+    held = controller.setpoint(2 * S + 1, SERVO_S)
+    np.testing.assert_array_equal(held.position, there.position)
+    assert held.gripper_width == 0.088
+    assert controller.command(chunk(1, stamp_ns=2 * S), "policy", 2 * S)
+
+
+def test_limits_are_the_rigs() -> None:
+    limits = safety_limits(ARM)
+    assert limits.workspace_low_m == ARM.workspace.min_m
+    assert limits.linear_m_s == ARM.limits.linear_velocity_m_s
+    assert ARM.gripper is not None and limits.gripper_high_m == ARM.gripper.max_width_m
+
+
+def test_the_twin_holds_its_home_and_moves_where_it_is_told() -> None:
+    arm = SimArm()
+    home = arm.reset(5).home
+    for _ in range(60):
+        arm.stream(home)
+        arm.advance()
+    gap_m, gap_rad = arm.read().pose_base_tcp.distance(home.pose)
+    assert gap_m < 0.003 and gap_rad < 0.02
+    assert arm.world().qpos.shape == (15,)

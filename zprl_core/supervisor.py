@@ -65,12 +65,13 @@ class _Child:
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that ended by itself."""
+    """A process that ended by itself; what it said last, and the last error that each other one reported."""
 
     name: str
     code: int
     log: Path
     tail: tuple[str, ...]
+    others: Mapping[str, str] = field(default_factory=dict)
 
     def how(self) -> str:
         """Exit code or signal in words."""
@@ -82,8 +83,9 @@ class Ended:
     def error(self) -> SessionError:
         """An error that names the process, how it ended, and what it said last."""
         tail = "\n".join(f"    {line}" for line in self.tail) or "    (it printed nothing)"
+        others = "".join(f"\n{name} reported: {line}" for name, line in self.others.items())
         return SessionError(
-            f"{self.name} {self.how()}; the others were ended. The end of {self.log}:\n{tail}"
+            f"{self.name} {self.how()}; the others were ended. The end of {self.log}:\n{tail}{others}"
         )
 
 
@@ -145,8 +147,13 @@ class Supervisor:
             code = child.process.poll()
             if code is not None:
                 self._show(child)
-                return Ended(child.name, code, child.log, _tail(child.log, child.start))
+                return self._ended(child, code)
         return None
+
+    def _ended(self, child: _Child, code: int) -> Ended:
+        errors = {other.name: _last_error(other) for other in self._children if other is not child}
+        reported = {name: line for name, line in errors.items() if line}
+        return Ended(child.name, code, child.log, _lines(child)[-TAIL_LINES:], reported)
 
     def stop(self) -> dict[str, int]:
         """End what still runs: SIGINT, then SIGTERM, then SIGKILL; returns exit codes by name.
@@ -213,8 +220,13 @@ def _end_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
-def _tail(log: Path, start: int) -> tuple[str, ...]:
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").splitlines()
-    return tuple(lines[-TAIL_LINES:])
+def _lines(child: _Child) -> tuple[str, ...]:
+    """What a process has printed since this start."""
+    with child.log.open("rb") as file:
+        file.seek(child.start)
+        return tuple(file.read().decode(errors="replace").splitlines())
+
+
+def _last_error(child: _Child) -> str:
+    found = [line for line in _lines(child) if line.startswith(("[ERROR]", "[FATAL]", "error:"))]
+    return found[-1] if found else ""

@@ -90,6 +90,19 @@ def test_a_death_is_named_with_its_code_and_last_lines(tmp_path: Path) -> None:
         assert text in str(error)
 
 
+def test_the_error_that_another_process_reported_is_shown(tmp_path: Path) -> None:
+    noisy = "import time\nprint('error: old')\nprint('[ERROR] no lens', flush=True)\ntime.sleep(60)"
+    late = f"import time\nfrom pathlib import Path\nlog = Path({str(tmp_path / 'camera.log')!r})\n"
+    late += "while 'lens' not in log.read_text():\n    time.sleep(0.02)\nraise SystemExit(2)"
+    with Supervisor(
+        [_command("camera", noisy), _command("session", late)], tmp_path, os.environ
+    ) as supervisor:
+        error = str(_poll_until_ended(supervisor).error())
+    assert "session ended with exit code 2" in error
+    assert "camera reported: [ERROR] no lens" in error
+    assert "old" not in error
+
+
 def test_a_kill_is_named_by_its_signal(tmp_path: Path) -> None:
     command = _command("learner", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with Supervisor([command], tmp_path, os.environ) as supervisor:

@@ -13,6 +13,8 @@ from tests.packaging.repository import ROOT, ROS_PACKAGES, SOURCE
 from tests.packaging.test_manifests import EXECUTABLES
 
 COLCON = Path(sys.executable).with_name("colcon")
+LIMIT_S = 900  # a minute on two idle cores
+pytestmark = pytest.mark.timeout(LIMIT_S + 100)
 
 
 def colcon(*arguments: str, cwd: Path, log: Path) -> str:
@@ -23,7 +25,7 @@ def colcon(*arguments: str, cwd: Path, log: Path) -> str:
         "PATH": os.pathsep.join([str(COLCON.parent), os.environ["PATH"]]),
     }
     command = [str(COLCON), "--log-base", str(log), *arguments]
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280)
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-8000:]
     return result.stdout
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from zprl_bringup import convert, qos
-from zprl_bringup.node import LifecycleNode, run
 from zprl_interfaces.msg import ActorWeights, LearnerStatus
 from zprl_interfaces.msg import Transition as TransitionMessage
 from zprl_interfaces.srv import Update
 
+from zprl_bringup import convert, qos
+from zprl_bringup.node import LifecycleNode, run
 from zprl_core import record_log
 from zprl_core.arithmetic import fast_matmul
 from zprl_core.base import load_base
@@ -30,6 +30,7 @@ from zprl_core.records import read_records
 from zprl_core.rl.learner import Learner, Setup
 from zprl_core.rl.transition import Transition
 from zprl_core.run_folder import RunFolder, write_json
+
 
 class LearnerNode(LifecycleNode):
     """See the module's docstring."""

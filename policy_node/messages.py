@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from zprl_bringup import convert
 from zprl_interfaces.msg import ActionChunk
 from zprl_interfaces.msg import ChunkReport as ChunkReportMessage
 from zprl_interfaces.msg import Transition as TransitionMessage
 
+from zprl_bringup import convert
 from zprl_core.agent import ChunkReport, SendChunk
 from zprl_core.rl.transition import Transition
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
-from zprl_bringup import convert, qos
-from zprl_bringup.node import Setup
 from zprl_interfaces.msg import Proprioception
 
+from zprl_bringup import convert, qos
+from zprl_bringup.node import Setup
 from zprl_core.errors import DataError
 from zprl_core.snapshot import SnapshotError, SnapshotPolicy, StreamSpec
 

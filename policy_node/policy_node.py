@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from zprl_bringup import convert, qos
-from zprl_bringup.node import LifecycleNode, run
-from zprl_bringup.ticks import GridTimer, TickGrid
 from zprl_interfaces.msg import ActionChunk, ChunkReport, ObserveDue, SessionState, SteeringStatus
 from zprl_interfaces.srv import Update
 
@@ -27,6 +24,9 @@ from policy_node import messages
 from policy_node.observer import Observer
 from policy_node.schedule import Schedule
 from policy_node.trace import Trace
+from zprl_bringup import convert, qos
+from zprl_bringup.node import LifecycleNode, run
+from zprl_bringup.ticks import GridTimer, TickGrid
 from zprl_core.agent import EpisodeAgent, SendBarrier, SendChunk, SendTransition
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
@@ -107,7 +107,7 @@ class PolicyNode(LifecycleNode):
         self._status = self.create_publisher(SteeringStatus, "/policy/status", qos.status())
         self._learner = self.create_client(Update, "/learner/update")
         self._observer = Observer(self, setup, self._on_sample)
-        self.create_subscription(SessionState, "/session/state", self._on_session, qos.latched_input())
+        self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         if setup.lockstep:
             self.create_subscription(ObserveDue, "/rig/observe", self._on_observe_due, profile)
         else:

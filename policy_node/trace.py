@@ -16,8 +16,8 @@ from zprl_core.run_folder import write_json
 class Trace:
     """One line of JSON per planned chunk, hashes of everything that went into it; and the node's counters.
 
-    Two lockstep runs with one seed leave the same lines. `rewind` drops the lines of an unfinished episode that a
-    resumed run plans again.
+    Two lockstep runs with one seed leave the same lines. `rewind` drops the lines of an unfinished episode
+    that a resumed run plans again.
     """
 
     def __init__(self, run_dir: Path) -> None:

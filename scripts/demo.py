@@ -1,8 +1,8 @@
 """`make demo`: from nothing to a robot that gets better, with the commands that a user would type.
 
-Collects demonstrations, trains a base policy, improves it with ZPRL in a graph of real ROS 2 processes, and draws
-the learning curve. Each step is a `zprl` command that is printed before it runs; steps whose result is there already
-are skipped, and an interrupted training run is resumed.
+Collects demonstrations, trains a base policy, improves it with ZPRL in a graph of real ROS 2 processes, and
+draws the learning curve. Each step is a `zprl` command that is printed before it runs; steps whose result is
+there already are skipped, and an interrupted training run is resumed.
 """
 
 from __future__ import annotations

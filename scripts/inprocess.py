@@ -1,7 +1,7 @@
-"""The lockstep graph without processes: the same bridge, judge, policy and learner, called one after the other.
+"""The lockstep graph without processes: the same bridge, judge, policy and learner, called in turn.
 
-For experiments that need many runs, such as sweeps. What it plans and learns is what the graph of nodes plans and
-learns, hash for hash (a test compares them).
+For experiments that need many runs, such as sweeps. What it plans and learns is what the graph of nodes plans
+and learns, hash for hash (a test compares them).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
 from zprl_arms.controller import ArmController
 from zprl_arms.drivers.sim import SimArm
 from zprl_arms.lockstep import Lockstep
@@ -102,7 +103,7 @@ class InProcess:
     def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, ended: bool) -> None:
         """See `zprl_arms.lockstep.Listener`."""
         reading = self._arm.read()
-        q = np.append(reading.joint_position_rad, reading.gripper_width_m).astype(np.float32)
+        q = np.append(reading.joint_position_rad, [reading.gripper_width_m]).astype(np.float32)
         self._history.append(({name: self.frame(name) for name in self._renderers}, q))
         if chunk is None:
             return
@@ -154,7 +155,11 @@ class InProcess:
         limit = self._config.limits.excluded_clamped_fraction
         for report in self._controller.reports(self._lockstep.now_ns):
             clamped = report.outcome.clamped_fraction if report.outcome else 0.0
-            spoiled = f"clamped in {clamped:.0%} of its servo periods, allowed {limit:.0%}" if clamped > limit else ""
+            spoiled = (
+                f"clamped in {clamped:.0%} of its servo periods, allowed {limit:.0%}"
+                if clamped > limit
+                else ""
+            )
             self._agent.on_report(send.episode, report.chunk, ChunkReport(spoiled=spoiled))
         return ""
 

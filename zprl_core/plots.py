@@ -18,8 +18,8 @@ BASE = ("base_c", "base_z")
 def learning_curve(runs: Sequence[Sequence[EpisodeRecord]], path: Path, title: str) -> None:
     """Success over training chunks, one line per run, with the measured base and final rates (PNG).
 
-    The line is the rate of the last 50 training episodes; points with bars are evaluations without exploration
-    and their Wilson 95 % intervals, the base's at the start.
+    The line is the rate of the last 50 training episodes; points with bars are evaluations without
+    exploration and their Wilson 95 % intervals, the base's at the start.
 
     Args:
         runs: the episodes of each run.

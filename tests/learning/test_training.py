@@ -65,7 +65,7 @@ def test_it_imitates(task: TaskConfig, data: Dataset) -> None:
     shown[:, 0] = data.actions[:, 0]
     shown[:, 1] = data.actions[:, 1]
     clock = dataclasses.replace(data, proprio=shown)
-    task = change(task, "pretrain", epochs=120, learning_rate=5e-3)
+    task = change(task, "pretrain", epochs=80, learning_rate=5e-3)
     losses: list[float] = []
     model = pretrain(
         change(task, "bottleneck", joint=False), clock, 0, lambda p: losses.append(p.values["flow"])
@@ -75,7 +75,7 @@ def test_it_imitates(task: TaskConfig, data: Dataset) -> None:
         task,
         "bottleneck",
         joint=False,
-        steps=300,
+        steps=150,
         evaluate_every=50,
         learning_rate=3e-3,
         validation_fraction=0.0,
@@ -107,6 +107,22 @@ def test_the_kept_bottleneck_is_the_best_look(task: TaskConfig, data: Dataset) -
     assert report.steps_taken < 1000
     if report.steps == 0:
         assert same(state(model.bottleneck), before)
+
+
+def test_a_warm_start_brings_the_flows_condition_near_and_touches_nothing_else(
+    task: TaskConfig, data: Dataset
+) -> None:
+    task = change(task, "pretrain", epochs=20, learning_rate=5e-3)
+    model = pretrain(change(task, "bottleneck", joint=False), data, seed=0)
+    before = state(model.policy)
+    none = change(task, "bottleneck", joint=False, steps=0, learning_rate=3e-3)
+    seen: list[Progress] = []
+    attach_bottleneck(model, none, data, seed=0, progress=seen.append, warm_start_steps=200)
+    assert same(state(model.policy), before)
+    assert all(p.grad is None for p in model.policy.parameters())
+    losses = [p.values["loss"] for p in seen if p.stage == "warm start"]
+    assert len(losses) == 200
+    assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
 
 
 def test_schedule_by_hand() -> None:

@@ -25,7 +25,9 @@ def colcon(*arguments: str, cwd: Path, log: Path) -> str:
         "PATH": os.pathsep.join([str(COLCON.parent), os.environ["PATH"]]),
     }
     command = [str(COLCON), "--log-base", str(log), *arguments]
-    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
+    result = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LIMIT_S
+    )
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-8000:]
     return result.stdout
 

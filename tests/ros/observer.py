@@ -48,7 +48,7 @@ class Observer:
                 kind, topic, self.seen[key].append, qos.stream(lockstep=False, depth=64)
             )
         self._node.create_subscription(
-            SessionState, "/session/state", self.seen["session"].append, qos.latched_input()
+            SessionState, "/session/state", self.seen["session"].append, qos.changes()
         )
         self._commands = self._node.create_client(SessionCommand, "/session/command")
         self._labels = self._node.create_client(Label, "/session/label")

@@ -49,7 +49,7 @@ class ScriptedPolicy(Node):
         for view in setup.task.observation.cameras:
             self.create_subscription(Image, setup.rig.camera(view.name).topic, self._on_image, profile)
         self.create_subscription(Proprioception, "/proprioception", self._on_proprioception, profile)
-        self.create_subscription(SessionState, "/session/state", self._on_session, qos.latched_input())
+        self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         self.create_subscription(ChunkReport, f"/arms/{self._arm.name}/report", self._on_report, profile)
         if setup.lockstep:
             self.create_subscription(ObserveDue, "/rig/observe", self._on_due, profile)

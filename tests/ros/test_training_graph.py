@@ -6,14 +6,35 @@ import json
 from pathlib import Path
 
 import pytest
+
+from scripts.inprocess import InProcess
 from tests.ros import training
 from zprl_core import record_log
+from zprl_core.agent import EpisodeAgent, SendChunk
+from zprl_core.base import load_base
+from zprl_core.config import load_rig, load_task
+from zprl_core.noise import digest
+from zprl_core.record_log import RecordLog
+from zprl_core.records import read_records
+from zprl_core.rl.learner import Learner, Setup
+from zprl_core.run_folder import RunFolder
+from zprl_core.runtime import PolicyRuntime
 
 CHUNKS = "24"
-NEEDED = (
-    "base_success_rate base_c_success_rate base_z_success_rate final_success_rate eval_episodes wilson95_base "
-    "wilson95_final chunks updates wall_s stalls control_period_ms"
-).split()
+NEEDED = [
+    "base_success_rate",
+    "base_c_success_rate",
+    "base_z_success_rate",
+    "final_success_rate",
+    "eval_episodes",
+    "wilson95_base",
+    "wilson95_final",
+    "chunks",
+    "updates",
+    "wall_s",
+    "stalls",
+    "control_period_ms",
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +61,9 @@ def finished(setup: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 
 def _hashes(run: Path) -> tuple[list[str], list[str], list[str]]:
-    records = [repr(sorted(record.items(), key=str)) for _, record in record_log.read(run / "transitions.log")]
+    records = [
+        repr(sorted(record.items(), key=str)) for _, record in record_log.read(run / "transitions.log")
+    ]
     return training.lines(run / "chunks.log"), training.lines(run / "episodes.jsonl"), records
 
 
@@ -54,7 +77,7 @@ def test_the_summary_has_what_the_readme_promises(finished: Path) -> None:
 
 
 def test_every_chunk_is_logged_with_the_actor_that_its_place_requires(finished: Path) -> None:
-    """Version after transition t for chunk t + 2; the first two chunks: the version at the episode's start."""
+    """Chunk t + 2: the version after transition t; the first two: the version at the episode's start."""
     chunks = [json.loads(line) for line in training.lines(finished / "chunks.log")]
     episodes = {r["episode"]: r for r in map(json.loads, training.lines(finished / "episodes.jsonl"))}
     learned = 0
@@ -86,7 +109,38 @@ def test_a_killed_learner_loses_nothing(setup: tuple[str, str], finished: Path, 
     assert _hashes(run) == _hashes(finished)
 
 
-def test_a_run_is_evaluated_with_its_last_actor(setup: tuple[str, str], finished: Path, tmp_path: Path) -> None:
+def test_the_graph_plans_what_one_process_plans(finished: Path, tmp_path: Path) -> None:
+    """Neither messages nor processes change a number: the same bridge and policy without them agree."""
+    folder = RunFolder(finished)
+    task, rig = load_task(str(folder.task_file)), load_rig(str(folder.rig_file))
+    model, _, _ = load_base(Path(folder.spec.base), task)
+    assert task.rl.lambda_ is not None
+    moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
+    latent = Setup(*moments, model.bottleneck.latent_dim, task.rl.lambda_)
+    learner = Learner(task, latent, folder.spec.seed, RecordLog(tmp_path / "log"))
+    agent = EpisodeAgent(
+        PolicyRuntime(model, task, task.rl.lambda_),
+        folder.spec.seed,
+        lockstep=True,
+        max_chunks=task.chunks_per_episode,
+        learner=True,
+    )
+    planned: list[tuple[str, ...]] = []
+    loop = InProcess(rig, task, agent, learner, on_chunk=lambda send: planned.append(_digests(send)))
+    for record in read_records(folder.episodes_file):
+        loop.run(record.episode, record.mode, record.layout_seed)
+    logged = [json.loads(line) for line in training.lines(finished / "chunks.log")]
+    assert planned == [(line["weights"], line["c"], line["z_tilde"], line["actions"]) for line in logged]
+
+
+def _digests(send: SendChunk) -> tuple[str, ...]:
+    plan = send.plan
+    return (send.weights, *(digest(array) for array in (plan.c, plan.z_tilde, plan.actions)))
+
+
+def test_a_run_is_evaluated_with_its_last_actor(
+    setup: tuple[str, str], finished: Path, tmp_path: Path
+) -> None:
     task, _ = setup
     out = tmp_path / "evaluation"
     words = ["evaluate", "--rig", "sim_xarm6", "--task", task, "--policy", str(finished)]

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import yaml
+
 from zprl_core.base import new_model, save_base
 from zprl_core.config import load_task
 from zprl_sim.executor import encode
@@ -39,7 +40,7 @@ def tiny_task(folder: Path) -> Path:
 
 
 def tiny_base(folder: Path, task_file: Path) -> Path:
-    """An untrained base policy that stays within 2 mm of the arm's home, so that the safety gate lets it pass."""
+    """An untrained base policy within 2 mm of the arm's home, so that the safety gate lets it pass."""
     task = load_task(str(task_file))
     model = new_model(task, 0)
     rig = SimRig()
@@ -56,14 +57,21 @@ def tiny_base(folder: Path, task_file: Path) -> Path:
 def zprl(*arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
     """Run a zprl command to its end."""
     command = [sys.executable, "-m", "zprl_core.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment())
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout_s, check=False, env=environment()
+    )
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start a zprl command as a process group of its own."""
     command = [sys.executable, "-m", "zprl_core.cli", *arguments]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment(), start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
+        start_new_session=True,
     )
 
 
@@ -89,7 +97,9 @@ def _command_line(process: Path) -> str:
         return ""
 
 
-def kill_after(run: Path, module: str, episodes: int, process: subprocess.Popen[str], timeout_s: float = 90.0) -> None:
+def kill_after(
+    run: Path, module: str, episodes: int, process: subprocess.Popen[str], timeout_s: float = 90.0
+) -> None:
     """Kill -9 a node once this many episodes are recorded."""
     deadline = time.monotonic() + timeout_s
     while len(lines(run / "episodes.jsonl")) < episodes:

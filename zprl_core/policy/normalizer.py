@@ -30,7 +30,7 @@ class Normalizer(nn.Module):
         self._set((low + high) / 2, ((high - low) / 2).clamp_min(CONSTANT))
 
     def fit_moments(self, x: Tensor) -> None:
-        """Map each dimension over x (N, dim) to mean 0 and standard deviation 1; a constant one is only shifted."""
+        """Map each dimension over x (N, dim) to mean 0 and standard deviation 1; shift a constant one."""
         scale = x.double().std(dim=0, correction=0)
         self._set(x.double().mean(dim=0), torch.where(scale < CONSTANT, torch.ones_like(scale), scale))
 

@@ -23,6 +23,7 @@ from zprl_core.policy.flow import training_k
 from zprl_core.training.batches import BatchSource, flow_noise, hold_out
 from zprl_core.training.pretrain import cosine_with_warmup
 from zprl_core.training.progress import Progress, ProgressCallback, silent
+from zprl_core.training.warm_start import warm_start
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
@@ -99,6 +100,7 @@ def attach_bottleneck(
     seed: int,
     progress: ProgressCallback = silent,
     draws: int = 1,
+    warm_start_steps: int = 0,
 ) -> BottleneckReport:
     """Train `model.bottleneck` in place on cached c by eq. (5); nothing else of the model changes.
 
@@ -108,6 +110,7 @@ def attach_bottleneck(
         data: demonstrations. seed: of everything random.
         progress: stages "embed" and "bottleneck"; the latter with `loss_c` and `loss_z` after each look.
         draws: of (k, w) per sample and step.
+        warm_start_steps: cheap steps before those of eq. (5), see `warm_start`.
 
     Returns:
         Held-out losses of the weights that were kept: those of the look with the lowest loss through z.
@@ -123,6 +126,8 @@ def attach_bottleneck(
     looked_at = held_out if len(held_out) else train
     if not settings.joint:
         model.bottleneck.fit_moments(embeddings[:, train].flatten(0, 1))
+    if warm_start_steps:
+        warm_start(model, settings, embeddings[:, train].flatten(0, 1), warm_start_steps, rng, progress)
     validation = _Validation(model, embeddings[0, looked_at], chunks[looked_at], seed)
     trainer = _Trainer(model, task, embeddings, chunks, train, rng, draws)
     best = trainer.run(validation, progress)

@@ -68,9 +68,7 @@ class ArmBridge(LifecycleNode):
         """From here on chunks are executed while the session runs."""
         profile, root = qos.stream(self._setup.lockstep), f"/arms/{self._config.name}"
         commands = self.create_subscription(ActionChunk, f"{root}/command", self._on_command, profile)
-        session = self.create_subscription(
-            SessionState, "/session/state", self._on_session, qos.latched_input()
-        )
+        session = self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         self._deaf = [partial(self.destroy_subscription, each) for each in (commands, session)]
         if isinstance(self._driver, SimulatedArm):
             reset = self.create_service(SimReset, "/sim/reset", self._on_reset)
@@ -100,8 +98,10 @@ class ArmBridge(LifecycleNode):
         if self._driver is not None:
             self._driver.close()
         if self._setup.run_dir is not None and self._setup.run_dir.is_dir():
-            summary = self._statistics.summary(self._timing.servo_s)
-            RunFolder(self._setup.run_dir).write_stats(self.get_name(), summary)
+            folder, name = RunFolder(self._setup.run_dir), self.get_name()
+            before = folder.read_stats().get(name, {})  # of a run that is taken up again
+            self._statistics.skipped_steps += before.get("skipped_steps", 0)
+            folder.write_stats(name, self._statistics.summary(self._timing.servo_s))
 
     def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, ended: bool) -> None:
         """Lockstep: a state that the policy will see. The picture takes longest, so its state goes first."""

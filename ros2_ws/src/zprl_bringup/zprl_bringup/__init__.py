@@ -1,1 +1,1 @@
-"""What every node of the graph shares: parameters, QoS, message conversion, and how a process runs and ends."""
+"""What all nodes share: parameters, QoS, message conversion, and how a process runs and ends."""

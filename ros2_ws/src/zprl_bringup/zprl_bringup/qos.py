@@ -22,12 +22,15 @@ def stream(lockstep: bool, depth: int = STREAM_DEPTH) -> QoSProfile:
 
 
 def latched() -> QoSProfile:
-    """The publisher of a state: whoever joins sees the newest one. Displays read it with this profile too."""
+    """A value of which only the newest counts: whoever joins gets it."""
     return _profile(DurabilityPolicy.TRANSIENT_LOCAL, 1)
 
 
-def latched_input() -> QoSProfile:
-    """A reader of a latched state that must see every change in order, not only the newest."""
+def changes() -> QoSProfile:
+    """A latched state every change of which matters, for its publisher and for those who must see all in order.
+
+    A depth of 1 at the publisher would let a change overwrite the one before it in a slow reader's queue.
+    """
     return _profile(DurabilityPolicy.TRANSIENT_LOCAL, 64)
 
 

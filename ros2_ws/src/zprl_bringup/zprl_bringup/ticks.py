@@ -93,7 +93,7 @@ class GridTimer:
         now_ns = time.time_ns() - self._offset_ns
         n = self._grid.index(now_ns + SLACK_NS)
         phase_ns = now_ns - self._grid.at(n)
-        if n > self._last:
+        if n > self._last or n < self._last - 1:  # or the clock was set back
             self._last = n
             self._callback(n, self._grid.at(n))
         if phase_ns > self._grid.period_ns // 2 and self._timer is not None:

@@ -24,7 +24,7 @@ class AutoJudge(Node):
         self._asking = Asking(setup.run_id, setup.lockstep)
         self._judge = Judge()
         self._label = self.create_client(Label, "/session/label")
-        self.create_subscription(SessionState, "/session/state", self._asking.on_session, qos.latched_input())
+        self.create_subscription(SessionState, "/session/state", self._asking.on_session, qos.changes())
         self.create_subscription(SimState, "/sim/state", self._on_state, qos.stream(setup.lockstep))
 
     def _on_state(self, state: SimState) -> None:

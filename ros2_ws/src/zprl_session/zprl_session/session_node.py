@@ -48,7 +48,7 @@ class SessionNode(Node):
         self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
         self._session = self._make_session()
         self._sequence = -1
-        self._state = self.create_publisher(SessionState, "/session/state", qos.latched())
+        self._state = self.create_publisher(SessionState, "/session/state", qos.changes())
         self.create_service(Label, "/session/label", self._on_label)
         self.create_service(SessionCommand, "/session/command", self._on_command)
         self._reset = self.create_client(SimReset, "/sim/reset")
@@ -110,6 +110,7 @@ class SessionNode(Node):
 
     def _on_managed(self) -> None:
         """All managed nodes are active; now everybody has to find each other."""
+        self.get_logger().info(f"active: {', '.join(self._managed) or 'no managed nodes'}")
         settle_s = (
             0.0 if self._setup.lockstep else SETTLE_S
         )  # in lockstep the last messages are kept for late joiners
@@ -132,6 +133,7 @@ class SessionNode(Node):
         return self.count_publishers(topic) > 0
 
     def _on_ready(self) -> None:
+        self.get_logger().info("everybody is there")
         if not self._operator:
             self._do("start")
             self._settle()

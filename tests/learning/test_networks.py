@@ -47,6 +47,17 @@ def test_every_input_matters_and_samples_do_not_mix() -> None:
     assert not torch.allclose(net(a, k, net.condition(-c)), both)
 
 
+def test_pure_noise_enters_no_level() -> None:
+    """At k = 1, v - a^k is a function of the condition alone; at smaller k it is not."""
+    torch.manual_seed(0)
+    flow = ChunkUNet(3, 5, (16, 32), 8).eval()
+    condition = flow.condition(torch.randn(1, 5)).expand(2, -1)
+    noise = torch.randn(2, 4, 3)
+    for k, alike in ((1.0, True), (0.5, False)):
+        rest = flow(noise, torch.full((2,), k), condition) - noise
+        assert torch.allclose(rest[0], rest[1], atol=1e-6) is alike
+
+
 def test_groups_must_divide_widths() -> None:
     with pytest.raises(ValueError, match="groups = 8 must divide"):
         ChunkUNet(2, 5, (8, 12))

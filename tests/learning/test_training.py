@@ -183,6 +183,16 @@ def test_flow_noise(task: TaskConfig, data: Dataset) -> None:
     w, position = flow_noise(policy, 500, 4, np.random.default_rng(0))
     assert tuple(w.shape) == (500, 4, 4, 7)
     assert (int(position.min()), int(position.max())) == (0, 99)
+
+
+def test_the_decisive_first_step_is_drawn_more_often_where_the_config_says_so(
+    task: TaskConfig, data: Dataset
+) -> None:
+    policy = Pretraining(task, data, 0).model.policy
+    _, position = flow_noise(policy, 2000, 1, np.random.default_rng(0), first_step_share=0.6)
+    share = float((position == 0).float().mean())
+    assert abs(share - (0.6 + 0.4 * 0.01)) < 0.05
+    assert int(position.max()) == 99
     k = training_k(position, policy.flow_steps)
     assert k.min() > 0
     assert k.max() == 1

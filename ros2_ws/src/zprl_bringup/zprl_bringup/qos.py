@@ -27,7 +27,7 @@ def latched() -> QoSProfile:
 
 
 def changes() -> QoSProfile:
-    """A latched state every change of which matters, for its publisher and for those who must see all in order.
+    """A latched state every change of which matters: for its publisher and those who must see all in order.
 
     A depth of 1 at the publisher would let a change overwrite the one before it in a slow reader's queue.
     """

@@ -56,12 +56,12 @@ class Flaws:
         aim_noise: standard deviation of the aim, in every demonstration, each axis.
     """
 
-    aim_share: float = 0.6
-    aim_error: float = 0.028
+    aim_share: float = 1.0
+    aim_error: float = 0.017
     aim_scale: float = 0.085
     aim_spread: float = 0.12
-    low_share: float = 0.6
-    low_drop: float = 0.055
+    low_share: float = 1.0
+    low_drop: float = 0.048
     low_from: float = 0.025
     low_width: float = 0.008
     height_noise: float = 0.004

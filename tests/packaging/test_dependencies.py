@@ -96,6 +96,6 @@ def test_every_import_of_a_package_is_declared(package: str) -> None:
 
 def test_every_import_of_scripts_and_tests_is_declared() -> None:
     imported = imported_modules(ROOT / "scripts") | imported_modules(ROOT / "tests")
-    helpers = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {"tests", "tomli"}
+    helpers = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {"scripts", "tests", "tomli"}
     declared = names([*PROJECT["dependencies"], *EXTRAS["dev"], *EXTRAS["interfaces"], "packaging"])
     assert undeclared(imported - helpers, declared) == set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import signal
@@ -25,7 +24,6 @@ from zprl_core.run_folder import RunFolder, RunSpec
 REPOSITORY = Path(__file__).resolve().parents[2]
 LEAD_STEPS, WATCHDOG_S = 10, 0.6
 TASK, RIG = "place_orange_demo", "sim_xarm6"
-_DOMAINS = itertools.count(110 + os.getpid() % 80)
 OBSERVERS_NEED = ("RMW_IMPLEMENTATION", "FASTDDS_DEFAULT_PROFILES_FILE", "ROS_AUTOMATIC_DISCOVERY_RANGE")
 STANDARD = {
     "bridge": "zprl_arms.arm_bridge",
@@ -55,11 +53,12 @@ class Graph:
         folder: an empty folder for everything.
         lockstep: simulated time.
         blocks: the plan.
+        domain: its ROS domain.
     """
 
-    def __init__(self, folder: Path, *, lockstep: bool, blocks: tuple[Block, ...]) -> None:
+    def __init__(self, folder: Path, *, domain: int, lockstep: bool, blocks: tuple[Block, ...]) -> None:
         self.folder = folder
-        self.domain = next(_DOMAINS)
+        self.domain = domain
         self.lockstep = lockstep
         self.run_id = "test-run"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -171,9 +170,11 @@ class Graph:
 def graph(folder: Path, **arguments: Any) -> Iterator[Graph]:
     """A graph that is gone afterwards, shared memory included."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = Graph(folder, **arguments)
-    try:
-        yield made
-    finally:
-        made.stop()
-        single_host.clean_shared_memory()
+    others = {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
+    with single_host.free_domain(others) as domain:
+        made = Graph(folder, domain=domain, **arguments)
+        try:
+            yield made
+        finally:
+            made.stop()
+            single_host.clean_shared_memory()

@@ -26,7 +26,7 @@ def test_one_line_and_exit_code_2(module: str, wrong: dict[str, object], message
     arguments = [part for key, value in given.items() for part in ("-p", f"{key}:={value}")]
     environment = {
         **os.environ,
-        "ROS_DOMAIN_ID": str(110 + os.getpid() % 80),
+        "ROS_DOMAIN_ID": str(110 + os.getpid() % 120),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF",
     }
     done = subprocess.run(

@@ -10,6 +10,7 @@ from tests.sim.episodes import run
 from zprl_core.transforms import angle_between
 from zprl_sim import dimensions as dim
 from zprl_sim.expert import (
+    AIM_TOLERANCE,
     CARRY_CLEARANCE,
     NO_FLAWS,
     Flaws,
@@ -86,7 +87,7 @@ def test_the_aim_error_points_outward_and_changes_sign_across_the_tray() -> None
     left, centre, right = (aim_error(Layout((TRAY_X, TRAY_Y + y)), flaws) for y in (-0.09, 0.0, 0.09))
     assert centre == 0.0
     assert right == -left
-    assert 0.015 < right <= flaws.aim_error
+    assert AIM_TOLERANCE + 0.003 < right <= flaws.aim_error
 
 
 def test_the_carry_is_too_low_on_the_far_side_only() -> None:

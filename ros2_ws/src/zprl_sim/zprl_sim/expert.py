@@ -7,12 +7,13 @@ wrist by a quarter turn, lowers it through the ring onto the filter, lets go and
 Two flaws, both of which depend on where the half lies, so that no constant correction cures them, and
 neither of which averages out over demonstrations (a cloned policy is close to their conditional mean):
 
-- *aim*: in a share of the demonstrations the grasp is off sideways (along y, across the closing
-  direction), away from the tray's centre: a field that changes sign across the tray and saturates.
-- *low carry*: on the far part of the tray (large x) a share of the demonstrations lifts and carries
-  too low, so that the half or the tongs run into the juicer.
+- *aim*: the grasp is off sideways (along y, across the closing direction), away from the tray's centre: a
+  field that changes sign across the tray and saturates. Near the centre it is within the tolerance.
+- *low carry*: on the far part of the tray (large x) it lifts and carries too low, so that the half or the
+  tongs run into the juicer.
 
-Behaving as if the half lay further inward cures either.
+Behaving as if the half lay further inward cures either. By default every demonstration has the flaws of its
+layout: a flaw by a coin's toss would be noise to a policy that is cloned from 200 of them.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def test_resume_says_what_differs(tmp_path: Path, new_folder: Callable[..., RunF
     said = fails("train", "--resume", "--out", "run", "--task", "place_orange")
     assert "task = 'place_orange_demo', --resume was given 'place_orange'" in said
     said = fails("train", "--resume", "--out", "run", "--lambda", "7")
-    assert "was started with lambda = 1.0, not 7.0" in said
+    assert f"was started with lambda = {load_task('place_orange_demo').rl.lambda_}, not 7.0" in said
     write_plan(tmp_path / "run" / "plan.json", training_plan(20, 4, None))
     said = fails("train", "--resume", "--out", "run", "--eval-every", "7")
     assert "was started with other evaluations than every 7 chunks" in said

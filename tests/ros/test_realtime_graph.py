@@ -64,7 +64,7 @@ def test_a_nan_a_dead_camera_and_a_dead_policy(tmp_path: Path) -> None:
     said.
     """
     with graph(tmp_path / "g", lockstep=False, blocks=(Block("base_c", "base_c", episodes=9),)) as g:
-        g.start_all(policy={"nan_episode": 0}, session={"max_consecutive_faults": 8, "stall_s": 5.0})
+        g.start_all(policy={"nan_episode": 0}, session={"max_consecutive_faults": 8, "stall_s": 3.0})
         with Observer(g.domain, "arm", "diagnostics") as eyes:
             g.wait(lambda: eyes.episode == 1, 60, "the NaN's episode to be void")
             refused = [r for r in g.policy_lines("report") if r["status"] == 1]

@@ -71,6 +71,14 @@ def test_the_papers_wide_image_holds_the_tray_and_the_juicer() -> None:
     wide.close()
 
 
+def test_renderers_of_one_thread_do_not_disturb_each_other(renderer: Renderer) -> None:
+    alone, other = renderer(qpos(0.0)), Renderer(48, 64)
+    other(qpos(0.03))
+    np.testing.assert_array_equal(renderer(qpos(0.0)), alone)
+    other.close()
+    np.testing.assert_array_equal(renderer(qpos(0.0)), alone)
+
+
 @pytest.mark.parametrize("camera", ["third_view", "side", "wrist"])
 def test_every_camera_shows_something(renderer: Renderer, camera: str) -> None:
     assert renderer(qpos(0.0), camera).std() > 20

@@ -80,6 +80,7 @@ class Renderer:
         Raises:
             RigError: qpos has the wrong length, or the cell has no such camera.
         """
+        self._context.make_current()  # another renderer of this thread may have come or gone since
         self._pose(np.asarray(qpos, dtype=np.float64))
         self._camera.fixedcamid = self._camera_id(camera)
         everything = mujoco.mjtCatBit.mjCAT_ALL
@@ -95,6 +96,7 @@ class Renderer:
     def close(self) -> None:
         """Frees the OpenGL context; closing twice is harmless."""
         if self._context is not None:
+            self._context.make_current()
             self._mjr.free()
             self._context.free()
             self._context = None

@@ -177,7 +177,10 @@ class PolicyNode(LifecycleNode):
         schedule, session = self._schedule, self._session
         if schedule is None or session is None or session.state != "running" or not self._active:
             return
-        if schedule.due(tick) and self._observe(schedule.chunk, tick_ns):
+        deaf = [name for name, chunks in self._chunks.items() if chunks.get_subscription_count() == 0]
+        if deaf:
+            self._hold(f"no bridge listens to arm {', '.join(deaf)}")
+        elif schedule.due(tick) and self._observe(schedule.chunk, tick_ns):
             chunk = schedule.chunk
             self._start_ns[chunk] = self._grid.at(schedule.observed(tick))
         self._advance()

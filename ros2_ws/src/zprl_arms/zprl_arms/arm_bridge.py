@@ -195,7 +195,7 @@ class ArmBridge(LifecycleNode):
             if report.refused:
                 self.get_logger().warning(f"arm '{name}' refuses {report.reason}")
             elif report.outcome is not None:
-                self._statistics.skipped_steps += report.outcome.skipped_steps
+                self._statistics.ended(report.outcome)
             self._reports.publish(messages.chunk_report(stamp_ns, frame, name, dim, report))
 
 

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/realtime.py --base runs/demo/base.ckpt --out runs/realtime
 
-Trains for some chunks on the wall clock and prints what the nodes measured: how late ticks and setpoints were,
-how long a plan took, how chunks joined, how many waypoints were skipped and how many chunks waited for their
-actor.
+Trains for some chunks on the wall clock and prints what the nodes measured: how late ticks and setpoints
+were, how long a plan took, how chunks joined, how many waypoints were skipped and how many chunks waited for
+their actor.
 """
 
 from __future__ import annotations

@@ -14,7 +14,6 @@ from collections import deque
 from pathlib import Path
 
 import numpy as np
-import torch
 from zprl_interfaces.msg import ActorWeights, LearnerStatus
 from zprl_interfaces.msg import Transition as TransitionMessage
 from zprl_interfaces.srv import Update
@@ -22,7 +21,7 @@ from zprl_interfaces.srv import Update
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_core import record_log
-from zprl_core.arithmetic import fast_matmul
+from zprl_core.arithmetic import fast_matmul, use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.record_log import RecordLog
@@ -47,7 +46,7 @@ class LearnerNode(LifecycleNode):
 
     def configure(self) -> None:
         """Load the base policy's statistics and the run's own state."""
-        torch.set_num_threads(self._threads)
+        use_threads(self._threads)
         fast_matmul()
         setup = self._setup
         if setup.run_dir is None:

@@ -28,6 +28,7 @@ from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer, TickGrid
 from zprl_core.agent import EpisodeAgent, SendBarrier, SendChunk, SendTransition
+from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.rl.learner import load_actor
@@ -46,6 +47,7 @@ class PolicyNode(LifecycleNode):
         self._actor = self.parameter(
             "actor", "", "run folder of the trained actor for 'steer'; empty: the learner's"
         )
+        self._threads = self.parameter("threads", 1, "of torch; the last bits depend on it", low=1, high=256)
         self._active = False
         self._session: SessionState | None = None
         self._due: dict[tuple[int, int], tuple[int, int]] = {}
@@ -57,6 +59,7 @@ class PolicyNode(LifecycleNode):
 
     def configure(self) -> None:
         """Load the policy and open every topic."""
+        use_threads(self._threads)
         setup = self._setup
         if setup.run_dir is None:
             raise ConfigError("policy_node: parameter run_dir is empty; name the folder of the run")

@@ -134,12 +134,26 @@ class PolicyNode(LifecycleNode):
         if message.run_id != self._setup.run_id:
             return
         self._session = message
-        if message.state == "running" and message.episode != self._agent.episode:
-            self._begin(message)
+        self._tell_agent(message)
+        self._advance()
+
+    def _tell_agent(self, message: SessionState) -> None:
         self._agent.on_cleared(message.episode, message.cleared_chunk)
         if message.outcome:
             self._agent.on_ending(message.episode, message.ending_chunk, message.outcome)
-        self._advance()
+
+    def _begin_if_running(self, message: SessionState) -> None:
+        """Begin the session's episode once the last one owes nothing."""
+        if message.state != "running" or message.episode == self._agent.episode:
+            return
+        if self._agent.owes:
+            if self._setup.lockstep:
+                return
+            self.get_logger().warning(
+                f"episode {self._agent.episode}: its ending was never observed, not learned"
+            )
+        self._begin(message)
+        self._tell_agent(message)
 
     def _begin(self, message: SessionState) -> None:
         if self._agent.episode is None:
@@ -165,8 +179,6 @@ class PolicyNode(LifecycleNode):
         self._advance()
 
     def _on_observe_due(self, message: ObserveDue) -> None:
-        if message.chunk == 0:
-            self._observer.begin_episode(convert.stamp_ns(message))
         key = (message.episode, message.chunk)
         self._due[key] = (convert.stamp_ns(message), convert.time_ns(message.chunk_start))
         self._advance()
@@ -192,10 +204,24 @@ class PolicyNode(LifecycleNode):
         """Do all that is due now."""
         if not self._active or self._session is None:
             return
+        self._take_observations()
+        self._carry_out()
+        self._begin_if_running(self._session)
+        self._take_observations()
+        self._carry_out()
+        self._finish_episode()
+
+    def _take_observations(self) -> None:
         for (episode, chunk), (stamp_ns, start_ns) in list(self._due.items()):
-            if episode == self._agent.episode and self._observe(chunk, stamp_ns):
+            if episode != self._agent.episode:
+                continue
+            if chunk == 0:
+                self._observer.begin_episode(stamp_ns)
+            if self._observe(chunk, stamp_ns):
                 self._start_ns[chunk] = start_ns
                 del self._due[episode, chunk]
+
+    def _carry_out(self) -> None:
         began = time.perf_counter()
         for effect in self._agent.due():
             match effect:
@@ -208,7 +234,6 @@ class PolicyNode(LifecycleNode):
                 case SendBarrier():
                     self._send_update([], None)
             began = time.perf_counter()
-        self._finish_episode()
 
     def _observe(self, chunk: int, stamp_ns: int) -> bool:
         began = time.perf_counter()

@@ -142,6 +142,19 @@ class EpisodeAgent:
         """Whether the episode ended."""
         return self._episode is not None and self._episode.ending is not None
 
+    @property
+    def owes(self) -> bool:
+        """Whether the episode ended and has transitions that were not sent yet.
+
+        The next episode must not begin before they are, or they would be lost; what they wait for (a report,
+        the final observation) is on its way.
+        """
+        e = self._episode
+        if e is None or e.ending is None or e.mode != "explore":
+            return False
+        # A void chunk leaves nothing behind, the chunks before it do.
+        return e.sent < (e.ending - 1 if e.outcome == "void" else e.ending)
+
     def begin(self, episode: int, mode: str) -> None:
         """Start an episode; mode is one of base_c, base_z, explore, steer."""
         self._episode = _Episode(episode, mode)

@@ -19,6 +19,7 @@ from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.graph import Mode, NodeSpec, RunSettings, graph
 from zprl_core.plan import Block, evaluation_plan, read_plan, training_plan, write_plan
+from zprl_core.recovery import drop_unlearned
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
 from zprl_core.versions import versions
 
@@ -122,7 +123,10 @@ def resume(out: Path, **given: Any) -> Prepared:
             f"{out}: was started with other evaluations than every {every} chunks; leave it out"
         )
     _base_checkpoint(Path(spec.base), task)
-    return _prepared(folder, spec, rig, task, blocks, resume=True)
+    prepared = _prepared(folder, spec, rig, task, blocks, resume=True)
+    if spec.lockstep:
+        drop_unlearned(folder)
+    return prepared
 
 
 def evaluation(

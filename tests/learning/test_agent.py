@@ -121,6 +121,32 @@ def test_a_void_chunk_leaves_no_transition() -> None:
     assert _done(agent) == []
 
 
+def test_what_an_ended_episode_still_owes() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    assert not agent.owes
+    agent.on_ending(0, 0, "horizon")
+    assert agent.owes  # the report and the final observation are still to come
+    _observe(agent, 1)
+    agent.on_report(0, 0, ChunkReport())
+    assert agent.owes
+    assert _done(agent) == ["t0"]
+    assert not agent.owes
+
+
+def test_a_void_first_chunk_owes_nothing() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_ending(0, 0, "void")
+    assert not agent.owes
+
+
 def test_a_spoiled_chunk_is_kept_out_of_learning_even_if_it_ended_in_success() -> None:
     agent = _agent()
     agent.begin(0, "explore")

@@ -19,7 +19,7 @@ layout: a flaw by a coin's toss would be noise to a policy that is cloned from 2
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,9 @@ class Flaws:
         low_width: width of the side's soft border.
         height_noise: standard deviation of the carry height, in every demonstration.
         aim_noise: standard deviation of the aim, in every demonstration, each axis.
+        hover_noise: standard deviation, each axis, of where the tongs arrive above the half before they come
+            down on their aim. Without it the arm's own place would give the aim away once it hovers, and a
+            cloned policy would keep whatever error its first chunk made instead of looking at the image.
     """
 
     aim_share: float = 1.0
@@ -67,9 +70,10 @@ class Flaws:
     low_width: float = 0.008
     height_noise: float = 0.004
     aim_noise: float = 0.001
+    hover_noise: float = 0.015
 
 
-NO_FLAWS = Flaws(aim_share=0.0, low_share=0.0, height_noise=0.0, aim_noise=0.0)
+NO_FLAWS = Flaws(aim_share=0.0, low_share=0.0, height_noise=0.0, aim_noise=0.0, hover_noise=0.0)
 
 
 @dataclass(frozen=True)
@@ -80,11 +84,13 @@ class Intent:
         aim_xy: offset of the grasp from the half's centre, m.
         carry_clearance: between the half's cut face and the ring's top while it is carried, m.
         flaws: names of the flaws in it ("aim", "low_carry").
+        hover_xy: offset of the point above the grasp where the tongs first arrive, m.
     """
 
     aim_xy: tuple[float, float] = (0.0, 0.0)
     carry_clearance: float = CARRY_CLEARANCE
     flaws: tuple[str, ...] = ()
+    hover_xy: tuple[float, float] = (0.0, 0.0)
 
 
 def aim_error(layout: Layout, flaws: Flaws) -> float:
@@ -103,11 +109,13 @@ def draw_intent(layout: Layout, flaws: Flaws, seed: int) -> Intent:
     draw = np.random.Generator(np.random.Philox(key=[seed, _STREAM]))
     off_aim, too_low = draw.uniform() < flaws.aim_share, draw.uniform() < flaws.low_share
     spread = 1.0 + flaws.aim_spread * float(draw.uniform(-1.0, 1.0))
-    noise = draw.standard_normal(3)
+    noise = draw.standard_normal(5)
     outward = aim_error(layout, flaws) * spread if off_aim else 0.0
     drop = carry_drop(layout, flaws) if too_low else 0.0
     aim = (flaws.aim_noise * float(noise[0]), outward + flaws.aim_noise * float(noise[1]))
-    return _named(aim, CARRY_CLEARANCE - drop + flaws.height_noise * float(noise[2]))
+    hover = (flaws.hover_noise * float(noise[3]), flaws.hover_noise * float(noise[4]))
+    clearance = CARRY_CLEARANCE - drop + flaws.height_noise * float(noise[2])
+    return replace(_named(aim, clearance), hover_xy=hover)
 
 
 def expected_intent(layout: Layout, flaws: Flaws) -> Intent:
@@ -155,6 +163,7 @@ def plan(layout: Layout, intent: Intent, timing: Timing | None = None) -> list[S
 
 def _keys(layout: Layout, intent: Intent, timing: Timing) -> list[_Key]:
     x, y = (value + offset for value, offset in zip(layout.half_xy, intent.aim_xy, strict=True))
+    hover_x, hover_y = intent.hover_xy
     px, py = dim.JUICER_CENTRE
     grasp = dim.TRAY_FLOOR + GRASP_HEIGHT
     carry = dim.FILTER_TOP + dim.RING_HEIGHT + intent.carry_clearance + GRASP_HEIGHT
@@ -162,7 +171,7 @@ def _keys(layout: Layout, intent: Intent, timing: Timing) -> list[_Key]:
     yaw = dim.PLACE_YAW
     phases: list[tuple[int, tuple[float, float, float], float, float]] = [
         (timing.hold, layout.home_tcp, layout.home_yaw, START_WIDTH),
-        (timing.reach, (x, y, grasp + HOVER), 0.0, START_WIDTH),
+        (timing.reach, (x + hover_x, y + hover_y, grasp + HOVER), 0.0, START_WIDTH),
         (timing.descend, (x, y, grasp), 0.0, START_WIDTH),
         (timing.close, (x, y, grasp), 0.0, CLOSED_WIDTH),
         (timing.lift, (x, y, carry), 0.0, CLOSED_WIDTH),

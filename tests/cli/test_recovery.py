@@ -1,0 +1,56 @@
+"""A kill between an episode's record and its last transition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zprl_core.record_log import RecordLog
+from zprl_core.records import EpisodeRecord, append_record, read_records
+from zprl_core.recovery import drop_unlearned
+from zprl_core.run_folder import RunFolder
+
+
+def _record(episode: int, block: str, outcome: str = "success") -> EpisodeRecord:
+    mode = {"train": "explore"}.get(block, block)
+    return EpisodeRecord(
+        episode=episode,
+        block=block,
+        mode=mode,
+        layout_seed=1,
+        outcome=outcome,  # type: ignore[arg-type]
+        steps=16,
+        chunks=1,
+        start_stamp_ns=1,
+        end_stamp_ns=2,
+        label_author="judge",
+    )
+
+
+@pytest.mark.parametrize(
+    ("logged", "kept", "first"),
+    [
+        ([(2, True), (3, False), (3, True), (5, True)], 6, None),
+        ([(2, True), (3, False), (3, True), (5, False)], 5, 5),
+        ([(2, True)], 3, 3),
+        ([], 2, 2),
+    ],
+)
+def test_records_are_kept_up_to_the_first_ending_that_was_not_logged(
+    tmp_path: Path, logged: list[tuple[int, bool]], kept: int, first: int | None
+) -> None:
+    """Episodes 0 and 1 are evaluations and 4 is void: they leave nothing in the log."""
+    folder = RunFolder(tmp_path)
+    blocks = ["base_c", "base_z", "train", "train", "train", "train"]
+    for episode, block in enumerate(blocks):
+        append_record(folder.episodes_file, _record(episode, block, "void" if episode == 4 else "success"))
+    log = RecordLog(folder.transitions_file)
+    for episode, last in logged:
+        log.append({"kind": "transition", "episode": episode, "last": last})
+    assert drop_unlearned(folder) == first
+    assert len(read_records(folder.episodes_file)) == kept
+
+
+def test_a_run_that_never_got_to_training_is_left_alone(tmp_path: Path) -> None:
+    assert drop_unlearned(RunFolder(tmp_path)) is None

@@ -11,6 +11,7 @@ after it (a stall, counted), while the arm holds.
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from pathlib import Path
@@ -163,7 +164,9 @@ class PolicyNode(LifecycleNode):
         self._start_ns = {}
         if not self._setup.lockstep:
             task = self._setup.task
-            first = self._grid.index(self.now_ns()) + 1
+            # No sample that a snapshot may use can then be older than the reset.
+            settled = math.ceil(task.observation.max_age_s * task.rate_hz)
+            first = self._grid.index(self.now_ns()) + 1 + settled
             ticks = task.action.chunk * task.action.repeat
             self._schedule = Schedule(first, task.observation.lead_steps, ticks)
             self._observer.begin_episode(self._grid.at(first))

@@ -10,7 +10,7 @@ import pytest
 from zprl_core.config import load_task
 from zprl_core.data.dataset import read_episode, read_index
 from zprl_core.errors import DataError
-from zprl_sim.collect import CollectConfig, Collector, collect, episode_seed
+from zprl_sim.collect import REST_STEPS, CollectConfig, Collector, collect, episode_seed
 from zprl_sim.expert import NO_FLAWS, Flaws
 from zprl_sim.layout import draw_layout
 
@@ -115,4 +115,6 @@ def test_a_failed_demonstration_is_kept_and_labelled() -> None:
     assert demonstration.entry["success"] is False
     assert demonstration.entry["flaws"] == ["aim"]
     assert demonstration.entry["end"] != ""
-    assert len(demonstration.arrays["action"]) == 170
+    assert len(demonstration.arrays["action"]) == demonstration.entry["steps"]
+    still = demonstration.arrays["action"][-REST_STEPS - 1 :]
+    assert np.all(still == still[0])  # it ends that long after the expert's last motion

@@ -42,11 +42,11 @@ def test_without_flaws_it_succeeds(rig: SimRig, seed: int) -> None:
 
 @pytest.mark.parametrize("side", [-1.0, 1.0])
 @pytest.mark.parametrize("seed", [100, 101])
-def test_a_grasp_off_by_six_millimetres_is_forgiven_and_twelve_are_not(
+def test_a_grasp_off_by_twelve_millimetres_is_forgiven_and_nineteen_are_not(
     rig: SimRig, seed: int, side: float
 ) -> None:
-    assert run(rig, seed, Intent((0.0, side * 0.006))).outcome is Outcome.SUCCESS
-    assert run(rig, seed, Intent((0.0, side * 0.012))).outcome is not Outcome.SUCCESS
+    assert run(rig, seed, Intent((0.0, side * 0.012))).outcome is Outcome.SUCCESS
+    assert run(rig, seed, Intent((0.0, side * 0.019))).outcome is not Outcome.SUCCESS
 
 
 def test_along_the_closing_direction_the_tongs_centre_the_half(rig: SimRig) -> None:
@@ -54,7 +54,7 @@ def test_along_the_closing_direction_the_tongs_centre_the_half(rig: SimRig) -> N
 
 
 def test_a_carry_below_the_ring_collides_with_the_juicer(rig: SimRig) -> None:
-    lost = [run(rig, seed, Intent(carry_clearance=-0.010)) for seed in range(200, 206)]
+    lost = [run(rig, seed, Intent(carry_clearance=-0.022)) for seed in range(200, 206)]
     assert sum(verdict.outcome is Outcome.SUCCESS for verdict in lost) <= 1
     assert any(verdict.outcome is Outcome.FAILURE for verdict in lost)
     assert run(rig, 200, Intent(carry_clearance=0.008)).outcome is Outcome.SUCCESS
@@ -67,7 +67,7 @@ def test_the_path_starts_at_rest_and_is_smooth_and_within_the_rigs_limits(seed: 
     setpoints = plan(layout, draw_intent(layout, Flaws(), seed))
     assert len(setpoints) <= 180
     positions = np.array([s.position for s in setpoints])
-    np.testing.assert_allclose(positions[:5], np.tile(layout.home_tcp, (5, 1)), atol=1e-12)
+    np.testing.assert_allclose(positions[:3], np.tile(layout.home_tcp, (3, 1)), atol=1e-12)
     velocity = np.diff(positions, axis=0) * dim.TICK_HZ
     assert np.linalg.norm(velocity, axis=1).max() < 0.6
     assert np.linalg.norm(np.diff(velocity, axis=0), axis=1).max() * dim.TICK_HZ < 6.0
@@ -122,7 +122,7 @@ def test_what_the_demonstrations_do_on_average_fails_outside_and_works_inside(ri
 def test_behaving_as_if_the_half_lay_further_inward_cures_the_mean(rig: SimRig) -> None:
     """What steering can reach: the average behaviour for another place, executed on this one."""
     y, flaws = 0.10, Flaws()
-    pretended = Layout((TRAY_X - 0.04, TRAY_Y + y - 0.010))
+    pretended = Layout((TRAY_X - 0.04, TRAY_Y + y - 0.015))
     error = pretended.half_xy[1] + expected_intent(pretended, flaws).aim_xy[1] - (TRAY_Y + y)
     layout = Layout((TRAY_X - 0.04, TRAY_Y + y))
     assert run(rig, layout, Intent((0.0, error))).outcome is Outcome.SUCCESS

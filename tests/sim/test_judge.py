@@ -40,7 +40,7 @@ def test_resting_on_the_filter_face_down_and_released_is_success(start: np.ndarr
     np.testing.assert_allclose(verdict.half_position, (X, Y, ON_FILTER))
 
 
-@pytest.mark.parametrize("offset", [(0.009, 0.0), (0.0, -0.009)])
+@pytest.mark.parametrize("offset", [(0.016, 0.0), (0.0, -0.016)])
 def test_anywhere_inside_the_ring_counts(start: np.ndarray, offset: tuple[float, float]) -> None:
     assert put(start, X + offset[0], Y + offset[1], ON_FILTER).outcome is Outcome.SUCCESS
 

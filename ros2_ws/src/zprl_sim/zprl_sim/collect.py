@@ -37,6 +37,8 @@ from zprl_sim.render import Renderer
 from zprl_sim.rig import SimRig
 
 FORMAT = 1
+REST_STEPS = 16
+"""Ticks that a demonstration goes on after its last motion. Many more would only teach to hold still."""
 Progress = Callable[[int, int, int], None]  # episodes done, episodes in all, successes so far
 
 
@@ -46,7 +48,7 @@ class CollectConfig:
 
     Attributes:
         cameras: name -> (height, width) in pixels.
-        horizon_steps: ticks an episode lasts; the expert holds still once it is done.
+        horizon_steps: the most ticks a demonstration lasts. It ends REST_STEPS after the expert's last motion.
         task, rig: names written into the dataset.
         lead_steps: L of the task; informative, pairs are formed when the dataset is read.
         flaws: of the expert.
@@ -89,7 +91,8 @@ class Collector:
         state = self._rig.reset(layout)
         rows: dict[str, list[Any]] = {"proprio": [], "action": [], "stamp_ns": []}
         rows |= {f"image_{camera}": [] for camera in self._config.cameras}
-        for tick in range(self._config.horizon_steps):
+        steps = min(self._config.horizon_steps, len(setpoints) + REST_STEPS)
+        for tick in range(steps):
             goal = setpoints[min(tick, len(setpoints) - 1)]
             for camera, size in self._config.cameras.items():
                 rows[f"image_{camera}"].append(self._renderers[size](state.qpos, camera))
@@ -102,7 +105,7 @@ class Collector:
         types = {"proprio": np.float32, "action": np.float32, "stamp_ns": np.int64}
         arrays = {name: np.array(values, dtype=types.get(name, np.uint8)) for name, values in rows.items()}
         entry = {
-            "steps": self._config.horizon_steps,
+            "steps": steps,
             "success": verdict.outcome is Outcome.SUCCESS,
             "seed": seed,
             "flaws": list(intent.flaws),

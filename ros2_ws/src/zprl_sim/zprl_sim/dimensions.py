@@ -20,7 +20,7 @@ PAD_RADIUS = 0.008  # of the round rubber tips
 TONG_LENGTH = 0.085
 WIDTH_MAX = 0.100  # gap between the tongs' inner faces
 GRIP_FORCE_N = 14.0  # largest force of one tong
-RUBBER_FRICTION = (0.34, 0.008, 0.0001)  # sliding, torsional (m), rolling (m)
+RUBBER_FRICTION = (0.60, 0.008, 0.0001)  # sliding, torsional (m), rolling (m)
 
 # The half orange: cut face down, its frame's origin in the centre of the cut face, z along the dome.
 HALF_RADIUS = 0.032
@@ -38,9 +38,9 @@ LAYOUT_MARGIN = 0.040  # from the half's centre to the tray's outer edge
 
 # The juicer: a fixed body with a filter on top and a low ring that is open on two sides for the tongs.
 JUICER_CENTRE = (0.415, 0.140)
-JUICER_RADIUS = 0.060
+JUICER_RADIUS = 0.062
 FILTER_TOP = 0.090
-RING_RADIUS = 0.042  # inner
+RING_RADIUS = 0.050  # inner
 RING_HEIGHT = 0.012
 RING_WALL = 0.005
 RING_GAP = math.radians(24)  # half the opening, on the two sides along y

@@ -24,7 +24,7 @@ TIPPED = math.radians(50.0)
 STILL_SPEED = 0.02  # m/s
 STILL_SPIN = 0.5  # rad/s
 HEIGHT_TOLERANCE = 0.004  # m, of the cut face above the filter
-CENTRE_TOLERANCE = 0.014  # m; the ring leaves 10 mm
+CENTRE_TOLERANCE = dim.RING_RADIUS - dim.HALF_RADIUS + 0.004  # m; what the ring leaves, and its give
 CLEAR_HEIGHT = 0.05  # m: tongs that far above the half no longer act on it
 TRAY_SLACK = 0.025  # m beyond the tray's edge that still counts as on the tray
 

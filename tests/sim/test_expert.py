@@ -69,7 +69,7 @@ def test_the_path_starts_at_rest_and_is_smooth_and_within_the_rigs_limits(seed: 
     positions = np.array([s.position for s in setpoints])
     np.testing.assert_allclose(positions[:3], np.tile(layout.home_tcp, (3, 1)), atol=1e-12)
     velocity = np.diff(positions, axis=0) * dim.TICK_HZ
-    assert np.linalg.norm(velocity, axis=1).max() < 0.6
+    assert np.linalg.norm(velocity, axis=1).max() < 0.65
     assert np.linalg.norm(np.diff(velocity, axis=0), axis=1).max() * dim.TICK_HZ < 6.0
     quaternions = np.array([s.quaternion for s in setpoints])
     assert (angle_between(quaternions[1:], quaternions[:-1]) * dim.TICK_HZ).max() < 3.0

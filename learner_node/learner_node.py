@@ -20,7 +20,6 @@ from zprl_interfaces.srv import Update
 
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
-from zprl_core import record_log
 from zprl_core.arithmetic import fast_matmul, use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
@@ -62,8 +61,6 @@ class LearnerNode(LifecycleNode):
         moments = (bottleneck.c_mean.numpy(), bottleneck.c_std.numpy())
         latent = Setup(*moments, bottleneck.latent_dim, setup.task.rl.lambda_)
         log = RecordLog(self._folder.transitions_file)
-        if self._resume and setup.lockstep:
-            forget_unfinished(log, self._folder.episodes_file)
         self._learner = Learner(setup.task, latent, setup.seed, log)
         self._take_up()
         self._sent_updates = -1
@@ -96,8 +93,12 @@ class LearnerNode(LifecycleNode):
             return
         if self._checkpoint.exists():
             learner.load(self._checkpoint)
+        if self._setup.lockstep:
+            done = (record.episode for record in read_records(self._folder.episodes_file))
+            learner.forget_episodes_after(max(done, default=-1))
         for _version in learner.replay_log():
             pass
+        learner.save(self._checkpoint)  # the old one may be from an episode that was just forgotten
         counters = learner.counters
         self.get_logger().info(f"resumed at {counters.records} transitions, {counters.updates} updates")
 
@@ -175,13 +176,6 @@ class LearnerNode(LifecycleNode):
             **{name: round(value, 6) for name, value in self._learner.metrics.items()},
         }
         write_json(self._folder.path / "stats" / "learner_node.json", stats)
-
-
-def forget_unfinished(log: RecordLog, episodes_file: Path) -> None:
-    """Cut off the records of an episode that was not finished: in lockstep it is run again, to the bit."""
-    done = max((record.episode for record in read_records(episodes_file)), default=-1)
-    ends = [end for end, record in record_log.read(log.path) if record["episode"] <= done]
-    log.truncate_to(ends[-1] if ends else len(record_log.MAGIC))
 
 
 def transition(message: TransitionMessage) -> Transition:

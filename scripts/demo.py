@@ -33,9 +33,9 @@ def parse() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), help="folder of everything that it makes"
+        "--out", type=Path, default=Path("runs/demo"), help="folder; everything goes into OUT/seed<seed>"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the training run")
+    parser.add_argument("--seed", type=int, default=0, help="of demonstrations, base policy and training run")
     return parser.parse_args()
 
 
@@ -43,14 +43,15 @@ def main() -> None:
     """Make the demo."""
     args = parse()
     began = time.monotonic()
-    data, base, run = args.out / "demonstrations", args.out / "base.ckpt", args.out / f"zprl-seed{args.seed}"
-    args.out.mkdir(parents=True, exist_ok=True)
+    folder, seed = args.out / f"seed{args.seed}", str(args.seed)
+    data, base, run = folder / "demonstrations", folder / "base.ckpt", folder / "zprl"
+    folder.mkdir(parents=True, exist_ok=True)
     if not (data / "dataset.json").exists():
-        zprl("collect", "--rig", RIG, "--task", TASK, "--out", str(data))
+        zprl("collect", "--rig", RIG, "--task", TASK, "--out", str(data), "--seed", seed)
     if not base.exists():
-        zprl("pretrain", "--task", TASK, "--data", str(data), "--out", str(base))
+        zprl("pretrain", "--task", TASK, "--data", str(data), "--out", str(base), "--seed", seed)
     train = ["train", "--rig", RIG, "--task", TASK, "--base", str(base), "--out", str(run)]
-    zprl(*train, "--seed", str(args.seed), *(["--resume"] if run.exists() else []))
+    zprl(*train, "--seed", seed, *(["--resume"] if run.exists() else []))
     summary = json.loads((run / "summary.json").read_text())
     learning_curve(
         [read_records(run / "episodes.jsonl")], run / "learning_curve.png", f"{TASK}, seed {args.seed}"

@@ -48,6 +48,7 @@ class InProcess:
         agent: plans the chunks.
         learner: gets the transitions of "explore" episodes.
         on_chunk: called with every plan.
+        arm: which arm to move; a new one by default.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class InProcess:
         agent: EpisodeAgent,
         learner: Learner | None = None,
         on_chunk: Callable[[SendChunk], None] = lambda _: None,
+        arm: SimArm | None = None,
     ) -> None:
-        self._arm, self._config, self._task = SimArm(), rig.arms[0], task
+        self._arm, self._config, self._task = arm or SimArm(), rig.arms[0], task
         self._agent, self._learner, self._on_chunk = agent, learner, on_chunk
         self._timing = Timing.of(task, self._config)
         self._controller = ArmController(self._config, task, RUN_ID, self._arm.read().setpoint)

@@ -32,8 +32,12 @@ class Observer:
         self._sizes = {view.name: (view.height, view.width) for view in observation.cameras}
         self._proprio_dim = observation.proprio_dim
         self._policy = SnapshotPolicy(
-            [StreamSpec(name, 0.0, observation.max_age_s) for name in self._sizes],
-            StreamSpec(PROPRIOCEPTION, 0.0, observation.max_age_s),
+            [StreamSpec(name, delay_s, observation.max_age_s) for name, delay_s in camera_delays(setup)],
+            StreamSpec(
+                PROPRIOCEPTION,
+                0.0 if setup.lockstep else setup.rig.proprioception_delay_s,
+                observation.max_age_s,
+            ),
             steps=observation.steps,
             tick_s=setup.task.tick_s,
         )
@@ -86,3 +90,9 @@ class Observer:
             return
         if kept:
             self._on_sample()
+
+
+def camera_delays(setup: Setup) -> list[tuple[str, float]]:
+    """The task's cameras and the rig's calibrated delays, s; none in lockstep, where time waits for all."""
+    rig = {camera.name: camera.delay_s for camera in setup.rig.cameras}
+    return [(view.name, 0.0 if setup.lockstep else rig[view.name]) for view in setup.task.observation.cameras]

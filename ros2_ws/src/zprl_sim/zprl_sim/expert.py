@@ -70,7 +70,7 @@ class Flaws:
     low_width: float = 0.008
     height_noise: float = 0.004
     aim_noise: float = 0.001
-    hover_noise: float = 0.010
+    hover_noise: float = 0.003
 
 
 NO_FLAWS = Flaws(aim_share=0.0, low_share=0.0, height_noise=0.0, aim_noise=0.0, hover_noise=0.0)
@@ -131,7 +131,11 @@ def _named(aim_xy: tuple[float, float], clearance: float) -> Intent:
 
 @dataclass(frozen=True)
 class _Key:
-    """A pose to pass at a tick. Between two keys each coordinate follows a minimum-jerk profile."""
+    """A pose to pass at a tick, at rest. Between two keys each coordinate follows a cubic.
+
+    A minimum-jerk profile lingers so long at its ends that a policy cannot tell from the arm's pose how far the
+    demonstration has come; the timing of the tongs then dominates what it learns.
+    """
 
     tick: float
     position: tuple[float, float, float]
@@ -143,14 +147,14 @@ class _Key:
 class Timing:
     """Ticks (at 30 Hz) of each phase."""
 
-    hold: int = 3
+    hold: int = 2
     reach: int = 30
     descend: int = 18
-    close: int = 10
+    close: int = 12
     lift: int = 16
     carry: int = 34
     lower: int = 14
-    release: int = 8
+    release: int = 12
     retreat: int = 12
 
 
@@ -190,7 +194,7 @@ def _at(keys: list[_Key], tick: float) -> Setpoint:
     after = next(index for index, key in enumerate(keys) if tick <= key.tick)
     before, goal = keys[max(after - 1, 0)], keys[after]
     u = 1.0 if goal.tick == before.tick else (tick - before.tick) / (goal.tick - before.tick)
-    s = u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
+    s = u * u * (3.0 - 2.0 * u)
     start, end = np.array(before.position), np.array(goal.position)
     yaw = before.yaw + s * (goal.yaw - before.yaw)
     return Setpoint(start + s * (end - start), downward(yaw), before.width + s * (goal.width - before.width))

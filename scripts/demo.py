@@ -1,8 +1,8 @@
 """`make demo`: from nothing to a robot that gets better, with the commands that a user would type.
 
-Collects demonstrations, trains a base policy, improves it with ZPRL in a graph of real ROS 2 processes, and
-draws the learning curve. Each step is a `zprl` command that is printed before it runs; steps whose result is
-there already are skipped, and an interrupted training run is resumed.
+Collects demonstrations, trains a base policy, improves it with ZPRL in a graph of real ROS 2 processes, draws
+the learning curve, and films base policy and trained policy side by side. Each step is a `zprl` command that
+is printed before it runs; steps whose result is there already are skipped, and an interrupted run is resumed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from zprl_core.plots import learning_curve
 from zprl_core.records import read_records
@@ -52,18 +53,21 @@ def main() -> None:
         zprl("pretrain", "--task", TASK, "--data", str(data), "--out", str(base), "--seed", seed)
     train = ["train", "--rig", RIG, "--task", TASK, "--base", str(base), "--out", str(run)]
     zprl(*train, "--seed", seed, *(["--resume"] if run.exists() else []))
-    summary = json.loads((run / "summary.json").read_text())
     learning_curve(
         [read_records(run / "episodes.jsonl")], run / "learning_curve.png", f"{TASK}, seed {args.seed}"
     )
-    low, high = summary["wilson95_base"]
-    final_low, final_high = summary["wilson95_final"]
-    print(
-        f"\nbase policy  {summary['base_success_rate']:.0%}  (95 %: {low:.0%} to {high:.0%})\n"
-        f"after ZPRL   {summary['final_success_rate']:.0%}  (95 %: {final_low:.0%} to {final_high:.0%}), "
-        f"{summary['eval_episodes']} episodes each\n"
-        f"{run / 'learning_curve.png'}\n{(time.monotonic() - began) / 60:.1f} minutes"
-    )
+    film = ["scripts.film", "--run", str(run), "--out", str(folder / "before_after.mp4")]
+    subprocess.run([sys.executable, "-m", *film], check=False)  # says so where nothing was cured
+    report(json.loads((run / "summary.json").read_text()))
+    print(f"{run / 'learning_curve.png'}\n{(time.monotonic() - began) / 60:.1f} minutes")
+
+
+def report(summary: dict[str, Any]) -> None:
+    """Print both success rates with their intervals."""
+    for name, key in (("base policy", "base"), ("after ZPRL", "final")):
+        low, high = summary[f"wilson95_{key}"]
+        rate = summary[f"{key}_success_rate"]
+        print(f"{name:12} {rate:.0%}  (95 %: {low:.0%} to {high:.0%}) of {summary['eval_episodes']} episodes")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ and says which ones they are and how many there were of each kind.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from zprl_core.agent import EpisodeAgent
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
 from zprl_core.config import load_rig, load_task
-from zprl_core.errors import DataError
+from zprl_core.errors import DataError, ZprlError
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.rl.learner import load_actor
 from zprl_core.run_folder import RunFolder
@@ -122,30 +123,44 @@ def write(path: Path, frames: list[Frame]) -> None:
     writer.release()
 
 
-def main() -> None:
-    """Film."""
+def main() -> int:
+    """Film; the exit code is 2 where there is nothing to show."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of a finished training run")
     parser.add_argument("--out", type=Path, required=True, help="film to write, .mp4")
     parser.add_argument("--layouts", type=int, default=3, help="how many")
     args = parser.parse_args()
-    run = RunFolder(args.run)
+    try:
+        film(args.run, args.out, args.layouts)
+    except ZprlError as error:
+        print(f"film: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def film(folder: Path, out: Path, layouts: int) -> None:
+    """Film the first cured layouts of a run.
+
+    Raises:
+        DataError: there is none; or an episode ends otherwise than it did in the run.
+    """
+    run = RunFolder(folder)
     both = pairs(list(read_records(run.episodes_file)))
     kinds = Counter((base.success, final.success) for base, final in both)
     print(
         f"{len(both)} layouts: cured {kinds[False, True]}, both succeed {kinds[True, True]}, "
         f"both fail {kinds[False, False]}, spoiled {kinds[True, False]}"
     )
-    cured = [(base, final) for base, final in both if final.success and not base.success][: args.layouts]
+    cured = [(base, final) for base, final in both if final.success and not base.success][:layouts]
     if not cured:
-        raise DataError(f"{args.run}: no layout on which the base failed and the last checkpoint succeeded")
+        raise DataError(f"{folder}: no layout on which the base failed and the last checkpoint succeeded")
     studio, frames = Studio(run), []
     for base, final in cured:
         print(f"layout {final.layout_seed}: episode {base.episode} against {final.episode}", flush=True)
         frames += side_by_side(studio.play(base, "base policy"), studio.play(final, "after ZPRL"))
-    write(args.out, frames)
-    print(args.out)
+    write(out, frames)
+    print(out)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -13,7 +13,7 @@ from zprl_sim.layout import draw_layout
 from zprl_sim.render import Renderer
 from zprl_sim.rig import SimRig
 
-SEED, TICKS, SIZE = 4, (20, 62, 96, 132), (300, 400)
+SEED, TICKS, SIZE = 4, (20, 60, 95, 145), (300, 400)
 
 
 def main() -> None:

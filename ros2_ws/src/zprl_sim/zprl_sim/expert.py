@@ -68,7 +68,7 @@ class Flaws:
     low_drop: float = 0.048
     low_from: float = 0.025
     low_width: float = 0.008
-    height_noise: float = 0.004
+    height_noise: float = 0.002
     aim_noise: float = 0.001
     hover_noise: float = 0.003
 

@@ -4,7 +4,7 @@ Searches dz in [-1, 1]^d by the cross-entropy method with as many episodes as a 
 measures the result on the layouts of that run's measurement. If a constant does as well, the task only had
 an offset.
 
-    python -m scripts.constant_dz --base runs/demo/base.ckpt --lambda 0.5 --episodes 700 --seed 0
+    python -m scripts.constant_dz --base runs/demo/seed0/base.ckpt --lambda 0.5 --episodes 700 --seed 0
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Success of ZPRL over the perturbation scale, on seeds and layouts that no reported run uses.
 
-python -m scripts.sweep_lambda --base runs/demo/base.ckpt --lambdas 0.25 0.5 1.0 --chunks 8000
+python -m scripts.sweep_lambda --base runs/demo/seed0/base.ckpt --lambdas 0.25 0.5 1.0 --chunks 8000
 """
 
 from __future__ import annotations

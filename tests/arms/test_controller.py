@@ -178,7 +178,9 @@ def test_after_a_pause_the_path_starts_from_the_measured_pose_with_the_grasp_kep
 
 
 def test_limits_are_the_rigs() -> None:
-    limits = safety_limits(ARM)
+    tight = replace(ARM.limits, jump_m=0.03, jump_rad=0.2)
+    limits = safety_limits(replace(ARM, limits=tight))
+    assert (limits.jump_m, limits.jump_rad) == (0.03, 0.2)
     assert limits.workspace_low_m == ARM.workspace.min_m
     assert limits.linear_m_s == ARM.limits.linear_velocity_m_s
     assert ARM.gripper is not None and limits.gripper_high_m == ARM.gripper.max_width_m

@@ -1,6 +1,6 @@
 """The demo task in real time: does the policy keep its 30 Hz with the cameras and the learner at work?
 
-    python tests/benchmarks/realtime.py --base runs/demo/base.ckpt --out runs/realtime
+    python tests/benchmarks/realtime.py --base runs/demo/seed0/base.ckpt --out runs/realtime
 
 Trains for some chunks on the wall clock and prints what the nodes measured: how late ticks and setpoints
 were, how long a plan took, how chunks joined, how many waypoints were skipped and how many chunks waited for

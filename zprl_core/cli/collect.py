@@ -21,7 +21,7 @@ Lets the rig's scripted expert, which has flaws like a person's, do the task on 
 every episode, the failed ones too. Writes one .npz file per episode and, last, DIR/dataset.json.
 """
 EXAMPLE = """\
-  zprl collect --rig sim_xarm6 --task place_orange_demo --episodes 200 --out runs/demo/data
+  zprl collect --rig sim_xarm6 --task place_orange_demo --episodes 200 --out runs/my/data
 """
 
 

@@ -17,7 +17,7 @@ measured on both its paths, through c and through z; a run is measured with its 
 OUT/episodes.jsonl and OUT/summary.json, with success rates and Wilson 95 % intervals.
 """
 EXAMPLE = """\
-  zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/demo/train --out runs/demo/eval
+  zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/my/run --out runs/my/eval
 """
 EVALUATION_SEED = 1_000_000
 

@@ -24,7 +24,7 @@ guideline. It is where to start: increase it when learning is stable but slow, d
 quickly.
 """
 EXAMPLE = """\
-  zprl lambda --task place_orange_demo --base runs/demo/base.ckpt --data runs/demo/data
+  zprl lambda --task place_orange_demo --base runs/my/base.ckpt --data runs/my/data
 """
 _HEAD = (
     "   lambda   RMS(lambda dz)/RMS(z)   Mahalanobis of z~   |g(z~) - g(z)|   relative to the spread of g(z)"

@@ -24,7 +24,7 @@ and `ros2 launch` does not exist. Arguments are name:=value; all but rig and tas
 """
 EXAMPLE = """\
   zprl launch train rig:=sim_xarm6 task:=place_orange
-  zprl launch evaluate rig:=sim_xarm6 task:=place_orange_demo policy:=runs/demo/train out:=runs/demo/eval
+  zprl launch evaluate rig:=sim_xarm6 task:=place_orange_demo policy:=runs/my/run out:=runs/my/eval
 """
 
 

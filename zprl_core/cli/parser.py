@@ -13,10 +13,10 @@ COMMANDS: tuple[ModuleType, ...] = (collect, pretrain, lambda_, train, evaluate,
 _EXAMPLE = """\
 from nothing to a robot that gets better:
   zprl doctor
-  zprl collect --rig sim_xarm6 --task place_orange_demo --out runs/demo/data
-  zprl pretrain --task place_orange_demo --data runs/demo/data --out runs/demo/base.ckpt
-  zprl train --rig sim_xarm6 --task place_orange_demo --base runs/demo/base.ckpt --out runs/demo/train
-  zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/demo/train --out runs/demo/eval
+  zprl collect --rig sim_xarm6 --task place_orange_demo --out runs/my/data
+  zprl pretrain --task place_orange_demo --data runs/my/data --out runs/my/base.ckpt
+  zprl train --rig sim_xarm6 --task place_orange_demo --base runs/my/base.ckpt --out runs/my/run
+  zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/my/run --out runs/my/eval
 
 `zprl COMMAND --help` explains one command.
 """

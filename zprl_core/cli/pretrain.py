@@ -28,7 +28,7 @@ With --attach the imitation is skipped: a bottleneck is trained on a finished ch
 stays bit for bit what it was.
 """
 EXAMPLE = """\
-  zprl pretrain --task place_orange_demo --data runs/demo/data --out runs/demo/base.ckpt
+  zprl pretrain --task place_orange_demo --data runs/my/data --out runs/my/base.ckpt
 """
 
 

@@ -20,8 +20,8 @@ folder; OUT/summary.json has the result, `tensorboard --logdir OUT/tb` the curve
 A run that was interrupted, or killed, goes on with --resume; what it was started with is read from OUT.
 """
 EXAMPLE = """\
-  zprl train --rig sim_xarm6 --task place_orange_demo --base runs/demo/base.ckpt --out runs/demo/train
-  zprl train --resume --out runs/demo/train
+  zprl train --rig sim_xarm6 --task place_orange_demo --base runs/my/base.ckpt --out runs/my/run
+  zprl train --resume --out runs/my/run
 """
 
 

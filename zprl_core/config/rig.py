@@ -57,6 +57,13 @@ class LimitsConfig:
     angular_velocity_rad_s: float = setting("of the tool", unit="rad/s", above=0.0)
     angular_acceleration_rad_s2: float = setting("of the tool", unit="rad/s^2", above=0.0)
     joint_velocity_rad_s: float = setting("of every joint", unit="rad/s", above=0.0)
+    jump_m: float = setting(
+        "a chunk whose first waypoint is further than this from the present setpoint is refused",
+        default=0.1,
+        unit="m",
+        above=0.0,
+    )
+    jump_rad: float = setting("the same for its rotation", default=0.8, unit="rad", above=0.0)
     excluded_clamped_fraction: float = setting(
         "a chunk clamped in more than this share of its servo periods is not learned from",
         default=0.25,

@@ -55,6 +55,8 @@ def safety_limits(arm: ArmConfig) -> SafetyLimits:
         workspace_high_m=arm.workspace.max_m,
         linear_m_s=arm.limits.linear_velocity_m_s,
         angular_rad_s=arm.limits.angular_velocity_rad_s,
+        jump_m=arm.limits.jump_m,
+        jump_rad=arm.limits.jump_rad,
     )
     if gripper is None:
         return limits

@@ -48,7 +48,7 @@ class CollectConfig:
 
     Attributes:
         cameras: name -> (height, width) in pixels.
-        horizon_steps: the most ticks a demonstration lasts. It ends REST_STEPS after the expert's last motion.
+        horizon_steps: the most ticks a demonstration lasts; it ends REST_STEPS after the last motion.
         task, rig: names written into the dataset.
         lead_steps: L of the task; informative, pairs are formed when the dataset is read.
         flaws: of the expert.

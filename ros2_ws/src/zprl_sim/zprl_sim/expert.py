@@ -133,8 +133,8 @@ def _named(aim_xy: tuple[float, float], clearance: float) -> Intent:
 class _Key:
     """A pose to pass at a tick, at rest. Between two keys each coordinate follows a cubic.
 
-    A minimum-jerk profile lingers so long at its ends that a policy cannot tell from the arm's pose how far the
-    demonstration has come; the timing of the tongs then dominates what it learns.
+    A minimum-jerk profile lingers so long at its ends that a policy cannot tell from the arm's pose how far
+    the demonstration has come; the timing of the tongs then dominates what it learns.
     """
 
     tick: float

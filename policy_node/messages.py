@@ -54,6 +54,8 @@ def chunk_report(message: ChunkReportMessage, clamped_limit: float) -> ChunkRepo
     """
     if message.status == ChunkReportMessage.REFUSED:
         return ChunkReport(spoiled=f"refused: {message.reason}")
+    if message.status == ChunkReportMessage.OVERRIDDEN:
+        return ChunkReport(spoiled=f"overridden: {message.reason}")
     if message.clamped_fraction > clamped_limit:
         share, limit = f"{message.clamped_fraction:.0%}", f"{clamped_limit:.0%}"
         return ChunkReport(spoiled=f"clamped in {share} of its servo periods, allowed {limit}")

@@ -226,7 +226,8 @@ class PolicyNode(LifecycleNode):
 
     def _carry_out(self) -> None:
         began = time.perf_counter()
-        for effect in self._agent.due():
+        running = self._session is not None and self._session.state == "running"
+        for effect in self._agent.due(plan=running):
             match effect:
                 case SendChunk():
                     self._send_chunk(effect, self._encode_s + time.perf_counter() - began)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ import numpy as np
 
 from zprl_core.agent import SendChunk
 from zprl_core.noise import digest
-from zprl_core.run_folder import write_json
+from zprl_core.run_folder import read_json, write_json
+
+REMEMBERED = 20_000
+"""Ticks and plans whose times are kept: the last ten minutes at 30 Hz."""
 
 
 class Trace:
@@ -24,9 +29,9 @@ class Trace:
         self._path = run_dir / "chunks.log"
         self._stats = run_dir / "stats" / "policy_node.json"
         self._file = self._path.open("a", encoding="utf-8")
-        self.stalls = 0
-        self._inference_s: list[float] = []
-        self._tick_error_s: list[float] = []
+        self.stalls = int(read_json(self._stats).get("stalls", 0)) if self._stats.exists() else 0
+        self._inference_s: deque[float] = deque(maxlen=REMEMBERED)
+        self._tick_error_s: deque[float] = deque(maxlen=REMEMBERED)
 
     def chunk(self, send: SendChunk) -> None:
         """Note a plan."""
@@ -71,7 +76,7 @@ class Trace:
         return {name: percentiles(values) for name, values in named.items() if values}
 
 
-def percentiles(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: Collection[float]) -> dict[str, float]:
     """Median, 99th percentile and maximum in milliseconds."""
-    p50, p99, worst = np.percentile(np.asarray(seconds) * 1e3, [50, 99, 100])
+    p50, p99, worst = np.percentile(np.array([*seconds]) * 1e3, [50, 99, 100])
     return {"p50": round(float(p50), 3), "p99": round(float(p99), 3), "max": round(float(worst), 3)}

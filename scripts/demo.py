@@ -48,7 +48,7 @@ def main() -> None:
     data, base, run = folder / "demonstrations", folder / "base.ckpt", folder / "zprl"
     folder.mkdir(parents=True, exist_ok=True)
     if not (data / "dataset.json").exists():
-        zprl("collect", "--rig", RIG, "--task", TASK, "--out", str(data), "--seed", seed)
+        zprl("collect", "--rig", RIG, "--task", TASK, "--out", str(data), "--seed", seed, "--overwrite")
     if not base.exists():
         zprl("pretrain", "--task", TASK, "--data", str(data), "--out", str(base), "--seed", seed)
     train = ["train", "--rig", RIG, "--task", TASK, "--base", str(base), "--out", str(run)]

@@ -200,8 +200,8 @@ class EpisodeAgent:
         else:
             self._episode.versions[chunk] = version
 
-    def due(self) -> Iterator[Effect]:
-        """Everything that can be done now, in order."""
+    def due(self, plan: bool = True) -> Iterator[Effect]:
+        """Everything that can be done now, in order; without `plan`, no chunk is planned."""
         e = self._episode
         if e is None:
             return
@@ -210,7 +210,7 @@ class EpisodeAgent:
             yield SendBarrier()
         if e.mode == "explore":
             yield from self._due_transitions(e)
-        if e.ending is None:
+        if plan and e.ending is None:
             yield from self._due_chunk(e)
 
     def _next_transition(self, e: _Episode) -> int | None:

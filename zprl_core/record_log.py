@@ -150,7 +150,11 @@ class RecordLog:
         self._file.seek(offset)
         self.count, self.end = ends.index(offset), offset
 
+    def flush(self) -> None:
+        """Wait until every record is on the disk."""
+        os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Wait for the disk and close the file."""
-        os.fsync(self._file.fileno())
+        self.flush()
         self._file.close()

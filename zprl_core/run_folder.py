@@ -195,11 +195,8 @@ class RunFolder:
         """
         refuse_used(path, "continue that run with --resume")
         folder = cls(path.absolute())
-        try:
-            for name in _FOLDERS:
-                (folder.path / name).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be made: {error.strerror}. Choose another --out") from error
+        for name in _FOLDERS:
+            make_folder(folder.path / name)
         write_text(folder.task_file, yaml.safe_dump(task.to_dict(), sort_keys=False))
         write_text(folder.rig_file, yaml.safe_dump(rig.to_dict(), sort_keys=False))
         write_json(folder.spec_file, asdict(spec))
@@ -258,6 +255,18 @@ class RunFolder:
     def read_stats(self) -> dict[str, dict[str, Any]]:
         """What the nodes left, by node."""
         return {file.stem: read_json(file) for file in sorted((self.path / "stats").glob("*.json"))}
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        DataError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be made: {error.strerror}. Choose another --out") from error
 
 
 def refuse_used(path: Path, instead: str) -> None:

@@ -19,7 +19,7 @@ from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.graph import Mode, NodeSpec, RunSettings, graph
 from zprl_core.plan import Block, evaluation_plan, read_plan, training_plan, write_plan
-from zprl_core.recovery import drop_unlearned
+from zprl_core.recovery import drop_unlearned, void_unrecorded
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
 from zprl_core.versions import versions
 
@@ -126,6 +126,8 @@ def resume(out: Path, **given: Any) -> Prepared:
     prepared = _prepared(folder, spec, rig, task, blocks, resume=True)
     if spec.lockstep:
         drop_unlearned(folder)
+    else:
+        void_unrecorded(folder, blocks)
     return prepared
 
 
@@ -149,6 +151,7 @@ def evaluation(
     base, actor, lambda_ = policy, "", None
     if policy.is_dir():
         run = RunFolder.open(policy)
+        _trained_actor(run)
         base, actor = Path(run.spec.base), str(run.path)
         # The actor was trained at the lambda of its run, whatever the task's file says today.
         lambda_ = load_task(run.task_file).rl.lambda_
@@ -234,6 +237,22 @@ def _base_checkpoint(path: Path, task: TaskConfig) -> Path:
     return path
 
 
+def _trained_actor(run: RunFolder) -> None:
+    """Whether a run has an actor that can be measured."""
+    if run.spec.mode != "train":
+        raise CheckpointError(
+            f"{run.path}: is an evaluation, without an actor of its own; name a training run"
+        )
+    if not run.learner_checkpoint.is_file():
+        raise CheckpointError(
+            f"{run.learner_checkpoint} does not exist: the run ended before its first checkpoint; go on "
+            f"with it by `zprl train --resume --out {run.path}`"
+        )
+    from zprl_core.rl.learner import load_actor
+
+    load_actor(run.learner_checkpoint, load_task(run.task_file))
+
+
 def _with_lambda(task: TaskConfig, base: Path, override: float | None) -> TaskConfig:
     """The task with its perturbation scale settled: override, the task's own, or proposed from the data."""
     value = override or task.rl.lambda_
@@ -293,7 +312,7 @@ def _number(values: Mapping[str, str], name: str) -> int | None:
     text = values.get(name, "")
     if not text:
         return None
-    if not text.isdigit():
+    if not text.isdecimal():
         raise ConfigError(f"launch argument {name}:={text}: not a whole number of at least 0")
     return int(text)
 

@@ -242,3 +242,18 @@ def test_doctor_finds_what_is_wrong(tmp_path: Path) -> None:
     assert any("broken.yaml" in line for line in lines)
     assert any(line.startswith("FAIL MuJoCo renders off-screen with nonsense") for line in lines)
     assert any(line.startswith("ok   Python") for line in lines)
+
+
+@pytest.mark.parametrize("command", ["collect", "pretrain"])
+def test_a_folder_that_cannot_be_made_is_named(fails: Fails, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file").write_text("")
+    words = {"collect": ["--rig", RIG, "--episodes", "1"], "pretrain": ["--data", "data"]}[command]
+    said = fails(command, "--task", TASK, *words, "--out", "file/x/base.ckpt")
+    assert "cannot be made" in said and "--out" in said
+
+
+def test_a_seed_that_no_parameter_holds_is_refused(fails: Fails) -> None:
+    said = fails(
+        "evaluate", "--rig", RIG, "--task", TASK, "--policy", "p", "--out", "o", "--seed", str(2**70)
+    )
+    assert f"above {2**62}" in said

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from zprl_core.plan import Block
 from zprl_core.record_log import RecordLog
 from zprl_core.records import EpisodeRecord, append_record, read_records
-from zprl_core.recovery import drop_unlearned
+from zprl_core.recovery import drop_unlearned, void_unrecorded
 from zprl_core.run_folder import RunFolder
+from zprl_core.session.layouts import layout_seed
 
 
 def _record(episode: int, block: str, outcome: str = "success") -> EpisodeRecord:
@@ -54,3 +57,20 @@ def test_records_are_kept_up_to_the_first_ending_that_was_not_logged(
 
 def test_a_run_that_never_got_to_training_is_left_alone(tmp_path: Path) -> None:
     assert drop_unlearned(RunFolder(tmp_path)) is None
+
+
+def test_on_a_real_cell_an_episode_that_never_ended_keeps_its_number(
+    tmp_path: Path, new_folder: Callable[..., RunFolder]
+) -> None:
+    """Episode 1 was learned from and has no record: a void one takes its place, so that 2 comes next."""
+    folder = new_folder(tmp_path / "run")
+    blocks = (Block("train", "explore", chunks=100),)
+    append_record(folder.episodes_file, _record(0, "train", "success"))
+    log = RecordLog(folder.transitions_file)
+    for episode, chunk in ((0, 0), (1, 0), (1, 1)):
+        log.append({"kind": "transition", "episode": episode, "chunk": chunk})
+    assert void_unrecorded(folder, blocks) == [1]
+    first, second = read_records(folder.episodes_file)
+    assert (first.outcome, second.outcome, second.episode, second.chunks) == ("success", "void", 1, 2)
+    assert second.layout_seed == layout_seed(folder.spec.seed, "training", 1)
+    assert void_unrecorded(folder, blocks) == []

@@ -52,6 +52,16 @@ def moving(limits: InterpolatorLimits | None = None) -> ChunkInterpolator:
     return arm
 
 
+@pytest.mark.parametrize("rate_hz", [7, 10, 15, 20, 30])
+@pytest.mark.parametrize("length", [1, 2, 5, 8, 16, 24])
+def test_on_a_grid_a_chunk_ends_before_the_next_begins(rate_hz: int, length: int) -> None:
+    """Tick n of a grid is at the whole nanoseconds of n / rate."""
+    waypoints = ArmWaypoints(np.zeros((length, 3)), np.tile(IDENTITY, (length, 1)), None)
+    for n in range(3 * rate_hz):
+        stamp, following = n * 10**9 // rate_hz, (n + length) * 10**9 // rate_hz
+        assert 0 <= following - Chunk(0, 0, stamp, 1.0 / rate_hz, waypoints).end_ns <= 1
+
+
 def test_waypoints_are_reached_at_the_end_of_their_ticks() -> None:
     arm = ChunkInterpolator(at(), InterpolatorLimits(blend_s=0.04, blend_m_s2=100.0))
     arm.add_chunk(chunk([0.01, 0.02, 0.03, 0.03]), 0)

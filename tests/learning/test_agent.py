@@ -181,6 +181,19 @@ def test_in_real_time_the_next_chunk_is_planned_before_the_last_one_is_cleared()
     assert _done(agent) == ["c1@1"]
 
 
+def test_nothing_is_planned_during_a_pause_and_transitions_go_on() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_report(0, 0, ChunkReport())
+    agent.on_cleared(0, 0)
+    _observe(agent, 1)
+    assert [type(effect) for effect in agent.due(plan=False)] == [SendTransition]
+    assert _done(agent) == ["c1@1"]
+
+
 def test_during_warm_up_a_version_without_weights_keeps_the_old_ones() -> None:
     agent = _agent()
     agent.begin(0, "explore")

@@ -7,6 +7,9 @@ import argparse
 import math
 from pathlib import Path
 
+LARGEST_SEED = 2**62
+"""What a ROS parameter holds, with room to spare."""
+
 
 def positive(text: str) -> int:
     """A whole number of at least 1."""
@@ -35,6 +38,14 @@ def _whole(text: str, low: int) -> int:
     return int(text)
 
 
+def seed(text: str) -> int:
+    """A whole number from 0 to LARGEST_SEED."""
+    value = _whole(text, 0)
+    if value > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"{text!r} is above {LARGEST_SEED}")
+    return value
+
+
 def add_task(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """--task."""
     parser.add_argument(
@@ -61,7 +72,7 @@ def add_seed(parser: argparse.ArgumentParser, default: int | None, note: str = "
     """--seed."""
     shown = "" if default is None else f" (default {default}{note})"
     parser.add_argument(
-        "--seed", type=not_negative, default=default, metavar="S", help=f"seed of every random draw{shown}"
+        "--seed", type=seed, default=default, metavar="S", help=f"seed of every random draw{shown}"
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zprl_core.cli import arguments
 from zprl_core.config import TaskConfig, load_task
 from zprl_core.errors import DataError
+from zprl_core.run_folder import make_folder
 
 if TYPE_CHECKING:
     from zprl_core.training.progress import Progress
@@ -52,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     task = load_task(args.task)
     if args.out.exists():
         raise DataError(f"{args.out}: exists. Choose another --out")
+    make_folder(args.out.absolute().parent)
     data = load_dataset(args.data, task)
     ticks = len(data.actions)
     print(f"{args.data}: {data.episodes} demonstrations, {ticks} ticks, {len(data)} windows", file=sys.stderr)

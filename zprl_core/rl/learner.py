@@ -141,6 +141,7 @@ class Learner:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint: networks, optimisers, temperature, counters, and where in the log it stands."""
+        self.log.flush()  # or a power cut could leave a log that is shorter than the checkpoint says
         state = {
             "sac": self.sac.state_dict(),
             "optimizers": {name: o.state_dict() for name, o in self.sac.optimizers.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from zprl_core.actions import ArmWaypoints
 from zprl_core.errors import DataError
 from zprl_core.trajectory.motion import Motion, Setpoint, setpoint_from
+
+_FLOAT_NS = 1e-3  # what is a whole number of ns but for floating point is not rounded down by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +49,8 @@ class Chunk:
 
     @property
     def end_ns(self) -> int:
-        """End of the last waypoint's tick, ns."""
-        return self.due_ns(len(self.waypoints) - 1)
+        """End of the last waypoint's tick, ns; rounded down, so that the next chunk does not begin before."""
+        return self.stamp_ns + math.floor(len(self.waypoints) * self.dt_s * 1e9 + _FLOAT_NS)
 
     def due_ns(self, i: int) -> int:
         """When waypoint ``i`` is reached: the end of its tick, ns."""

@@ -167,14 +167,14 @@ class SessionNode(Node):
 
     def _on_report(self, report: ChunkReport) -> None:
         view = self._session.view
-        if report.episode != view.episode or view.state != "running":
+        if report.episode != view.episode or view.state not in ("running", "paused"):
             return
-        if report.status == ChunkReport.EXECUTED:
+        cut = report.status in (ChunkReport.INTERRUPTED, ChunkReport.OVERRIDDEN)
+        if report.status == ChunkReport.EXECUTED or (cut and not self._setup.lockstep):
+            # Its time is over; a chunk that a pause or a person cut short is not learned from.
             self._progress_ns = self._now_ns()
             self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
-        elif report.status == ChunkReport.REFUSED or (
-            self._setup.lockstep and report.status == ChunkReport.INTERRUPTED
-        ):
+        elif view.state == "running":
             self._fault(report.reason)  # what follows would start far from where the arm is
         self._settle()
 
@@ -186,8 +186,11 @@ class SessionNode(Node):
             self._fault(f"arm '{arm}': {state.fault}")
 
     def _on_tick(self) -> None:
+        running = self._session.view.state == "running"
+        if not running:
+            self._progress_ns = self._now_ns()
         silent_s = (self._now_ns() - self._progress_ns) * 1e-9
-        if self._session.view.state == "running" and not self._operator and silent_s > self._stall_s:
+        if running and not self._operator and silent_s > self._stall_s:
             self._fault(f"no chunk was executed for {self._stall_s:g} s; is the policy alive?")
         self._settle()
 

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from zprl_core.errors import DataError
 from zprl_core.noise import Stream, generator
+from zprl_core.run_folder import make_folder
 from zprl_sim import dimensions as dim
 from zprl_sim.executor import CODEC, encode, execute_tick
 from zprl_sim.expert import Flaws, draw_intent, plan
@@ -168,7 +169,7 @@ def _make_room(folder: Path, overwrite: bool) -> None:
             f"{folder}: there is data already ({old[0].name}, {len(old)} files); "
             "choose another folder, or overwrite it with --overwrite"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for path in old:
         path.unlink()
 

@@ -228,6 +228,9 @@ def test_a_checkpoint_must_fit_the_run(task: TaskConfig, tmp_path: Path) -> None
     one.save(tmp_path / "ckpt")
     with pytest.raises(CheckpointError, match="seed is 0, this run has 1"):
         learner(task, tmp_path / "log", seed=1).load(tmp_path / "ckpt")
+    moved = dataclasses.replace(SETUP, c_mean=SETUP.c_mean + 1.0)
+    with pytest.raises(CheckpointError, match="c_mean is another one"):
+        Learner(task, moved, 0, RecordLog(tmp_path / "log")).load(tmp_path / "ckpt")
     setup = dataclasses.replace(SETUP, lambda_=0.7)
     with pytest.raises(CheckpointError, match=r"lambda is 0\.5, this run has 0.7"):
         Learner(task, setup, 0, RecordLog(tmp_path / "log")).load(tmp_path / "ckpt")

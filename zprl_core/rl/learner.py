@@ -161,12 +161,18 @@ class Learner:
         Records behind it stay unseen: `replay_log` applies them, `forget_episodes_after` drops them.
 
         Raises:
-            CheckpointError: see `checkpoint.load`; another seed or lambda; a log shorter than the checkpoint.
+            CheckpointError: see `checkpoint.load`; another seed, lambda or base policy; a log that is shorter
+                than the checkpoint says.
         """
         state = checkpoint.load(path, KIND).state
         for key, mine in (("seed", self.seed), ("lambda", self.setup.lambda_), ("dim", self.setup.dim)):
             if state[key] != mine:
                 raise CheckpointError(f"{path}: {key} is {state[key]}, this run has {mine}")
+        for key, moments in (("c_mean", self.setup.c_mean), ("c_std", self.setup.c_std)):
+            if not np.array_equal(state[key].numpy(), moments):
+                raise CheckpointError(
+                    f"{path}: {key} is another one; was the base policy's checkpoint replaced?"
+                )
         self.sac.load_state_dict(state["sac"])
         for name, optimizer in self.sac.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])

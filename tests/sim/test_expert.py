@@ -56,7 +56,7 @@ def test_along_the_closing_direction_the_tongs_centre_the_half(rig: SimRig) -> N
 def test_a_carry_below_the_ring_collides_with_the_juicer(rig: SimRig) -> None:
     """From the far side, where the demonstrations do it; on a longer way the half may slip over the edge."""
     far = [Layout((TRAY_X + x, TRAY_Y + y)) for x in (0.03, 0.06) for y in (-0.08, 0.0, 0.08)]
-    lost = [run(rig, layout, Intent(carry_clearance=-0.022)) for layout in far]
+    lost = [run(rig, layout, Intent(carry_clearance=-0.015)) for layout in far]
     assert sum(verdict.outcome is Outcome.SUCCESS for verdict in lost) <= 1
     assert any(verdict.outcome is Outcome.FAILURE for verdict in lost)
     assert run(rig, 200, Intent(carry_clearance=0.008)).outcome is Outcome.SUCCESS
@@ -96,7 +96,7 @@ def test_the_carry_is_too_low_on_the_far_side_only() -> None:
     flaws = Flaws()
     near, far = (carry_drop(Layout((TRAY_X + x, TRAY_Y)), flaws) for x in (-0.05, 0.06))
     assert near < 0.001
-    assert CARRY_CLEARANCE - far < -0.020
+    assert CARRY_CLEARANCE - far == pytest.approx(-0.015)
 
 
 def test_the_flaws_do_not_average_out() -> None:

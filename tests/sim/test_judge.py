@@ -84,13 +84,13 @@ def test_between_the_tongs_nothing_is_decided() -> None:
     rig, layout = SimRig(), Layout((0.41, -0.10))
     rig.reset(layout)
     held, outcomes = 0, set()
-    for goal in plan(layout, Intent())[:130]:
+    for goal in plan(layout, Intent())[:105]:
         execute_tick(rig, goal)
         state = rig.state()
         verdict = Judge()(state.qpos, state.qvel)
         held += verdict.touched
         outcomes.add(verdict.outcome)
-    assert held > 60
+    assert held > 50
     assert outcomes == {Outcome.UNDECIDED}
 
 

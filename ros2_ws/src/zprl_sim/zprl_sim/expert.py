@@ -62,7 +62,7 @@ class Flaws:
     """
 
     aim_share: float = 1.0
-    aim_error: float = 0.025
+    aim_error: float = 0.028
     aim_scale: float = 0.085
     aim_spread: float = 0.10
     low_share: float = 1.0

@@ -52,7 +52,8 @@ def test_an_episode_in_real_time(tmp_path: Path) -> None:
     assert len(seen["image"]) > 0.5 * len(ticks) and len(seen["q"]) > 0.8 * len(seen["arm"])
     reports = [r for r in g.policy_lines("report") if r["episode"] == episode.episode]
     executed = [r for r in reports if r["status"] == 0]
-    assert [r["chunk"] for r in executed] == list(range(len(executed))) and len(executed) >= 8
+    assert [r["chunk"] for r in executed] == list(range(len(executed)))
+    assert len(executed) >= 7  # the label cuts the eighth, in which the tongs let go and withdraw
     assert all(r["seam_gap_s"] < WATCHDOG_S for r in executed)
     assert {r["reason"] for r in reports} <= {"", "the session is labelled"}
     statistics = json.loads((g.run.path / "stats" / "bridge.json").read_text())

@@ -4,7 +4,7 @@ Every chunk is planned again as the run planned it (same layout, noise, weights)
 from the side at the task's rate. It shows layouts on which the base failed and the last checkpoint succeeded,
 and says which ones they are and how many there were of each kind.
 
-    python -m scripts.film --run runs/demo/seed0/zprl --out runs/demo/seed0/before_after.mp4
+    python -m scripts.film --run runs/demo/seed0/zprl --out film.mp4 --still docs/images/before_after.png
 """
 
 from __future__ import annotations
@@ -107,6 +107,16 @@ def side_by_side(left: list[Frame], right: list[Frame]) -> list[Frame]:
     return [np.hstack([film[min(i, len(film) - 1)] for film in (left, right)]) for i in range(length)]
 
 
+def strip(left: list[Frame], right: list[Frame], moments: int = 4) -> Frame:
+    """Moments of two films, evenly spaced over the longer one: the left film above, the right one below."""
+    both = side_by_side(left, right)
+    chosen = [both[round(i * (len(both) - 1) / moments)] for i in range(1, moments + 1)]
+    width = SIZE[1]
+    return np.vstack(
+        [np.hstack([frame[:, part] for frame in chosen]) for part in (slice(width), slice(width, None))]
+    )
+
+
 def write(path: Path, frames: list[Frame]) -> None:
     """An MP4 file at the task's rate.
 
@@ -128,17 +138,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of a finished training run")
     parser.add_argument("--out", type=Path, required=True, help="film to write, .mp4")
+    parser.add_argument("--still", type=Path, help="also write moments of the first layout, .png")
     parser.add_argument("--layouts", type=int, default=3, help="how many")
     args = parser.parse_args()
     try:
-        film(args.run, args.out, args.layouts)
+        film(args.run, args.out, args.still, args.layouts)
     except ZprlError as error:
         print(f"film: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def film(folder: Path, out: Path, layouts: int) -> None:
+def film(folder: Path, out: Path, still: Path | None, layouts: int) -> None:
     """Film the first cured layouts of a run.
 
     Raises:
@@ -157,7 +168,10 @@ def film(folder: Path, out: Path, layouts: int) -> None:
     studio, frames = Studio(run), []
     for base, final in cured:
         print(f"layout {final.layout_seed}: episode {base.episode} against {final.episode}", flush=True)
-        frames += side_by_side(studio.play(base, "base policy"), studio.play(final, "after ZPRL"))
+        left, right = studio.play(base, "base policy"), studio.play(final, "after ZPRL")
+        if still and not frames:
+            cv2.imwrite(str(still), cv2.resize(strip(left, right), None, fx=0.5, fy=0.5))
+        frames += side_by_side(left, right)
     write(out, frames)
     print(out)
 

@@ -165,7 +165,8 @@ def film(folder: Path, out: Path, still: Path | None, layouts: int) -> None:
     cured = [(base, final) for base, final in both if final.success and not base.success][:layouts]
     if not cured:
         raise DataError(f"{folder}: no layout on which the base failed and the last checkpoint succeeded")
-    studio, frames = Studio(run), []
+    studio = Studio(run)
+    frames: list[Frame] = []
     for base, final in cured:
         print(f"layout {final.layout_seed}: episode {base.episode} against {final.episode}", flush=True)
         left, right = studio.play(base, "base policy"), studio.play(final, "after ZPRL")

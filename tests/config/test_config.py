@@ -113,7 +113,8 @@ def test_clamped_targets_are_refused_with_dense_rewards() -> None:
 
 
 RIG_ERRORS = [
-    ("arms.0.model", "xarm5", ["arms[0].model", "'xarm5'", "did you mean 'xarm", "fer"]),
+    ("arms.0.model", "xarm8", ["arms[0].model", "'xarm8'", "did you mean 'xarm", "fer"]),
+    ("arms.0.model", "lite6", ["arms[0].model", "lite6", "driver sim moves xarm6"]),
     ("arms.0.driver", "xarm", ["arms[0].address", "IP address"]),
     ("arms.0.address", "1.2.3.4", ["arms[0].address", "1.2.3.4", "sim"]),
     ("arms.0.homing.joints_rad", [0.0] * 7, ["arms[0].homing.joints_rad", "7 joints", "xarm6 has 6"]),
@@ -122,7 +123,11 @@ RIG_ERRORS = [
     ("arms.0.gripper.min_width_m", 0.5, ["arms[0].gripper.min_width_m", "0.5", "max_width_m"]),
     ("arms.0.servo_rate_hz", 125, ["arms[0].servo_rate_hz", "3.840", "whole"]),
     ("arms", [], ["arms", "at least one arm"]),
-    ("cameras.0.driver", "realsense", ["cameras[0].serial", "realsense"]),
+    ("arms.0.gripper.kind", "franka_hand", ["arms[0].gripper.kind", "driver sim knows tongs"]),
+    ("arms.0.xarm", {}, ["arms[0].xarm", "no meaning for driver sim"]),
+    ("arms.0.workspace.keep_out", [{"name": "post", "min_m": [0, 0, 1], "max_m": [1, 1, 1]}], ["z = 1"]),
+    ("cameras.0.crop", [0, 0, 200, 100], ["cameras[0].crop", "128x128"]),
+    ("cameras.0.driver", "realsense", ["cameras[0].device", "realsense"]),
     ("proprioception.1", "arm/gripper", ["proprioception[1]", "did you mean 'arm/gripper_width_m'?"]),
     ("simulation", None, ["simulation", "required"]),
 ]

@@ -6,6 +6,19 @@ from __future__ import annotations
 import os
 
 from zprl_core.config import files, loader
+from zprl_core.config.arm import (
+    ArmConfig,
+    FrankaConfig,
+    GripperConfig,
+    HomingConfig,
+    KeepOutConfig,
+    LimitsConfig,
+    PlacementConfig,
+    ToolConfig,
+    WorkspaceConfig,
+    XArmConfig,
+)
+from zprl_core.config.camera import CameraConfig
 from zprl_core.config.learning import (
     BottleneckConfig,
     BudgetConfig,
@@ -14,17 +27,7 @@ from zprl_core.config.learning import (
     PretrainConfig,
     RLConfig,
 )
-from zprl_core.config.rig import (
-    ArmConfig,
-    CameraConfig,
-    GripperConfig,
-    HomingConfig,
-    LimitsConfig,
-    RigConfig,
-    SimulationConfig,
-    WorkspaceConfig,
-    check_pair,
-)
+from zprl_core.config.rig import RigConfig, SimulationConfig, check_pair
 from zprl_core.config.task import ActionConfig, CameraView, ObservationConfig, TaskConfig
 
 __all__ = [
@@ -35,17 +38,22 @@ __all__ = [
     "CameraConfig",
     "CameraView",
     "EvaluationConfig",
+    "FrankaConfig",
     "GripperConfig",
     "HomingConfig",
+    "KeepOutConfig",
     "LimitsConfig",
     "ObservationConfig",
+    "PlacementConfig",
     "PolicyConfig",
     "PretrainConfig",
     "RLConfig",
     "RigConfig",
     "SimulationConfig",
     "TaskConfig",
+    "ToolConfig",
     "WorkspaceConfig",
+    "XArmConfig",
     "check_pair",
     "load_rig",
     "load_task",

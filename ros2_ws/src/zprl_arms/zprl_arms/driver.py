@@ -6,6 +6,7 @@ bridge's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -24,6 +25,9 @@ class ArmReading(NamedTuple):
         pose_base_tcp: tool centre point in the arm's base frame.
         gripper_width_m: between the fingers, None without a gripper.
         fault: empty, or what the arm complains of.
+        stamp_ns: when it was measured, ns of the system clock; None: at the time of the call.
+        wrench_base: external force (N) and torque (Nm) at the tool in the base frame, float64 (6,); None where
+            the arm does not report it.
     """
 
     joint_position_rad: NDArray[np.float64]
@@ -31,6 +35,8 @@ class ArmReading(NamedTuple):
     pose_base_tcp: Pose
     gripper_width_m: float | None
     fault: str = ""
+    stamp_ns: int | None = None
+    wrench_base: NDArray[np.float64] | None = None
 
     @property
     def setpoint(self) -> Setpoint:
@@ -39,23 +45,48 @@ class ArmReading(NamedTuple):
 
 
 class ArmDriver(Protocol):
-    """One arm with its gripper. Every method returns within a fraction of a servo period."""
+    """One arm with its gripper. Every method but `connect` and `clear_fault` returns within a fraction of a
+    servo period; what takes longer runs in threads of the driver's own.
 
-    def connect(self) -> None:
-        """Connect, check that it is the arm that the rig names, and hold.
+    Attributes:
+        streams_joints: whether `stream` sends the joint angles rather than the pose.
+    """
+
+    streams_joints: bool
+
+    def connect(self, *, enable: bool = True) -> None:
+        """Connect, check that it is the arm that the rig names, set it up as the rig says, and hold.
+
+        Args:
+            enable: False leaves motors and brakes as they are and changes nothing: for a look, and for shadow
+                mode, in which `stream` is never called.
 
         Raises:
             RigError: it is not there or not as expected; names the address and what to do.
         """
 
+    def facts(self) -> Mapping[str, str]:
+        """What a person should know of the device that is connected: model, serial number, firmware, SDK."""
+
     def read(self) -> ArmReading:
         """The newest measurement."""
 
-    def stream(self, setpoint: Setpoint) -> None:
-        """Command the setpoint of this servo period, gripper included, without waiting for either."""
+    def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
+        """Command the setpoint of this servo period, gripper included, without waiting for either.
+
+        Args:
+            setpoint: pose of the tool centre point in the base frame, and gripper width.
+            joint_position_rad: the same pose in joint angles, float64 (joints,); given where the driver
+                `streams_joints`.
+        """
 
     def clear_fault(self) -> None:
-        """Clear what `ArmReading.fault` says. Only ever called because a person asked for it."""
+        """Clear what `ArmReading.fault` says and be ready to stream again. Only ever called because a person
+        asked for it.
+
+        Raises:
+            RigError: it cannot be cleared; says what a person has to do at the arm.
+        """
 
     def close(self) -> None:
         """Stop and disconnect."""

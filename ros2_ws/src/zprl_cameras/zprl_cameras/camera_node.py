@@ -90,7 +90,7 @@ class CameraNode(Node):
             level=level,
             name=f"camera {self._config.name}",
             message=message,
-            hardware_id=self._config.serial or self._config.driver,
+            hardware_id=self._config.device or self._config.driver,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )
         self._diagnostics.publish(DiagnosticArray(header=convert.header(self.now_ns()), status=[status]))

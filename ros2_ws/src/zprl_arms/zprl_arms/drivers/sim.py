@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
 from zprl_arms.driver import ArmReading, ResetWorld, WorldState
 from zprl_core.config import ArmConfig, RigConfig, TaskConfig
 from zprl_core.errors import RigError
@@ -15,12 +20,18 @@ from zprl_sim.rig import Setpoint as SimSetpoint
 class SimArm:
     """`SimulatedArm` on a `SimRig`."""
 
+    streams_joints = False
+
     def __init__(self) -> None:
         self._rig = SimRig()
         self._state: RigState | None = None
 
-    def connect(self) -> None:
+    def connect(self, *, enable: bool = True) -> None:
         """Nothing to connect to."""
+
+    def facts(self) -> Mapping[str, str]:
+        """What it is."""
+        return {"model": "MuJoCo twin of an xArm-6"}
 
     def read(self) -> ArmReading:
         """What the arm measures now."""
@@ -28,7 +39,7 @@ class SimArm:
         pose = Pose(state.position, state.quaternion)
         return ArmReading(state.joints, state.joint_velocities, pose, state.gripper_width)
 
-    def stream(self, setpoint: Setpoint) -> None:
+    def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
         """Takes effect with the next `advance`."""
         width = self._rig.setpoint.gripper_width if setpoint.gripper_width is None else setpoint.gripper_width
         self._rig.setpoint = SimSetpoint(setpoint.position, setpoint.quaternion, width)

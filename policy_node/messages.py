@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from zprl_interfaces.msg import ActionChunk
 from zprl_interfaces.msg import ChunkReport as ChunkReportMessage
 from zprl_interfaces.msg import Transition as TransitionMessage
@@ -54,6 +56,8 @@ def chunk_report(message: ChunkReportMessage, clamped_limit: float) -> ChunkRepo
     """
     if message.status == ChunkReportMessage.REFUSED:
         return ChunkReport(spoiled=f"refused: {message.reason}")
+    if message.status == ChunkReportMessage.SHADOW:
+        return ChunkReport(spoiled="shadow mode: it was not executed")
     if message.status == ChunkReportMessage.OVERRIDDEN:
         return ChunkReport(spoiled=f"overridden: {message.reason}")
     if message.clamped_fraction > clamped_limit:
@@ -62,3 +66,10 @@ def chunk_report(message: ChunkReportMessage, clamped_limit: float) -> ChunkRepo
     if message.status == ChunkReportMessage.INTERRUPTED:
         return ChunkReport(interrupted=f"interrupted: {message.reason}")
     return ChunkReport()
+
+
+def worst(reports: Sequence[ChunkReport]) -> ChunkReport:
+    """The account of a chunk that several arms executed: what spoiled or interrupted it for one of them."""
+    spoiled = (report.spoiled for report in reports if report.spoiled)
+    interrupted = (report.interrupted for report in reports if report.interrupted)
+    return ChunkReport(next(spoiled, ""), next(interrupted, ""))

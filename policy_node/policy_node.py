@@ -28,10 +28,12 @@ from policy_node.trace import Trace
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer, TickGrid
+from zprl_core.agent import ChunkReport as ReportOfChunk
 from zprl_core.agent import EpisodeAgent, SendBarrier, SendChunk, SendTransition
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
+from zprl_core.joined import JoinedReports
 from zprl_core.rl.learner import load_actor
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
@@ -103,6 +105,7 @@ class PolicyNode(LifecycleNode):
         profile = qos.stream(setup.lockstep)
         arms = [arm.name for arm in setup.rig.arms]
         self._arms = {arm.name: arm for arm in setup.rig.arms}
+        self._reports: JoinedReports[ReportOfChunk] = JoinedReports(arms)
         self._chunks = {
             name: self.create_publisher(ActionChunk, f"/arms/{name}/command", profile) for name in arms
         }
@@ -178,8 +181,10 @@ class PolicyNode(LifecycleNode):
             self.get_logger().warning(
                 f"chunk {message.episode}/{message.chunk} is not learned from: {report.spoiled}"
             )
-        self._agent.on_report(message.episode, message.chunk, report)
-        self._advance()
+        joined = self._reports.add(message.arm, message.episode, message.chunk, report)
+        if joined is not None:
+            self._agent.on_report(message.episode, message.chunk, messages.worst(joined))
+            self._advance()
 
     def _on_observe_due(self, message: ObserveDue) -> None:
         key = (message.episode, message.chunk)
@@ -270,7 +275,7 @@ class PolicyNode(LifecycleNode):
         dt_s = task.tick_s * task.action.repeat
         for index, (name, publisher) in enumerate(self._chunks.items()):
             columns = slice(index * width, (index + 1) * width)
-            frame_id = self._arms[name].base_frame
+            frame_id = self._arms[name].frame
             publisher.publish(
                 messages.chunk_message(send, columns, start_ns, dt_s, self._setup.run_id, frame_id)
             )

@@ -15,8 +15,8 @@ from zprl_core.errors import RigError
 
 Mode = Literal["train", "evaluate"]
 Parameter = bool | int | float | str | tuple[str, ...]
-DRIVERS_HERE = ("sim",)
-"""Drivers that this version can start; a rig may name others."""
+JUDGED_SCENES = ("place_orange",)
+"""Simulated scenes whose ground truth says whether the task succeeded."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class RunSettings:
         seed: of every random draw.
         lockstep: simulated time, as fast as the machine allows; else the wall clock.
         resume: go on from the run folder's state.
+        shadow: motors stay off: everything runs, nothing moves, nothing is learned.
     """
 
     rig_file: str
@@ -43,6 +44,7 @@ class RunSettings:
     lockstep: bool
     actor: str = ""
     resume: bool = False
+    shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,10 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
 
     Raises:
         ConfigError: the task does not fit the rig.
-        RigError: a driver that this version cannot start, or lockstep on a real cell.
+        RigError: lockstep on a rig that has no simulated time.
     """
     check_pair(rig, task)
-    _check_startable(rig, task, run)
+    _check_lockstep(rig, run)
     common: dict[str, Parameter] = {
         "rig": run.rig_file,
         "task": run.task_file,
@@ -95,35 +97,39 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
         "seed": run.seed,
         "lockstep": run.lockstep,
     }
-    nodes = [*_hardware(rig, task, common), *_learning(mode, run, common)]
+    nodes = [*_hardware(rig, task, run, common), *_learning(mode, run, common)]
     managed = tuple(f"{node.namespace.rstrip('/')}/{node.name}" for node in nodes if node.lifecycle)
-    session = {**common, "managed_nodes": managed}
+    judged = rig.simulation is not None and rig.simulation.scene in JUDGED_SCENES
+    session = {**common, "managed_nodes": managed, "operator": not rig.simulated, "judge": judged}
     nodes.append(NodeSpec("zprl_session", "session_node", "session_node", parameters=session))
-    if rig.simulated:
+    if judged:
         nodes.append(NodeSpec("zprl_session", "auto_judge", "auto_judge", parameters=common))
     return tuple(nodes)
 
 
-def _check_startable(rig: RigConfig, task: TaskConfig, run: RunSettings) -> None:
-    used: list[tuple[str, str]] = [(f"arm '{arm.name}'", arm.driver) for arm in rig.arms]
-    used += [(f"camera '{view.name}'", rig.camera(view.name).driver) for view in task.observation.cameras]
-    for who, driver in used:
-        if driver not in DRIVERS_HERE:
-            here = ", ".join(DRIVERS_HERE)
-            raise RigError(
-                f"rig {rig.name}: {who}: driver '{driver}' is not in this version. Available: {here}"
-            )
-    if run.lockstep and not rig.simulated:
-        raise RigError(f"rig {rig.name}: lockstep needs a simulated rig; a real cell runs on the wall clock")
+def _check_lockstep(rig: RigConfig, run: RunSettings) -> None:
+    real = [arm.name for arm in rig.arms if arm.driver != "sim"]
+    if run.lockstep and run.shadow:
+        raise RigError(f"rig {rig.name}: shadow mode runs on the wall clock; add --realtime")
+    if run.lockstep and (real or not rig.simulated):
+        who = f"arm {', '.join(real)} runs" if real else "a real cell runs"
+        raise RigError(f"rig {rig.name}: lockstep needs arms of driver sim; {who} on the wall clock")
 
 
-def _hardware(rig: RigConfig, task: TaskConfig, common: Mapping[str, Parameter]) -> list[NodeSpec]:
-    nodes = [
+def _hardware(
+    rig: RigConfig, task: TaskConfig, run: RunSettings, common: Mapping[str, Parameter]
+) -> list[NodeSpec]:
+    nodes = []
+    if rig.simulated and any(arm.driver == "xarm" for arm in rig.arms):
+        nodes.append(
+            NodeSpec("zprl_sim", "world_node", "world_node", parameters=dict(common), lifecycle=True)
+        )
+    nodes += [
         NodeSpec(
             "zprl_arms",
             "arm_bridge",
             f"{arm.name}_bridge",
-            parameters={**common, "arm": arm.name},
+            parameters={**common, "arm": arm.name, "shadow": run.shadow},
             lifecycle=True,
         )
         for arm in rig.arms

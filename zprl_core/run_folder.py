@@ -88,6 +88,7 @@ class RunSpec:
         lockstep: simulated time.
         chunks: training chunks.
         eval_episodes: episodes per evaluation.
+        shadow: motors stay off.
     """
 
     run_id: str
@@ -100,6 +101,7 @@ class RunSpec:
     lockstep: bool
     chunks: int
     eval_episodes: int
+    shadow: bool = False
 
 
 @dataclass(frozen=True)

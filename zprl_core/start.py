@@ -33,6 +33,7 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
         "episodes": "episodes of each evaluation; empty: the task's",
         "seed": "of every random draw; empty: 0",
         "realtime": "true: wall clock, false: lockstep; empty: the rig's",
+        "shadow": "true: everything runs with the motors off; empty: false",
     },
     "evaluate": {
         "rig": "name of the rig, or a .yaml file",
@@ -42,9 +43,12 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
         "episodes": "episodes on each path; empty: the task's",
         "seed": "of every random draw; empty: 0",
         "realtime": "true: wall clock, false: lockstep; empty: the rig's",
+        "shadow": "true: everything runs with the motors off; empty: false",
     },
 }
 """Arguments of launch/<mode>.launch.py and of `zprl launch <mode>`, and what they mean."""
+_LOCKSTEP = {"": None, "true": False, "false": True}
+"""What the launch argument `realtime` means."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def training(
     eval_every: int | None = None,
     lambda_: float | None = None,
     lockstep: bool | None = None,
+    shadow: bool = False,
 ) -> Prepared:
     """A new training run. None means: as the task or the rig says.
 
@@ -91,6 +96,7 @@ def training(
         lockstep=_lockstep(rig_config, lockstep),
         chunks=task_config.budget.chunks if chunks is None else chunks,
         eval_episodes=episodes,
+        shadow=shadow,
     )
     every = eval_every or task_config.evaluation.every_chunks
     return _create(out, spec, rig_config, task_config, training_plan(spec.chunks, episodes, every))
@@ -140,6 +146,7 @@ def evaluation(
     episodes: int | None = None,
     seed: int = 0,
     lockstep: bool | None = None,
+    shadow: bool = False,
 ) -> Prepared:
     """A measurement of a base checkpoint (both paths) or of a run (steered).
 
@@ -168,6 +175,7 @@ def evaluation(
         lockstep=_lockstep(rig_config, lockstep),
         chunks=0,
         eval_episodes=count,
+        shadow=shadow,
     )
     return _create(out, spec, rig_config, task_config, evaluation_plan(count, steered=bool(actor)))
 
@@ -206,7 +214,8 @@ def from_launch_arguments(mode: Mode, given: Mapping[str, str]) -> Prepared:
         "task": values["task"],
         "out": Path(values.get("out") or home / time.strftime(f"{mode}-%Y%m%d-%H%M%S")),
         "seed": _number(values, "seed") or 0,
-        "lockstep": _lockstep_argument(values.get("realtime", "")),
+        "lockstep": _LOCKSTEP[_choice(values, "realtime", tuple(_LOCKSTEP))],
+        "shadow": _choice(values, "shadow", ("", "false", "true")) == "true",
     }
     episodes = _number(values, "episodes")
     if mode == "train":
@@ -298,6 +307,7 @@ def _prepared(
         lockstep=spec.lockstep,
         actor=spec.actor,
         resume=resume,
+        shadow=spec.shadow,
     )
     return Prepared(folder, rig, task, blocks, graph(rig, task, spec.mode, settings))
 
@@ -317,8 +327,9 @@ def _number(values: Mapping[str, str], name: str) -> int | None:
     return int(text)
 
 
-def _lockstep_argument(text: str) -> bool | None:
-    choices = {"": None, "true": False, "false": True}
-    if text not in choices:
-        raise ConfigError(f"launch argument realtime:={text}: allowed: true, false")
-    return choices[text]
+def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    text = values.get(name, "")
+    if text not in allowed:
+        choices = ", ".join(sorted(filter(None, allowed), reverse=True))
+        raise ConfigError(f"launch argument {name}:={text}: allowed: {choices}")
+    return text

@@ -185,7 +185,7 @@ def test_an_arm_gets_the_setpoint_of_the_coming_period_once() -> None:
         def __init__(self) -> None:
             self.sent: list[Setpoint] = []
 
-        def stream(self, setpoint: Setpoint) -> None:
+        def stream(self, setpoint: Setpoint, joint_position_rad: object) -> None:
             self.sent.append(setpoint)
 
     arm, ears = RealArm(), Ears()

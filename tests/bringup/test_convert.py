@@ -40,6 +40,15 @@ def test_a_frame_that_is_not_contiguous_is_made_so() -> None:
     np.testing.assert_array_equal(back, frame)
 
 
+def test_depth_is_little_endian_millimetres_and_not_copied() -> None:
+    depth = np.array([[0, 1, 258], [65535, 1000, 7]], np.uint16)
+    message = convert.depth_message(depth, 5, "camera_x")
+    assert np.shares_memory(message._data, depth)
+    checked = Image(header=message.header, height=2, width=3, encoding="16UC1", step=6, data=depth.tobytes())
+    assert serialize_message(message) == serialize_message(checked)
+    assert list(message._data[:6]) == [0, 0, 1, 0, 2, 1]
+
+
 def test_another_encoding_is_refused_by_name() -> None:
     message = convert.image_message(np.zeros((2, 2, 3), np.uint8), 0, "camera_x")
     message.encoding = "bgr8"

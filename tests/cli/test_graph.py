@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from zprl_core import start
-from zprl_core.config import load_rig, load_task
+from zprl_core.config import RigConfig, load_rig, load_task
 from zprl_core.errors import ConfigError, RigError
 from zprl_core.graph import NodeSpec, RunSettings, graph
 
@@ -82,24 +82,39 @@ def test_the_graph_is_pure() -> None:
     assert _graph() == _graph()
 
 
-def test_a_driver_of_another_version_is_refused() -> None:
+def _xarm_rig() -> RigConfig:
     rig = load_rig("sim_xarm6")
-    arm = dataclasses.replace(rig.arms[0], driver="franka", address="172.16.0.2")
-    with pytest.raises(RigError, match=r"arm 'arm': driver 'franka' is not in this version\. Available: sim"):
-        graph(dataclasses.replace(rig, arms=(arm,)), load_task("place_orange_demo"), "train", SETTINGS)
+    assert rig.arms[0].gripper is not None
+    gripper = dataclasses.replace(rig.arms[0].gripper, kind="robotiq_2f85")
+    arm = dataclasses.replace(rig.arms[0], driver="xarm", address="127.0.0.2", gripper=gripper)
+    return dataclasses.replace(rig, arms=(arm,))
 
 
-def test_lockstep_needs_a_simulated_rig() -> None:
+def test_lockstep_needs_arms_in_simulated_time() -> None:
+    task = load_task("place_orange_demo")
+    with pytest.raises(RigError, match=r"lockstep needs arms of driver sim; arm arm runs on the wall clock"):
+        graph(_xarm_rig(), task, "train", SETTINGS)
     rig = dataclasses.replace(load_rig("sim_xarm6"), simulation=None)
-    with pytest.raises(RigError, match="lockstep needs a simulated rig"):
-        graph(rig, load_task("place_orange_demo"), "train", SETTINGS)
-    names = [
-        node.name
-        for node in graph(
-            rig, load_task("place_orange_demo"), "train", dataclasses.replace(SETTINGS, lockstep=False)
-        )
-    ]
-    assert "auto_judge" not in names
+    with pytest.raises(RigError, match="lockstep needs arms of driver sim; a real cell runs on"):
+        graph(rig, task, "train", SETTINGS)
+    with pytest.raises(RigError, match="shadow mode runs on the wall clock"):
+        graph(load_rig("sim_xarm6"), task, "train", dataclasses.replace(SETTINGS, shadow=True))
+
+
+def test_a_real_cell_has_an_operator_and_no_judge() -> None:
+    rig = dataclasses.replace(_xarm_rig(), simulation=None)
+    nodes = graph(rig, load_task("place_orange_demo"), "train", dataclasses.replace(SETTINGS, lockstep=False))
+    told = {node.name: node.parameters for node in nodes}
+    assert told["session_node"]["operator"] is True
+    assert not {"auto_judge", "world_node"} & set(told)
+
+
+def test_a_simulated_controller_gets_its_world() -> None:
+    settings = dataclasses.replace(SETTINGS, lockstep=False, shadow=True)
+    nodes = {n.name: n for n in graph(_xarm_rig(), load_task("place_orange_demo"), "train", settings)}
+    assert "world_node" in nodes
+    assert nodes["session_node"].parameters["operator"] is False
+    assert nodes["arm_bridge"].parameters["shadow"] is True
 
 
 def test_two_arms_get_two_bridges() -> None:

@@ -367,3 +367,39 @@ def test_config_loads_neither_torch_nor_ros() -> None:
         "sys.exit(str(bad) if bad else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_extends_changes_a_list_of_named_things_by_name(tmp_path: Path) -> None:
+    sim, cell = load_rig("xarm6_place_orange_sim"), load_rig("xarm6_place_orange")
+    assert sim.arms == (dataclasses.replace(cell.arms[0], address="127.0.0.2"),)
+    assert (sim.cameras[0].driver, sim.cameras[0].rate_hz) == ("sim", cell.cameras[0].rate_hz)
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: xarm6_place_orange\narms: {arn: {address: 127.0.0.2}}\n")
+    with pytest.raises(ConfigError, match=rf"{file}: arms\.arn: there is none.*did you mean 'arm'\?"):
+        load_rig(file)
+    file.write_text("extends: xarm6_place_orange\narms: {arm: {servo_rate_hz: 250}}\n")
+    with pytest.raises(ConfigError, match=rf"{file}: arms\[0\]\.servo_rate_hz: 250.*100 Hz of cartesian"):
+        load_rig(file)
+
+
+def test_a_calibration_beside_the_rigs_gives_the_delays(tmp_path: Path) -> None:
+    rigs, calibrations = tmp_path / "rigs", tmp_path / "calibrations"
+    rigs.mkdir()
+    calibrations.mkdir()
+    file = rigs / "cell.yaml"
+    data = {**load_rig("sim_xarm6").to_dict(), "name": "cell"}
+    del data["calibration"]
+    file.write_text(yaml.safe_dump(data))
+    assert load_rig(file).calibration is None
+    measured = calibrations / "cell.yaml"
+    measured.write_text(
+        "{id: a1, measured: today, cameras: [{name: third_view, delay_s: 0.02}], "
+        "proprioception_delay_s: 0.004, planning_s: 0.09}"
+    )
+    rig = load_rig(file)
+    assert (rig.cameras[0].delay_s, rig.proprioception_delay_s) == (0.02, 0.004)
+    with pytest.raises(ConfigError, match=r"lead_steps: 2, but planning takes 0\.090 s.*a1.*needs 3"):
+        check_pair(rig, load_task("place_orange_demo"))
+    measured.write_text("{id: a1, measured: today, cameras: [{name: thrid_view, delay_s: 0.02}]}")
+    with pytest.raises(ConfigError, match=r"no camera 'thrid_view'.*did you mean 'third_view'"):
+        load_rig(file)

@@ -192,7 +192,7 @@ def test_refusals_say_why() -> None:
     assert (
         d.label("success").reason == "label is not possible while idle; possible in: running, paused, judging"
     )
-    assert "unknown, allowed: start, pause" in d.command("dance").reason
+    assert "unknown, allowed: start, begin, pause" in d.command("dance").reason
     assert "unknown, allowed: success" in d.label("maybe").reason
     assert d.command("start", episode=4).reason == "start is for episode 4, this is episode 0"
     d.run()

@@ -24,7 +24,9 @@ INTERFACES = read_toml(SOURCE / "zprl_interfaces/pyproject.toml")["build-system"
 EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 # Neither is in this environment: they come with an apt-installed ROS 2.
 APT_ONLY = {"launch", "launch_ros"}
-VENDORS = {"franky", "pyrealsense2", "xarm"}
+VENDORS = {"franky", "pyrealsense2", "serial", "xarm"}
+# Modules in wheels that say nothing of what they hold.
+SILENT = {"pinocchio": "pin"}
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -85,7 +87,8 @@ def undeclared(imported: set[str], declared: set[str]) -> set[str]:
     return {
         module
         for module in imported - ours
-        if not declared & {canonicalize_name(name) for name in providers.get(module, ())}
+        if not declared
+        & {canonicalize_name(name) for name in providers.get(module, [SILENT.get(module, "")])}
     }
 
 

@@ -38,6 +38,7 @@ EXECUTABLES = {
     "zprl_cameras": {"camera_node", "proprioception_node"},
     "zprl_core": {"zprl"},
     "zprl_session": {"auto_judge", "session_node"},
+    "zprl_sim": {"world_node"},
 }
 SCRIPT = re.compile(r'"(\w+) = ([\w.]+):(\w+)"')
 

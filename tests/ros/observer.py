@@ -15,6 +15,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
 from zprl_interfaces.msg import ArmState, Proprioception, SessionState, SimState
 from zprl_interfaces.srv import Label, SessionCommand
 
@@ -24,6 +25,7 @@ TOPICS: dict[str, tuple[Any, str]] = {
     "arm": (ArmState, "/arms/arm/state"),
     "world": (SimState, "/sim/state"),
     "image": (Image, "/cameras/third_view/image"),
+    "depth": (Image, "/cameras/third_view/depth"),
     "q": (Proprioception, "/proprioception"),
     "diagnostics": (DiagnosticArray, "/diagnostics"),
 }
@@ -103,6 +105,11 @@ class Observer:
         """Ask a lifecycle node for a transition; whether it succeeded."""
         client = self._node.create_client(ChangeState, f"/{node}/change_state")
         return bool(self._answer(client, ChangeState.Request(transition=Transition(id=transition))).success)
+
+    def stop_arm(self, arm: str = "arm") -> str:
+        """Call /arms/<arm>/stop; its message."""
+        client = self._node.create_client(Trigger, f"/arms/{arm}/stop")
+        return str(self._answer(client, Trigger.Request()).message)
 
     def _call(self, client: Any, request: Any) -> tuple[bool, str]:
         response = self._answer(client, request)

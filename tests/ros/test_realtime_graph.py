@@ -95,6 +95,34 @@ def test_a_nan_a_dead_camera_and_a_dead_policy(tmp_path: Path) -> None:
         assert last.startswith("error: 8 episodes in a row were void") and "is the policy alive?" in last
 
 
+def test_a_pause_a_stop_and_a_dead_session(tmp_path: Path) -> None:
+    """A person pauses and goes on, a person stops the arm, the session dies: the arm slows down and holds."""
+    with graph(tmp_path / "g", lockstep=False, blocks=(Block("base_c", "base_c", episodes=9),)) as g:
+        g.start_all(session={"max_consecutive_faults": 8})
+        with Observer(g.domain, "arm") as eyes:
+            wait_for_motion(g, eyes)
+            assert eyes.command("pause") == (True, "")
+            g.wait(lambda: speed(eyes.seen["arm"][-1]) < 0.005, 3, "rest")
+            episode, told = eyes.episode, len(g.policy_lines("report"))
+            time.sleep(1.5)
+            assert eyes.state == "paused" and eyes.episode == episode
+            assert speed(eyes.seen["arm"][-1]) < 0.005
+            assert not [r for r in g.policy_lines("report")[told:] if r["status"] == 0]
+            assert eyes.command("resume") == (True, "")
+            wait_for_motion(g, eyes)
+
+            assert "until the session is cleared" in eyes.stop_arm()
+            g.wait(lambda: faulted(eyes, "stopped by the service /arms/arm/stop"), 5, "the stop")
+            assert_holds_within(eyes, 0.6)
+            wait_for_motion(g, eyes)  # without an operator the session clears by itself
+
+            g.kill("session")
+            g.wait(lambda: faulted(eyes, "no sign of life from the session"), 10, "the lease to end")
+            assert_holds_within(eyes, 0.6)
+            time.sleep(1.0)
+            assert eyes.seen["arm"][-1].owner == "stop" and speed(eyes.seen["arm"][-1]) < 0.005
+
+
 def hiccup(g: Graph, seconds: float) -> None:
     """The bridge, and with it the simulated world, does nothing for a while."""
     g.processes["bridge"].send_signal(signal.SIGSTOP)

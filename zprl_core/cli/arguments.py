@@ -77,11 +77,16 @@ def add_seed(parser: argparse.ArgumentParser, default: int | None, note: str = "
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:
-    """--realtime and --verbose, for commands that start the node graph."""
+    """--realtime, --shadow and --verbose, for commands that start the node graph."""
     parser.add_argument(
         "--realtime",
         action="store_true",
         help="run on the wall clock; by default a simulated rig runs in lockstep, as fast as the CPU allows",
+    )
+    parser.add_argument(
+        "--shadow",
+        action="store_true",
+        help="for a first day at a real cell: everything runs, and the motors stay off; nothing is learned",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway"

@@ -53,5 +53,6 @@ def run(args: argparse.Namespace) -> int:
         episodes=args.episodes,
         seed=args.seed,
         lockstep=False if args.realtime else None,
+        shadow=args.shadow,
     )
     return run_session(prepared, verbose=args.verbose)

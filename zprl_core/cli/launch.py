@@ -21,6 +21,7 @@ and `ros2 launch` does not exist. Arguments are name:=value; all but rig and tas
   episodes        episodes of each evaluation (default: the task's)
   seed            of every random draw (default 0)
   realtime        true: wall clock; false: lockstep (default: the rig's)
+  shadow          true: motors off (default false)
 """
 EXAMPLE = """\
   zprl launch train rig:=sim_xarm6 task:=place_orange

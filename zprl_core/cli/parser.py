@@ -7,9 +7,9 @@ import argparse
 from types import ModuleType
 
 import zprl_core
-from zprl_core.cli import collect, doctor, evaluate, lambda_, launch, pretrain, train
+from zprl_core.cli import collect, doctor, evaluate, lambda_, launch, pretrain, sim_xarm, train
 
-COMMANDS: tuple[ModuleType, ...] = (collect, pretrain, lambda_, train, evaluate, launch, doctor)
+COMMANDS: tuple[ModuleType, ...] = (collect, pretrain, lambda_, train, evaluate, launch, sim_xarm, doctor)
 _EXAMPLE = """\
 from nothing to a robot that gets better:
   zprl doctor

@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.realtime:
         given["lockstep"] = False
+    if args.shadow:
+        given["shadow"] = True
     if args.resume:
         prepared = start.resume(args.out, **given)
     else:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from zprl_core.config import files, loader
 from zprl_core.config.arm import (
@@ -18,6 +19,7 @@ from zprl_core.config.arm import (
     WorkspaceConfig,
     XArmConfig,
 )
+from zprl_core.config.calibration import CalibrationConfig, DelayConfig
 from zprl_core.config.camera import CameraConfig
 from zprl_core.config.learning import (
     BottleneckConfig,
@@ -35,8 +37,10 @@ __all__ = [
     "ArmConfig",
     "BottleneckConfig",
     "BudgetConfig",
+    "CalibrationConfig",
     "CameraConfig",
     "CameraView",
+    "DelayConfig",
     "EvaluationConfig",
     "FrankaConfig",
     "GripperConfig",
@@ -54,6 +58,7 @@ __all__ = [
     "ToolConfig",
     "WorkspaceConfig",
     "XArmConfig",
+    "calibration_file",
     "check_pair",
     "load_rig",
     "load_task",
@@ -88,5 +93,18 @@ def load_rig(name_or_path: str | os.PathLike[str]) -> RigConfig:
     Raises:
         ConfigError: names file, key, value and what is allowed.
     """
-    data, origin = files.read_extended("rigs", files.find("rigs", name_or_path))
-    return loader.from_data(RigConfig, data, loader.Place(origin))
+    file = files.find("rigs", name_or_path)
+    data, origin = files.read_extended("rigs", file)
+    rig = loader.from_data(RigConfig, data, loader.Place(origin))
+    measured = calibration_file(file)
+    if "calibration" in data or not measured.is_file():
+        return rig
+    found = loader.from_data(
+        CalibrationConfig, files.read_yaml(measured), loader.Place(lambda _: str(measured))
+    )
+    return rig.calibrated(found)
+
+
+def calibration_file(rig_file: Path) -> Path:
+    """Where a rig's calibration is kept: calibrations/<rig>.yaml, beside the folder of the rig's file."""
+    return rig_file.absolute().parent.parent / "calibrations" / rig_file.name

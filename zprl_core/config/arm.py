@@ -158,6 +158,9 @@ class HomingConfig:
         "how far up the tool goes first, as far as the workspace permits", default=0.1, unit="m", low=0.0
     )
     retract_m_s: float = setting("speed of that", default=0.1, unit="m/s", above=0.0)
+    gripper_width_m: float | None = setting(
+        "to which the gripper opens at home; null: it keeps its width", default=None, unit="m", low=0.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +228,10 @@ class ArmConfig:
     workspace: WorkspaceConfig = setting("where the tool may be")
     limits: LimitsConfig = setting("how fast it may move")
     address: str | None = setting("of the controller box; null in simulation", default=None)
+    serial: str | None = setting(
+        "serial number of the controller, so that two arms cannot be swapped; null: not compared",
+        default=None,
+    )
     base_frame: str = setting("frame of poses and commands; empty: <name>_base", default="")
     base_in_rig: PlacementConfig = setting("where its base stands", factory=PlacementConfig)
     tool: ToolConfig | None = setting("null: the tool centre point is the flange", default=None)

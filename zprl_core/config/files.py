@@ -112,7 +112,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def read_extended(kind: Kind, path: Path) -> tuple[dict[str, Any], Origin]:
     """A file merged over what it `extends`, and which file each key came from.
 
-    Mappings merge key by key; everything else, lists too, replaces.
+    Mappings merge key by key, and so do lists of things with a name where the child gives a mapping from
+    their names: `arms: {left: {address: 127.0.0.2}}`. Everything else replaces.
+
+    Raises:
+        ConfigError: unreadable, not YAML, a circle, or a name that the parent's list does not have.
     """
     chain: list[tuple[Path, dict[str, Any]]] = []
     following: Path | None = path
@@ -126,8 +130,8 @@ def read_extended(kind: Kind, path: Path) -> tuple[dict[str, Any], Origin]:
     merged: dict[str, Any] = {}
     setter: dict[str, Path] = {}
     for file, data in reversed(chain):
+        setter.update((key, file) for key in _leaves(merged, data, file))
         merged = _merge(merged, data)
-        setter.update((key, file) for key, _ in flatten(data))
     return merged, lambda key: str(_setter(setter, key) or path)
 
 
@@ -144,8 +148,38 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            merged[key] = _merge(old, value)
+        elif _by_name(old, value):
+            merged[key] = [_merge(item, value.get(item["name"], {})) for item in old or ()]
+        else:
+            merged[key] = value
     return merged
+
+
+def _by_name(base: object, over: object) -> bool:
+    """Whether a list of named mappings is changed by a mapping from their names."""
+    named = isinstance(base, list) and all(isinstance(item, dict) and "name" in item for item in base)
+    return named and isinstance(over, dict) and all(isinstance(item, dict) for item in over.values())
+
+
+def _leaves(base: Mapping[str, Any], over: Mapping[str, Any], file: Path, prefix: str = "") -> Iterator[str]:
+    """Dotted keys, as they stand after the merge, of everything that `over` sets."""
+    for key, value in over.items():
+        name, old = f"{prefix}.{key}" if prefix else str(key), base.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            yield from _leaves(old, value, file, name)
+        elif isinstance(old, list) and _by_name(old, value):
+            names = [str(item["name"]) for item in old]
+            for item, changes in value.items():
+                if item not in names:
+                    raise ConfigError(
+                        f"{file}: {name}.{item}: there is none of that name{did_you_mean(str(item), names)}"
+                    )
+                index = names.index(item)
+                yield from _leaves(old[index], changes, file, f"{name}[{index}]")
+        else:
+            yield from (leaf for leaf, _ in flatten(value, name))
 
 
 def _setter(setter: Mapping[str, Path], key: str) -> Path | None:

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from zprl_core.config import loader
 from zprl_core.config.arm import ArmConfig
+from zprl_core.config.calibration import CalibrationConfig
 from zprl_core.config.camera import CameraConfig
 from zprl_core.config.fields import setting
 from zprl_core.config.task import TaskConfig
@@ -49,6 +51,9 @@ class RigConfig:
     )
     tool_distance_m: float = setting("kept between the tools of two arms", default=0.05, unit="m", low=0.0)
     simulation: SimulationConfig | None = setting("null: a real cell", default=None)
+    calibration: CalibrationConfig | None = setting(
+        "what `zprl doctor --measure` found; kept in calibrations/<rig>.yaml", default=None
+    )
 
     @property
     def simulated(self) -> bool:
@@ -100,6 +105,24 @@ class RigConfig:
                 key = f"arms[{index}].servo_rate_hz"
                 problems.append((key, f"{substeps:.3f} physics steps per servo period, must be whole"))
         return problems
+
+    def calibrated(self, calibration: CalibrationConfig) -> RigConfig:
+        """The rig with the delays that were measured.
+
+        Raises:
+            ConfigError: a camera or an arm that the rig does not have.
+        """
+        delays = {delay.name: delay.delay_s for delay in calibration.cameras}
+        for name in delays:
+            self.camera(name)
+        for delay in calibration.arms:
+            self.arm(delay.name)
+        return replace(
+            self,
+            cameras=tuple(replace(c, delay_s=delays.get(c.name, c.delay_s)) for c in self.cameras),
+            proprioception_delay_s=calibration.proprioception_delay_s,
+            calibration=calibration,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data with YAML's keys."""
@@ -159,9 +182,23 @@ def check_pair(rig: RigConfig, task: TaskConfig) -> None:
             raise ConfigError(
                 f"{who}: rate_hz: arm '{arm.name}' has {periods:g} servo periods per tick, must be whole"
             )
+    _check_lead(rig, task, who)
     if task.observation.proprio_dim != rig.proprio_dim:
         wanted, given = task.observation.proprio_dim, rig.proprio_dim
         raise ConfigError(f"{who}: observation.proprio_dim: {wanted}, the rig's proprioception has {given}")
+
+
+def _check_lead(rig: RigConfig, task: TaskConfig, who: str) -> None:
+    """The chunk that is planned from a snapshot must be there L ticks later."""
+    measured, lead = rig.calibration, task.observation.lead_steps
+    if measured is None or measured.planning_s <= lead * task.tick_s or lead == 0:
+        return
+    needed = math.ceil(measured.planning_s / task.tick_s)
+    raise ConfigError(
+        f"{who}: observation.lead_steps: {lead}, but planning takes {measured.planning_s:.3f} s there "
+        f"(calibration {measured.id}): needs {needed}, in the task of the demonstrations too; 0 lets the arm "
+        "wait for each plan"
+    )
 
 
 def _is_loopback(address: str | None) -> bool:

@@ -2,19 +2,22 @@
 
 A chunk passes a list of checks before it may be interpolated (`SafetyGate.admit`), and every setpoint
 passes a limiter before it is sent (`ServoLimiter.limit`). Non-finite numbers are refused first; only then
-is anything clamped. More checks are further functions in the list.
+is anything clamped. More checks are further functions in the list. `supervision` compares what the arm
+measures with what it was told.
 """
 
 from zprl_core.safety.checks import DEFAULT_CHECKS, LEASE, Check, ChunkCommand, Purpose, Situation, may_move
 from zprl_core.safety.gate import SafetyGate
-from zprl_core.safety.limits import SafetyLimits
-from zprl_core.safety.servo import ServoLimiter
+from zprl_core.safety.limits import KeepOut, SafetyLimits
+from zprl_core.safety.servo import Braked, ServoLimiter
 
 __all__ = [
     "DEFAULT_CHECKS",
     "LEASE",
+    "Braked",
     "Check",
     "ChunkCommand",
+    "KeepOut",
     "Purpose",
     "SafetyGate",
     "SafetyLimits",

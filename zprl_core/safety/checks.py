@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +12,15 @@ from numpy.typing import ArrayLike
 
 from zprl_core import transforms
 from zprl_core.safety.limits import SafetyLimits
+from zprl_core.safety.region import crosses
 from zprl_core.trajectory import Chunk, Setpoint
 from zprl_core.transforms import Array
 
 Purpose = Literal["policy", "homing"]
 LEASE: dict[str, frozenset[Purpose]] = {"running": frozenset({"policy"}), "resetting": frozenset({"homing"})}
 """In which session states an arm may move, and for what; in every other state it holds."""
+
+_ROUNDING = 1e-6  # m where a length is asked for, else a share of the limit
 
 
 def may_move(session_state: str, purpose: Purpose) -> bool:
@@ -35,6 +39,7 @@ class ChunkCommand:
         dim: numbers per waypoint.
         actions: ``(H, dim)`` or flat ``(H * dim,)``.
         purpose: what the motion is for.
+        arm: name of the arm that it is for; empty: the sender did not say.
     """
 
     run_id: str
@@ -45,6 +50,7 @@ class ChunkCommand:
     dim: int
     actions: ArrayLike
     purpose: Purpose = "policy"
+    arm: str = ""
 
     @property
     def name(self) -> str:
@@ -59,7 +65,8 @@ class Situation:
     Attributes:
         now_ns: the present time on the stamps' clock, ns.
         run_id, episode, session_state: from the session's latest state.
-        setpoint: what is commanded now.
+        setpoint: what is commanded when the chunk takes over.
+        arm: name of this arm; empty: any chunk's will do.
     """
 
     now_ns: int
@@ -67,6 +74,7 @@ class Situation:
     episode: int
     session_state: str
     setpoint: Setpoint
+    arm: str = ""
 
 
 Check = Callable[[Chunk, Situation, SafetyLimits], str]
@@ -74,11 +82,13 @@ Check = Callable[[Chunk, Situation, SafetyLimits], str]
 
 
 def check_lease(command: ChunkCommand, situation: Situation) -> str:
-    """The chunk belongs to this run and episode, and the session's state permits motion."""
+    """The chunk belongs to this run, episode and arm, and the session's state permits motion."""
     if command.run_id != situation.run_id:
         return f"it is for run {command.run_id!r}, this is run {situation.run_id!r}"
     if command.episode != situation.episode:
         return f"it is for episode {command.episode}, this is episode {situation.episode}"
+    if command.arm and situation.arm and command.arm != situation.arm:
+        return f"it is for arm {command.arm!r}, this is arm {situation.arm!r}"
     if not may_move(situation.session_state, command.purpose):
         return f"no motion for {command.purpose} while the session is {situation.session_state}"
     return ""
@@ -97,22 +107,37 @@ def check_time(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
 
 
 def check_workspace(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
-    """No waypoint lies farther outside the workspace box than the tolerance."""
+    """No waypoint lies farther outside the workspace than the tolerance, or at all where that is refused."""
     position = chunk.waypoints.position
     low, high = np.array(limits.workspace_low_m), np.array(limits.workspace_high_m)
     outside = np.maximum(np.maximum(low - position, position - high), 0.0).max(axis=1)
     worst = int(outside.argmax())
-    if outside[worst] <= limits.workspace_tolerance_m:
+    allowed = limits.workspace_tolerance_m if limits.outside == "clamp" else _ROUNDING
+    if outside[worst] <= allowed:
         return ""
     return (
         f"waypoint {worst} at {_text(position[worst])} m lies {outside[worst]:.3f} m outside the workspace "
-        f"{_text(low)} to {_text(high)}, allowed {limits.workspace_tolerance_m:.3f} m"
+        f"{_text(low)} to {_text(high)}, allowed {allowed:.3f} m"
     )
+
+
+def check_keep_out(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
+    """The straight lines from the present setpoint through the waypoints to come enter no keep-out box."""
+    first = _first_to_come(chunk, situation)
+    points = [situation.setpoint.position.tolist(), *chunk.waypoints.position[first:].tolist()]
+    for i, (start, end) in enumerate(itertools.pairwise(points), start=first):
+        for box in limits.keep_out:
+            if crosses(box, start, end):
+                return (
+                    f"the way to waypoint {i} at {_text(end)} m enters {box.name!r}, the keep-out box "
+                    f"{_text(box.low_m)} to {_text(box.high_m)} m"
+                )
+    return ""
 
 
 def check_jump(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
     """The first waypoint still to come is near the present setpoint."""
-    first = min(chunk.passed(situation.now_ns), len(chunk.waypoints) - 1)
+    first = _first_to_come(chunk, situation)
     gap_m = float(np.linalg.norm(chunk.waypoints.position[first] - situation.setpoint.position))
     turned = transforms.angle_between(chunk.waypoints.quaternion[first], situation.setpoint.quaternion)
     where = f"of the present setpoint (first waypoint to come: {first})"
@@ -123,8 +148,73 @@ def check_jump(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
     return ""
 
 
-DEFAULT_CHECKS: tuple[Check, ...] = (check_time, check_workspace, check_jump)
+def check_speed(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
+    """Where too fast is refused: speed and acceleration, from the present setpoint through the waypoints.
+
+    The step to the first waypoint to come counts with a whole tick.
+    """
+    if limits.too_fast != "refuse":
+        return ""
+    first, way, now = _first_to_come(chunk, situation), chunk.waypoints, situation.setpoint
+    steps = np.diff(np.vstack((now.position, way.position[first:])), axis=0)
+    quaternions = np.vstack((now.quaternion, way.quaternion[first:]))
+    turns = transforms.rotvec_from_quaternion(
+        transforms.quaternion_multiply(transforms.quaternion_conjugate(quaternions[:-1]), quaternions[1:])
+    )
+    return _too_fast(steps, chunk.dt_s, first, "m", limits.linear_m_s, limits.linear_m_s2) or _too_fast(
+        turns, chunk.dt_s, first, "rad", limits.angular_rad_s, limits.angular_rad_s2
+    )
 
 
-def _text(vector: Array) -> str:
-    return "(" + ", ".join(f"{v:.3f}" for v in vector) + ")"
+def check_gripper(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
+    """The gripper's width: its range where outside is refused, its speed where too fast is."""
+    widths = chunk.waypoints.gripper_width
+    if widths is None:
+        return ""
+    low, high = limits.gripper_low_m, limits.gripper_high_m
+    outside = np.maximum(low - widths, widths - high)
+    worst = int(outside.argmax())
+    if limits.outside == "refuse" and outside[worst] > _ROUNDING:
+        return f"waypoint {worst}: gripper width {widths[worst]:.4f} m, allowed {low:.4f} to {high:.4f} m"
+    first, before = _first_to_come(chunk, situation), situation.setpoint.gripper_width
+    steps = np.diff(widths[first:] if before is None else np.append(before, widths[first:]))
+    if limits.too_fast == "clamp" or len(steps) == 0:
+        return ""
+    skipped = first + (1 if before is None else 0)
+    return _too_fast(steps[:, None], chunk.dt_s, skipped, "m", limits.gripper_m_s, None, "the gripper's ")
+
+
+DEFAULT_CHECKS: tuple[Check, ...] = (
+    check_time,
+    check_workspace,
+    check_jump,
+    check_keep_out,
+    check_speed,
+    check_gripper,
+)
+
+
+def _first_to_come(chunk: Chunk, situation: Situation) -> int:
+    return min(chunk.passed(situation.now_ns), len(chunk.waypoints) - 1)
+
+
+def _too_fast(
+    steps: Array, dt_s: float, first: int, unit: str, speed: float, most: float | None, whose: str = ""
+) -> str:
+    """What is wrong with steps ``(n, k)`` of ``dt_s`` each, of which row 0 leads to waypoint ``first``."""
+    velocity = steps / dt_s
+    speeds = np.linalg.norm(velocity, axis=1)
+    worst = int(speeds.argmax())
+    if speeds[worst] > speed * (1.0 + _ROUNDING):
+        seen = f"{whose}{speeds[worst]:.3f} {unit}/s"
+        return f"the way to waypoint {first + worst} takes {seen}, allowed {speed:g} {unit}/s"
+    pushes = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / dt_s
+    if most is None or len(pushes) == 0 or pushes.max() <= most * (1.0 + _ROUNDING):
+        return ""
+    worst = int(pushes.argmax())
+    seen = f"{pushes[worst]:.2f} {unit}/s^2"
+    return f"at waypoint {first + worst} the velocity changes by {seen}, allowed {most:g} {unit}/s^2"
+
+
+def _text(vector: ArrayLike) -> str:
+    return "(" + ", ".join(f"{v:.3f}" for v in np.asarray(vector).tolist()) + ")"

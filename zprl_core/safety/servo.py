@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
 import numpy as np
 
-from zprl_core import transforms
 from zprl_core.errors import SafetyError
+from zprl_core.safety.following import Bounds, Follower
 from zprl_core.safety.limits import SafetyLimits
+from zprl_core.safety.region import Region
+from zprl_core.safety.stopping import ZERO
 from zprl_core.trajectory import Setpoint
+from zprl_core.trajectory import rotation as rot
+from zprl_core.trajectory.motion import as_quaternion, as_vector
+from zprl_core.trajectory.rotation import Quaternion
 from zprl_core.transforms import Array
+
+REASONS = ("workspace", "keep-out", "velocity", "acceleration", "jerk", "gripper")
+"""Why a setpoint may be changed."""
+_SHORTEST_STEP_S = 1e-6
+
+
+class Braked(NamedTuple):
+    """A setpoint of a controlled deceleration, and whether it is the last one: the arm then rests there."""
+
+    setpoint: Setpoint
+    at_rest: bool
 
 
 class ServoLimiter:
-    """Keeps every setpoint in the workspace and gripper range, and its speed below the limits.
+    """Keeps the stream of setpoints inside the limits, and able to stop inside them at any time.
+
+    A setpoint that keeps the limits and leaves a way to stop inside them is sent as it is, bit for bit;
+    `zprl_core.safety.following` says what is limited, why a stop always remains, and how it comes back to the
+    wanted setpoints. The rotation is treated like the position, in the rotation vectors from one setpoint to
+    the next (their rate is the angular velocity in the tool frame). The gripper's width keeps its range and
+    speed.
 
     Args:
         limits: of this arm.
         start: the setpoint that is commanded now, or the measured pose.
+
+    Raises:
+        DataError: ``start`` is not finite.
     """
 
     def __init__(self, limits: SafetyLimits, start: Setpoint) -> None:
         self._limits = limits
-        self._low, self._high = np.array(limits.workspace_low_m), np.array(limits.workspace_high_m)
+        linear = _bounds(limits.linear_m_s, limits.linear_m_s2, limits.linear_m_s3)
+        angular = _bounds(limits.angular_rad_s, limits.angular_rad_s2, limits.angular_rad_s3)
+        self._place = Follower(linear, as_vector(start.pose.position), Region.of(limits))
+        self._turn = Follower(angular, ZERO)
+        self._counts = dict.fromkeys(REASONS, 0)
         self.restart(start)
 
     @property
@@ -29,50 +63,79 @@ class ServoLimiter:
         """The setpoint that was let through last."""
         return self._last
 
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """How often each of `REASONS` changed a setpoint since the limiter was made."""
+        return MappingProxyType(self._counts)
+
     def restart(self, setpoint: Setpoint) -> None:
-        """Goes on from ``setpoint``, which is the measured pose after a stop.
+        """Goes on from ``setpoint``, at rest; it is the measured pose after a stop.
 
         Raises:
             DataError: it is not finite.
         """
         self._last = Setpoint.at(setpoint.pose, setpoint.gripper_width)
+        self._quaternion = as_quaternion(self._last.quaternion)
+        self._place.restart(as_vector(self._last.position))
+        self._turn.restart(ZERO)
 
     def limit(self, wanted: Setpoint, step_s: float) -> tuple[Setpoint, bool]:
         """The setpoint to send ``step_s`` seconds after the last one, and whether it differs from ``wanted``.
 
+        After a step of more than ``max_step_s`` the arm counts as standing at the last setpoint. One of less
+        than a microsecond is none: the last setpoint stays.
+
         Raises:
             SafetyError: a non-finite number; nothing may be sent, and the last setpoint stays.
         """
-        finite = np.isfinite(wanted.position).all() and np.isfinite(wanted.quaternion).all()
-        if not finite or not np.isfinite(step_s) or not np.isfinite(wanted.gripper_width or 0.0):
-            raise SafetyError(
-                f"setpoint {wanted.position}, {wanted.quaternion}, gripper {wanted.gripper_width}, "
-                f"step {step_s} s: every number must be finite; hold, and restart from the measured pose"
-            )
-        step_s = min(max(step_s, 0.0), self._limits.max_step_s)
-        position = self._limit_position(wanted.position, step_s)
-        quaternion = self._limit_rotation(wanted.quaternion, step_s)
+        _refuse_non_finite(wanted, step_s)
+        step_s = self._counted(step_s)
+        if step_s < _SHORTEST_STEP_S:
+            return self._last, not _same(self._last, wanted)
+        position, moved = self._limit_position(wanted.position, step_s)
+        quaternion, turned = self._limit_rotation(wanted.quaternion, step_s)
         width = self._limit_gripper(wanted.gripper_width, step_s)
-        same = position is wanted.position and quaternion is wanted.quaternion
-        clamped = not same or (wanted.gripper_width is not None and width != wanted.gripper_width)
+        squeezed = wanted.gripper_width is not None and width != wanted.gripper_width
+        for reason in {moved, turned, "gripper" if squeezed else ""} - {""}:
+            self._counts[reason] += 1
         self._last = Setpoint(position, quaternion, width)
-        return self._last, clamped
+        return self._last, bool(moved or turned or squeezed)
 
-    def _limit_position(self, wanted: Array, step_s: float) -> Array:
-        inside = np.minimum(np.maximum(wanted, self._low), self._high)
-        step = inside - self._last.position
-        distance, most = float(np.sqrt(step @ step)), self._limits.linear_m_s * step_s
-        if distance > most:
-            return np.asarray(self._last.position + step * (most / distance), dtype=np.float64)
-        return wanted if (inside == wanted).all() else inside
+    def brake(self, step_s: float) -> Braked:
+        """The setpoint to send ``step_s`` seconds after the last one to come to rest; the gripper stays.
 
-    def _limit_rotation(self, wanted: Array, step_s: float) -> Array:
-        angle = float(transforms.angle_between(self._last.quaternion, wanted))
-        most = self._limits.angular_rad_s * step_s
-        if angle <= most:
-            return wanted
-        reached = transforms.slerp(self._last.quaternion, wanted, most / angle)
-        return reached if reached @ wanted >= 0.0 else -reached
+        Raises:
+            SafetyError: ``step_s`` is not finite.
+        """
+        _refuse_non_finite(self._last, step_s)
+        step_s = self._counted(step_s)
+        if step_s >= _SHORTEST_STEP_S:
+            position = np.array(self._place.brake(step_s))
+            before = self._turn.position
+            self._quaternion = _turned(self._quaternion, rot.subtract(self._turn.brake(step_s), before))
+            self._last = Setpoint(position, np.array(self._quaternion), self._last.gripper_width)
+        return Braked(self._last, self._place.at_rest and self._turn.at_rest)
+
+    def _counted(self, step_s: float) -> float:
+        if step_s > self._limits.max_step_s:
+            self._place.pause()
+            self._turn.pause()
+        return min(float(step_s), self._limits.max_step_s)
+
+    def _limit_position(self, wanted: Array, step_s: float) -> tuple[Array, str]:
+        position, reason = self._place.follow(as_vector(wanted), step_s)
+        return (np.array(position) if reason else wanted), reason
+
+    def _limit_rotation(self, wanted: Array, step_s: float) -> tuple[Array, str]:
+        goal, before = as_quaternion(wanted), self._turn.position
+        turn = rot.log(rot.multiply(rot.conjugate(self._quaternion), goal))
+        reached, reason = self._turn.follow(rot.add(before, turn), step_s)
+        if not reason:
+            self._quaternion = goal
+            return wanted, reason
+        self._quaternion = _turned(self._quaternion, rot.subtract(reached, before))
+        sent = np.array(self._quaternion)
+        return (sent if sent @ wanted >= 0.0 else -sent), reason
 
     def _limit_gripper(self, wanted: float | None, step_s: float) -> float | None:
         if wanted is None:
@@ -80,4 +143,30 @@ class ServoLimiter:
         inside = min(max(wanted, self._limits.gripper_low_m), self._limits.gripper_high_m)
         last = inside if self._last.gripper_width is None else self._last.gripper_width
         most = self._limits.gripper_m_s * step_s
-        return inside if abs(inside - last) <= most else last + float(np.copysign(most, inside - last))
+        return inside if abs(inside - last) <= most else last + math.copysign(most, inside - last)
+
+
+def _bounds(speed: float, acceleration: float | None, jerk: float | None) -> Bounds:
+    return Bounds(
+        speed,
+        math.inf if acceleration is None else acceleration,
+        math.inf if jerk is None else jerk,
+    )
+
+
+def _turned(quaternion: Quaternion, turn: rot.Vector) -> Quaternion:
+    return rot.normalise(rot.multiply(quaternion, rot.exp(turn)))
+
+
+def _same(a: Setpoint, b: Setpoint) -> bool:
+    same_pose = (a.position == b.position).all() and (a.quaternion == b.quaternion).all()
+    return bool(same_pose and b.gripper_width in (None, a.gripper_width))
+
+
+def _refuse_non_finite(wanted: Setpoint, step_s: float) -> None:
+    numbers = [*wanted.position.tolist(), *wanted.quaternion.tolist(), wanted.gripper_width or 0.0, step_s]
+    if not all(map(math.isfinite, numbers)):
+        raise SafetyError(
+            f"setpoint {wanted.position}, {wanted.quaternion}, gripper {wanted.gripper_width}, "
+            f"step {step_s} s: every number must be finite; hold, and restart from the measured pose"
+        )

@@ -91,9 +91,11 @@ class Session:
         return self._once(command_id, lambda: self._label(episode, chunk, label, author, now_ns))
 
     def command(self, command_id: str, episode: int, command: str, author: str, now_ns: int) -> Answer:
-        """A command: start, pause, resume, stop, abort, undo or clear. Stop needs no id and no episode."""
+        """A command: start, begin, pause, resume, stop, abort, undo or clear. Stop needs no id and no
+        episode."""
         handlers: dict[str, Callable[[], Answer]] = {
             "start": lambda: self._refusal(Event.START, episode) or self._start(),
+            "begin": lambda: self.begin(episode, now_ns),
             "pause": lambda: self._refusal(Event.PAUSE, episode) or self._pause(author),
             "resume": lambda: self._refusal(Event.RESUME, episode) or self._go(Event.RESUME, self._resume_to),
             "stop": lambda: self._halt(Event.STOP, State.STOPPED, f"stopped by {author}", author, now_ns),

@@ -19,4 +19,5 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
     ],
     zip_safe=False,
+    entry_points={"console_scripts": ["world_node = zprl_sim.world_node:main"]},
 )

@@ -1,34 +1,43 @@
 """One arm's bridge: a lifecycle node around an `ArmController` and a driver.
 
 What may move in which state: unconfigured, nothing is connected. Inactive, connected and read, and the arm
-holds. Active, the arm follows chunks while the session is running. Whatever dies around it, the arm slows
-down and holds.
+holds. Active, the arm follows chunks while the session is running, and goes home while it is resetting.
+Whatever dies around it, the arm slows down and holds; what stops one arm of a rig stops all of them.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
 
-from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SessionState, SimState
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+from std_msgs.msg import Header
+from std_srvs.srv import Trigger
+from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SessionState, SimState, Stop
 from zprl_interfaces.srv import SimReset
 
 from zprl_arms import messages
-from zprl_arms.controller import ArmController
-from zprl_arms.driver import ArmDriver, SimulatedArm
+from zprl_arms.controller import CLEARABLE, ArmController
+from zprl_arms.driver import ArmDriver, ArmReading, SimulatedArm
 from zprl_arms.drivers import make_driver
 from zprl_arms.lockstep import Lockstep
+from zprl_arms.posture import Posture
 from zprl_arms.realtime import RealTime
 from zprl_arms.statistics import ServoStatistics
 from zprl_arms.timing import Timing
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
-from zprl_core.errors import ConfigError
+from zprl_core.errors import ConfigError, RigError
 from zprl_core.run_folder import RunFolder
+from zprl_core.transforms import Pose
 
 STATE_RATE_HZ = 60.0
+LEASE_S = 0.5
+REST_S = 2.0  # in which an arm must have come to rest before its bridge lets go of it
 
 
 class ArmBridge(LifecycleNode):
@@ -42,25 +51,44 @@ class ArmBridge(LifecycleNode):
             raise ConfigError(
                 f"arm '{self._config.name}': lockstep needs driver sim, not {self._config.driver}"
             )
+        self._shadow = self.parameter("shadow", False, "motors stay off: nothing moves")
         self._timing = Timing.of(self._setup.task, self._config)
         self._statistics = ServoStatistics()
         self._episode = 0
         self._driver: ArmDriver | None = None
         self._timer: GridTimer | None = None
         self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
+        self._state = ""
+        self._stopped = False
 
     def configure(self) -> None:
         """Connect, and hold where the arm is."""
         self._driver = make_driver(self._setup.rig, self._setup.task, self._config)
-        self._driver.connect()
-        start = self._driver.read().setpoint
-        self._controller = ArmController(self._config, self._setup.task, self._setup.run_id, start)
+        self._driver.connect(enable=not self._shadow)
+        for what, value in self._driver.facts().items():
+            self.get_logger().info(f"arm '{self._config.name}': {what}: {value}")
+        reading = self._driver.read()
+        simulated = isinstance(self._driver, SimulatedArm)
+        self._posture = (
+            None if simulated else Posture(self._setup.rig, self._config, reading.joint_position_rad)
+        )
+        self._controller = ArmController(
+            self._config,
+            self._setup.task,
+            self._setup.run_id,
+            reading.setpoint,
+            lease_s=None if self._setup.lockstep else LEASE_S,
+            shadow=self._shadow,
+            posture=self._posture,
+            streams_joints=self._driver.streams_joints,
+        )
         self._lockstep: Lockstep | None = None
         self._realtime: RealTime | None = None
         if isinstance(self._driver, SimulatedArm) and self._setup.lockstep:
             self._lockstep = Lockstep(self._driver, self._controller, self._timing, self)
         else:
-            self._realtime = RealTime(self._driver, self._controller, self._timing, self)
+            shadow = self._shadow
+            self._realtime = RealTime(self._driver, self._controller, self._timing, self, shadow=shadow)
         self._fault = ""
         self._create_topics()
 
@@ -69,7 +97,12 @@ class ArmBridge(LifecycleNode):
         profile, root = qos.stream(self._setup.lockstep), f"/arms/{self._config.name}"
         commands = self.create_subscription(ActionChunk, f"{root}/command", self._on_command, profile)
         session = self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
-        self._deaf = [partial(self.destroy_subscription, each) for each in (commands, session)]
+        stops = self.create_subscription(Stop, "/rig/stop", self._on_stop, qos.status())
+        lease = self.create_subscription(Header, "/session/lease", self._on_lease, qos.status())
+        stop = self.create_service(Trigger, f"{root}/stop", self._on_stop_service)
+        heard = [commands, session, stops, lease, *self._watch_neighbours(profile)]
+        self._deaf = [partial(self.destroy_subscription, each) for each in heard]
+        self._deaf.append(partial(self.destroy_service, stop))
         if isinstance(self._driver, SimulatedArm):
             reset = self.create_service(SimReset, "/sim/reset", self._on_reset)
             self._deaf.append(partial(self.destroy_service, reset))
@@ -77,7 +110,8 @@ class ArmBridge(LifecycleNode):
             self._timer = GridTimer(self, self._realtime.grid, self._on_timer)
 
     def deactivate(self) -> None:
-        """The arm holds."""
+        """The arm slows down and holds."""
+        self._come_to_rest("the bridge was deactivated")
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
@@ -87,15 +121,16 @@ class ArmBridge(LifecycleNode):
 
     def cleanup(self) -> None:
         """Disconnect."""
-        for publisher in (self._states, self._reports, self._worlds, self._dues):
+        for publisher in (self._states, self._reports, self._worlds, self._dues, self._stops):
             self.destroy_publisher(publisher)
         if self._driver is not None:
             self._driver.close()
         self._driver = None
 
     def shut_down(self) -> None:
-        """Disconnects, and leaves the servo's statistics in the run's folder."""
+        """Brings the arm to rest, disconnects, and leaves the servo's statistics in the run's folder."""
         if self._driver is not None:
+            self._come_to_rest("the bridge ends")
             self._driver.close()
         if self._setup.run_dir is not None and self._setup.run_dir.is_dir():
             folder, name = RunFolder(self._setup.run_dir), self.get_name()
@@ -131,6 +166,7 @@ class ArmBridge(LifecycleNode):
         self._reports = self.create_publisher(ChunkReport, f"{root}/report", profile)
         self._worlds = self.create_publisher(SimState, "/sim/state", profile)
         self._dues = self.create_publisher(ObserveDue, "/rig/observe", profile)
+        self._stops = self.create_publisher(Stop, "/rig/stop", qos.status())
 
     def _on_command(self, message: ActionChunk) -> None:
         command, now_ns = messages.chunk_command(message), self._now_ns()
@@ -144,9 +180,15 @@ class ArmBridge(LifecycleNode):
     def _on_session(self, message: SessionState) -> None:
         if message.run_id != self._setup.run_id or self._driver is None:
             return
-        reading = self._driver.read()
+        reading, faulted = self._driver.read(), self._state in CLEARABLE
+        self._state = message.state
+        if self._posture is not None:
+            self._episode = message.episode
+        self._controller.on_lease(self._now_ns())
         self._controller.on_session(message.state, message.episode, self._now_ns(), reading.setpoint)
         self._publish_reports(self._now_ns())
+        if faulted and message.state not in CLEARABLE and reading.fault:
+            threading.Thread(target=self._clear_driver, name="clear", daemon=True).start()
         if self._lockstep is not None and message.state == "running":
             self._lockstep.begin(message.episode)
 
@@ -161,10 +203,82 @@ class ArmBridge(LifecycleNode):
         response.start = convert.time_message(start_ns)
         return response
 
+    def _watch_neighbours(self, profile: QoSProfile) -> list[Subscription]:
+        if self._posture is None:
+            return []
+        others = [arm.name for arm in self._setup.rig.arms if arm.name != self._config.name]
+        return [
+            self.create_subscription(ArmState, f"/arms/{name}/state", self._on_neighbour, profile)
+            for name in others
+        ]
+
+    def _on_neighbour(self, state: ArmState) -> None:
+        assert self._posture is not None
+        pose = Pose(*convert.pose_arrays(state.pose_base_tcp))
+        self._posture.on_neighbour(state.arm, convert.vector(state.joint_position_rad), pose)
+
+    def _on_lease(self, message: Header) -> None:
+        if message.frame_id == self._setup.run_id:
+            self._controller.on_lease(self._now_ns())
+
+    def _on_stop(self, message: Stop) -> None:
+        """Somebody stops the rig. What this bridge published itself is latched already."""
+        self._controller.stop(f"stopped by {message.source}: {message.reason}", self._now_ns())
+
+    def _on_stop_service(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._stop_rig("the service /arms/" + self._config.name + "/stop", "on request")
+        response.success, response.message = True, "the arms slow down and hold until the session is cleared"
+        return response
+
+    def _stop_rig(self, source: str, reason: str) -> None:
+        self._controller.stop(f"stopped by {source}: {reason}", self._now_ns())
+        stamp = convert.header(self._now_ns(), self._config.frame)
+        self._stops.publish(Stop(header=stamp, source=source, reason=reason))
+
+    def _home(self) -> None:
+        """While the session resets, a real arm goes home, as soon as nothing stops it."""
+        episode = self._episode
+        if self._state != "resetting" or self._posture is None or self._controller.homed_episode == episode:
+            return
+        if self._shadow:
+            self.get_logger().info("shadow mode: the arm is not moved to its home")
+            self._controller.homed_episode = episode
+        elif not self._controller.fault and self._controller.owner != "homing":
+            self._controller.go_home(episode, self._now_ns())
+
+    def _clear_driver(self) -> None:
+        """A person asked for it. In a thread: it may take seconds, in which a stop must be heard."""
+        assert self._driver is not None
+        try:
+            self._driver.clear_fault()
+        except RigError as error:
+            self.get_logger().error(str(error))
+
+    def _supervise(self, reading: ArmReading, stamp_ns: int) -> None:
+        self._controller.on_reading(reading, stamp_ns)
+        if self._controller.fault and not self._stopped:
+            self._stop_rig(f"arm '{self._config.name}'", self._controller.fault)
+        self._stopped = bool(self._controller.fault)
+
+    def _come_to_rest(self, reason: str) -> None:
+        """Serve the servo periods of a controlled deceleration, in this thread."""
+        realtime = self._realtime
+        if realtime is None or self._timer is None:
+            return
+        self._controller.hold(reason, self._now_ns())
+        end_s = time.monotonic() + REST_S
+        while time.monotonic() < end_s:
+            n = realtime.grid.index(self._now_ns())
+            realtime.run_to(n)
+            if self._controller.at_rest:
+                return
+            time.sleep(max(0.0, (realtime.grid.at(n + 1) - self._now_ns()) * 1e-9))
+
     def _on_timer(self, n: int, stamp_ns: int) -> None:
         if self._realtime is None or self._driver is None:
             return
-        self._controller.on_driver(self._driver.read().fault, stamp_ns)
+        self._supervise(self._driver.read(), stamp_ns)
+        self._home()
         self._statistics.sent(time.time_ns(), stamp_ns)
         self._statistics.missed_periods += self._realtime.run_to(n)
         self._publish_reports(stamp_ns)
@@ -179,9 +293,9 @@ class ArmBridge(LifecycleNode):
         if fault and fault != self._fault:
             self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
         self._fault = fault
-        name, frame = self._config.name, self._config.frame
-        reading, owner = self._driver.read(), self._controller.owner
-        self._states.publish(messages.arm_state(stamp_ns, frame, name, reading, owner, fault))
+        state = messages.arm_state(stamp_ns, self._config, self._driver.read(), self._controller)
+        state.shadow = self._shadow
+        self._states.publish(state)
 
     def _publish_world(self, stamp_ns: int, *, observed: bool, chunk_end: int) -> None:
         if isinstance(self._driver, SimulatedArm):

@@ -2,7 +2,10 @@
 
 Who may command (stop before human before policy), whether a chunk may be executed, which setpoint is sent in
 a servo period, and what the sender is told. `zprl_core` does the work: `SafetyGate`, `ChunkInterpolator`,
-`ServoLimiter`.
+`Homing`, `ServoLimiter`.
+
+A stop latches: whatever its reason, the arm slows down, holds, and takes no chunk until a person clears it
+(the session's command "clear"), or, for a simulated world, until that is reset.
 """
 
 from __future__ import annotations
@@ -14,14 +17,25 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_arms.driver import ArmReading
+from zprl_arms.homing import HomingMove
+from zprl_arms.posture import Posture
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
 from zprl_core.safety import ChunkCommand, SafetyGate, SafetyLimits, ServoLimiter, Situation, may_move
+from zprl_core.safety.limits import KeepOut
+from zprl_core.safety.supervision import contact_problem, tracking_problem
 from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, InterpolatorLimits, Setpoint, Status
 
 Source = Literal["policy", "human"]
 SOURCES: tuple[Source, ...] = ("policy", "human")
+CLEARABLE = ("stopped", "faulted")
+"""Session states that a person's "clear" ends."""
+MOVING = ("running", "resetting")
+"""Session states in which an arm that does not follow stops for good."""
+NOT_HOMED = -1
+_PLANNED = 0.5
 _UNSTAMPED = -1
 _ROUNDING_NS = 1_000
 _REMEMBERED = 4
@@ -35,6 +49,7 @@ class Report:
         outcome: the interpolator's account; for a refused chunk one without motion.
         refused: whether it never came to the interpolator.
         overridden: whether that is because a person has the arm.
+        shadow: whether motors are off, so that it was not executed.
         executed: setpoints sent at the waypoints' times, float64 (H, dim); (0, dim) for a refused chunk.
     """
 
@@ -45,18 +60,27 @@ class Report:
     executed: NDArray[np.float64]
     outcome: ChunkOutcome | None = None
     overridden: bool = False
+    shadow: bool = False
 
 
 def safety_limits(arm: ArmConfig) -> SafetyLimits:
     """The gate's limits as the rig file gives them."""
-    gripper = arm.gripper
+    gripper, workspace, given = arm.gripper, arm.workspace, arm.limits
     limits = SafetyLimits(
-        workspace_low_m=arm.workspace.min_m,
-        workspace_high_m=arm.workspace.max_m,
-        linear_m_s=arm.limits.linear_velocity_m_s,
-        angular_rad_s=arm.limits.angular_velocity_rad_s,
-        jump_m=arm.limits.jump_m,
-        jump_rad=arm.limits.jump_rad,
+        workspace_low_m=workspace.min_m,
+        workspace_high_m=workspace.max_m,
+        workspace_tolerance_m=workspace.tolerance_m,
+        keep_out=tuple(KeepOut(box.name, box.min_m, box.max_m) for box in workspace.keep_out),
+        outside=workspace.outside,
+        too_fast=given.too_fast,
+        linear_m_s=given.linear_velocity_m_s,
+        linear_m_s2=given.linear_acceleration_m_s2,
+        linear_m_s3=given.linear_jerk_m_s3,
+        angular_rad_s=given.angular_velocity_rad_s,
+        angular_rad_s2=given.angular_acceleration_rad_s2,
+        angular_rad_s3=given.angular_jerk_rad_s3,
+        jump_m=given.jump_m,
+        jump_rad=given.jump_rad,
     )
     if gripper is None:
         return limits
@@ -69,10 +93,14 @@ def safety_limits(arm: ArmConfig) -> SafetyLimits:
 
 
 def interpolator_limits(arm: ArmConfig) -> InterpolatorLimits:
-    """The interpolator's limits as the rig file gives them."""
+    """The interpolator's limits as the rig file gives them.
+
+    It stops and blends with half of the acceleration that the arm may have: a blend comes on top of the
+    motion of the chunk that it joins.
+    """
     return InterpolatorLimits(
-        brake_m_s2=arm.limits.linear_acceleration_m_s2,
-        brake_rad_s2=arm.limits.angular_acceleration_rad_s2,
+        brake_m_s2=_PLANNED * arm.limits.linear_acceleration_m_s2,
+        brake_rad_s2=_PLANNED * arm.limits.angular_acceleration_rad_s2,
         watchdog_s=arm.watchdog_s,
     )
 
@@ -85,13 +113,34 @@ class ArmController:
         task: whose action layout the chunks have.
         run_id: of the session; chunks of another one are refused.
         start: where the arm is, measured.
+        lease_s: longest silence of the session while the arm may move, s; None: not watched.
+        shadow: motors are off: the arm stays where it is measured whatever is commanded.
+        posture: of its joints and links; None: not looked at.
+        streams_joints: whether `joints` is asked for.
     """
 
-    def __init__(self, arm: ArmConfig, task: TaskConfig, run_id: str, start: Setpoint) -> None:
-        self._arm, self._run_id = arm, run_id
+    def __init__(
+        self,
+        arm: ArmConfig,
+        task: TaskConfig,
+        run_id: str,
+        start: Setpoint,
+        *,
+        lease_s: float | None = None,
+        shadow: bool = False,
+        posture: Posture | None = None,
+        streams_joints: bool = False,
+    ) -> None:
+        self._arm, self._run_id, self._lease_s, self._shadow = arm, run_id, lease_s, shadow
+        self._posture, self._streams_joints = posture, streams_joints
+        self._homing: HomingMove | None = None
+        self._braking = False
+        self._lease_ns: int | None = None
+        self.homed_episode = NOT_HOMED
         self._codec = ActionCodec.from_config(task.action).single_arm()
         self._limits = safety_limits(arm)
         self._gate = SafetyGate(self._codec, self._limits)
+        self._measured = start
         self._episode, self._state, self._driver_fault = 0, "", ""
         self.reset(start)
 
@@ -102,21 +151,49 @@ class ArmController:
 
     @property
     def fault(self) -> str:
-        """Why the arm holds and takes no chunk until it is restarted; empty when it does not."""
+        """Why the arm holds and takes no chunk until a person clears it; empty when it does not."""
         if self._driver_fault:
             return self._driver_fault
         if self._interpolator.status is Status.TRIPPED:
             refused = f" (the last one refused was {self._last_refusal})" if self._last_refusal else ""
             late = f"no valid chunk for {self._arm.watchdog_s} s"
-            return f"watchdog: {late}, holding until the next reset{refused}"
+            return f"watchdog: {late}, holding until it is cleared{refused}"
         return self._stop_reason
 
     @property
+    def driver_fault(self) -> str:
+        """What the arm itself complains of."""
+        return self._driver_fault
+
+    @property
     def owner(self) -> str:
-        """Who moves the arm: "stop", "human", "policy", or "none" while nothing is commanded."""
+        """Who moves the arm: "stop", "human", "policy", "homing", or "none" while nothing is commanded."""
+        if self._homing is not None:
+            return "homing"
         if self.fault or self._interpolator.needs_restart or not may_move(self._state, "policy"):
             return "stop"
         return self._source if self._interpolator.status is Status.TRACKING else "none"
+
+    @property
+    def joints(self) -> NDArray[np.float64] | None:
+        """The setpoint that was commanded last in joint angles, float64 (joints,) rad; None where the driver
+        streams poses.
+        """
+        if self._posture is None or not self._streams_joints:
+            return None
+        return self._posture.commanded_rad
+
+    @property
+    def last(self) -> Setpoint:
+        """The setpoint that was commanded last."""
+        return self._limiter.last
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is commanded that moves the arm."""
+        if self._homing is not None or self._braking:
+            return False
+        return self._interpolator.status is not Status.TRACKING and not self._moved
 
     def reset(self, start: Setpoint) -> None:
         """Hold at `start`, gripper included, and forget every chunk, stop and stamp: the world was reset."""
@@ -127,27 +204,76 @@ class ArmController:
         self._source: Source = "policy"
         self._human_until_ns = self._last_ns = _UNSTAMPED
         self._stop_reason = self._last_refusal = ""
+        self._homing, self._braking, self._moved = None, False, False
 
     def on_session(self, state: str, episode: int, t_ns: int, measured: Setpoint) -> None:
         """The session's state changed.
 
         Where it permits no motion the arm slows down and holds; where it permits motion again (after a
-        pause) the path starts from where the arm was measured, with the grasp kept.
+        pause) the path starts from where the arm was measured, with the grasp kept. A session that a person
+        cleared clears the arm.
         """
         moved, moves = may_move(self._state, "policy"), may_move(state, "policy")
+        cleared = self._state in CLEARABLE and state not in CLEARABLE
         self._state, self._episode = state, episode
         t_ns = self._latest(t_ns)
-        if moved and not moves:
+        if self._homing is not None and not may_move(state, "homing"):
+            self._interrupt_homing()
+        if cleared:
+            self.clear(t_ns, measured)
+        elif moved and not moves:
             self._interpolator.stop(t_ns, f"the session is {state}")
         elif moves and not moved and self._interpolator.status is Status.STOPPED and not self.fault:
-            self._interpolator.restart(t_ns, measured)
-            self._limiter.restart(self._interpolator.sample(t_ns))
+            self._go_on_from(t_ns, measured)
 
-    def on_driver(self, fault: str, t_ns: int) -> None:
-        """The arm's own complaint, or its end."""
-        if fault and not self._driver_fault:
-            self._interpolator.stop(self._latest(t_ns), fault)
-        self._driver_fault = fault
+    def on_lease(self, t_ns: int) -> None:
+        """The session has given a sign of life."""
+        self._lease_ns = t_ns
+
+    def on_reading(self, reading: ArmReading, t_ns: int) -> None:
+        """The arm was read: does it complain, is it where it was told to be, is it at home?
+
+        After its own complaint is gone the path starts again from where it is.
+        """
+        t_ns, self._measured = self._latest(t_ns), reading.setpoint
+        if reading.fault and not self._driver_fault:
+            self._halt(t_ns, reading.fault)
+        elif self._driver_fault and not reading.fault:
+            self._go_on_from(t_ns, reading.setpoint)
+        self._driver_fault = reading.fault
+        if self._posture is not None:
+            self._posture.measured_rad = reading.joint_position_rad
+        if self._homing is not None:
+            self._look_for_home(self._homing, reading.joint_position_rad, t_ns)
+        problem = "" if self._shadow or self._state not in MOVING else self._problem(reading)
+        if problem:
+            self.stop(problem, t_ns)
+
+    def hold(self, reason: str, t_ns: int) -> None:
+        """Slow down and hold, without a latch: the path starts again when the session permits motion."""
+        self._halt(self._latest(t_ns), reason)
+
+    def stop(self, reason: str, t_ns: int) -> None:
+        """Slow down, hold, and take nothing until cleared. The first reason stays."""
+        if not self._stop_reason:
+            self._stop_reason = reason
+            self._halt(self._latest(t_ns), reason)
+
+    def clear(self, t_ns: int, measured: Setpoint) -> None:
+        """Forget why the arm stopped, because a person asked for it; hold where it is measured."""
+        self._stop_reason = self._last_refusal = ""
+        self._homing, self._braking = None, False
+        self._go_on_from(self._latest(t_ns), measured)
+
+    def go_home(self, episode: int, t_ns: int) -> None:
+        """Begin to go home for an episode, unless it is stopped."""
+        if self.fault or self._posture is None:
+            return
+        self._go_on_from(self._latest(t_ns), self._measured)
+        try:
+            self._homing = self._posture.way_home(self._limits, episode, self._last_ns, self._measured)
+        except SafetyError as error:
+            self.stop(str(error), t_ns)
 
     def command(self, command: ChunkCommand, source: str, now_ns: int) -> bool:
         """A chunk has come. False where it was refused; `reports` says why."""
@@ -176,16 +302,12 @@ class ArmController:
         one.
         """
         t_ns = self._latest(t_ns)
-        wanted = self._interpolator.sample(t_ns)
-        try:
-            sent, clamped = self._limiter.limit(wanted, step_s)
-        except SafetyError as error:
-            self._stop_reason = str(error)
-            self._interpolator.restart(t_ns, self._limiter.last)
-            self._interpolator.stop(t_ns, self._stop_reason)
-            return self._limiter.last
-        if clamped:
-            self._interpolator.amend(sent)
+        self._watch_lease(t_ns)
+        before = self._limiter.last
+        sent = self._brake(t_ns, step_s) if self._braking else self._follow(t_ns, step_s)
+        self._moved = bool(
+            (sent.position != before.position).any() or (sent.quaternion != before.quaternion).any()
+        )
         return sent
 
     def reports(self, t_ns: int) -> list[Report]:
@@ -193,6 +315,74 @@ class ArmController:
         refused, self._refused = self._refused, []
         outcomes = self._interpolator.take_outcomes(self._latest(t_ns))
         return refused + [self._report(outcome) for outcome in outcomes]
+
+    def _follow(self, t_ns: int, step_s: float) -> Setpoint:
+        before = self._limiter.last
+        try:
+            wanted, joints = self._wanted(t_ns)
+            slowed = wanted if self._posture is None else self._posture.slowed(wanted, before, step_s)
+            sent, clamped = self._limiter.limit(slowed, step_s)
+            clamped = clamped or slowed is not wanted
+            if self._posture is not None:
+                self._posture.follow(sent, None if clamped else joints)
+        except SafetyError as error:
+            self._stop_reason = str(error)
+            self._homing = None
+            self._interpolator.restart(t_ns, before)
+            self._interpolator.stop(t_ns, self._stop_reason)
+            return before
+        if clamped and self._homing is None:
+            self._interpolator.amend(sent)
+        return sent
+
+    def _wanted(self, t_ns: int) -> tuple[Setpoint, NDArray[np.float64] | None]:
+        if self._homing is None:
+            return self._interpolator.sample(t_ns), None
+        return self._homing.sample(t_ns)
+
+    def _look_for_home(self, move: HomingMove, joint_position_rad: NDArray[np.float64], t_ns: int) -> None:
+        if move.arrived(t_ns, joint_position_rad):
+            self.homed_episode, self._homing = move.episode, None
+            self._interpolator.restart(t_ns, self._limiter.last)
+        elif reason := move.problem(t_ns, joint_position_rad):
+            self.stop(reason, t_ns)
+
+    def _brake(self, t_ns: int, step_s: float) -> Setpoint:
+        sent, at_rest = self._limiter.brake(step_s)
+        if at_rest:
+            self._braking = False
+            self._interpolator.restart(t_ns, sent)
+        return sent
+
+    def _halt(self, t_ns: int, reason: str) -> None:
+        if self._homing is not None:
+            self._interrupt_homing()
+        self._interpolator.stop(t_ns, reason)
+
+    def _interrupt_homing(self) -> None:
+        self._homing, self._braking = None, True
+
+    def _problem(self, reading: ArmReading) -> str:
+        """What a moving arm must stop for."""
+        limits, tool = self._arm.limits, reading.pose_base_tcp
+        return (
+            tracking_problem(self._limiter.last.pose, tool, limits.tracking_m, limits.tracking_rad)
+            or contact_problem(reading.wrench_base, limits.external_force_n, limits.external_torque_nm)
+            or ("" if self._posture is None else self._posture.tool_problem(tool))
+        )
+
+    def _go_on_from(self, t_ns: int, measured: Setpoint) -> None:
+        if self._posture is not None:
+            self._posture.restart()
+        self._interpolator.restart(t_ns, measured)
+        self._limiter.restart(self._interpolator.sample(t_ns))
+
+    def _watch_lease(self, t_ns: int) -> None:
+        if self._lease_s is None or self._lease_ns is None or self.owner in ("stop", "none"):
+            return
+        silent_s = (t_ns - self._lease_ns) * 1e-9
+        if silent_s > self._lease_s:
+            self.stop(f"no sign of life from the session for {self._lease_s:g} s", t_ns)
 
     def _latest(self, t_ns: int) -> int:
         """Setpoints are asked for ahead of time, chunks come in between: the interpolator's time never goes
@@ -204,11 +394,14 @@ class ArmController:
     def _admit(self, command: ChunkCommand, source: str, now_ns: int) -> None:
         if source not in SOURCES:
             raise SafetyError(f"chunk {command.name}: source '{source}', allowed: {', '.join(SOURCES)}")
-        if self._driver_fault:
-            raise SafetyError(f"chunk {command.name}: {self._driver_fault}")
+        if self.fault:
+            raise SafetyError(f"chunk {command.name}: {self.fault}")
         present = self._setpoint_at(max(command.stamp_ns, now_ns), now_ns)
         situation = Situation(now_ns, self._run_id, self._episode, self._state, present)
         chunk = self._gate.admit(command, situation)
+        problem = "" if self._posture is None else self._posture.chunk_problem(chunk, present)
+        if problem:
+            raise SafetyError(f"chunk {command.name}: {problem}")
         self._interpolator.add_chunk(chunk, self._latest(now_ns))
         self._admitted.append(chunk)
         self._last_refusal = ""
@@ -220,10 +413,12 @@ class ArmController:
 
     def _setpoint_at(self, t_ns: int, now_ns: int) -> Setpoint:
         """Where the arm will be told to be at a time to come, by the chunk before; where there is none,
-        where it is.
+        where it is. In shadow mode: where it is measured.
 
         A chunk is sent some ticks before it starts, and must be judged by where it takes over.
         """
+        if self._shadow:
+            return self._measured
         before = next((c for c in reversed(self._admitted) if c.passed(t_ns + _ROUNDING_NS) > 0), None)
         if before is None or self._interpolator.needs_restart or before.end_ns <= now_ns:
             return self._limiter.last
@@ -233,4 +428,6 @@ class ArmController:
 
     def _report(self, outcome: ChunkOutcome) -> Report:
         executed = self._codec.encode([outcome.executed])
-        return Report(outcome.episode, outcome.index, False, outcome.reason, executed, outcome)
+        return Report(
+            outcome.episode, outcome.index, False, outcome.reason, executed, outcome, shadow=self._shadow
+        )

@@ -26,8 +26,8 @@ class ArmReading(NamedTuple):
         gripper_width_m: between the fingers, None without a gripper.
         fault: empty, or what the arm complains of.
         stamp_ns: when it was measured, ns of the system clock; None: at the time of the call.
-        wrench_base: external force (N) and torque (Nm) at the tool in the base frame, float64 (6,); None where
-            the arm does not report it.
+        wrench_base: external force (N) and torque (Nm) at the tool in the base frame, float64 (6,); None
+            where the arm does not report it.
     """
 
     joint_position_rad: NDArray[np.float64]

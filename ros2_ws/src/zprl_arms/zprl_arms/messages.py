@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SimState
 
-from zprl_arms.controller import Report
+from zprl_arms.controller import ArmController, Report
 from zprl_arms.driver import ArmReading, WorldState
 from zprl_bringup import convert
+from zprl_core.config import ArmConfig
 from zprl_core.safety import ChunkCommand
 
 
@@ -25,19 +27,22 @@ def chunk_command(message: ActionChunk) -> ChunkCommand:
     )
 
 
-def arm_state(stamp_ns: int, frame: str, arm: str, reading: ArmReading, owner: str, fault: str) -> ArmState:
-    """What the arm measured at `stamp_ns`, and who has it."""
-    pose = reading.pose_base_tcp
-    width = reading.gripper_width_m
+def arm_state(stamp_ns: int, arm: ArmConfig, reading: ArmReading, controller: ArmController) -> ArmState:
+    """What the arm measured at `stamp_ns` (or when its controller says), what it was told, and who has it."""
+    measured, commanded = reading.pose_base_tcp, controller.last
     return ArmState(
-        header=convert.header(stamp_ns, frame),
-        arm=arm,
+        header=convert.header(stamp_ns if reading.stamp_ns is None else reading.stamp_ns, arm.frame),
+        arm=arm.name,
         joint_position_rad=convert.doubles(reading.joint_position_rad),
         joint_velocity_rad_s=convert.doubles(reading.joint_velocity_rad_s),
-        pose_base_tcp=convert.pose_message(pose.position, pose.quaternion),
-        gripper_width_m=math.nan if width is None else width,
-        owner=owner,
-        fault=fault,
+        pose_base_tcp=convert.pose_message(measured.position, measured.quaternion),
+        gripper_width_m=_width(reading.gripper_width_m),
+        wrench_base=convert.doubles(np.empty(0) if reading.wrench_base is None else reading.wrench_base),
+        setpoint_base_tcp=convert.pose_message(commanded.position, commanded.quaternion),
+        setpoint_width_m=_width(commanded.gripper_width),
+        owner=controller.owner,
+        homed_episode=controller.homed_episode,
+        fault=controller.fault,
     )
 
 
@@ -85,7 +90,13 @@ def chunk_report(stamp_ns: int, frame: str, arm: str, dim: int, report: Report) 
     return message
 
 
+def _width(width_m: float | None) -> float:
+    return math.nan if width_m is None else width_m
+
+
 def _status(report: Report) -> int:
     if report.refused:
         return int(ChunkReport.OVERRIDDEN if report.overridden else ChunkReport.REFUSED)
+    if report.shadow:
+        return int(ChunkReport.SHADOW)
     return int(ChunkReport.INTERRUPTED if report.reason else ChunkReport.EXECUTED)

@@ -22,18 +22,28 @@ class Listener(Protocol):
 class RealTime:
     """Serves the servo periods of a grid on the system clock.
 
-    An arm gets the setpoint for the end of the period that begins; a period that was missed is gone. A
-    simulated arm is moved up to the present: after a hiccup of this process its physics catch up, as an
-    arm's would have gone on, unless it was so long that the world is better frozen for the time.
+    An arm gets the setpoint for the end of the period that begins. A period that was missed is gone, and the
+    arm catches up inside its limits: a controller takes each setpoint for the way of one period. A simulated
+    arm is moved up to the present: after a hiccup of this process its physics catch up, as an arm's would
+    have gone on, unless it was so long that the world is better frozen for the time.
 
     Args:
         arm, controller: what is served.
         timing: of the task.
         listener: hears of every period served.
+        shadow: setpoints are made and not streamed.
     """
 
-    def __init__(self, arm: ArmDriver, controller: ArmController, timing: Timing, listener: Listener) -> None:
-        self._arm, self._controller, self._listener = arm, controller, listener
+    def __init__(
+        self,
+        arm: ArmDriver,
+        controller: ArmController,
+        timing: Timing,
+        listener: Listener,
+        *,
+        shadow: bool = False,
+    ) -> None:
+        self._arm, self._controller, self._listener, self._shadow = arm, controller, listener, shadow
         self._servo_s = timing.servo_s
         self.grid = TickGrid(timing.servo_rate_hz)
         self._last: int | None = None
@@ -44,7 +54,9 @@ class RealTime:
         self._last = n
         if not isinstance(self._arm, SimulatedArm):
             stamp_ns = self.grid.at(n)
-            self._arm.stream(self._controller.setpoint(self.grid.at(n + 1), (n - last) * self._servo_s))
+            setpoint = self._controller.setpoint(self.grid.at(n + 1), self._servo_s)
+            if not self._shadow and not self._controller.driver_fault:
+                self._arm.stream(setpoint, self._controller.joints)
             self._listener.on_servo(n, stamp_ns)
             return n - last - 1
         longest = round(LONGEST_CATCH_UP_S / self._servo_s)

@@ -107,6 +107,16 @@ def image_message(frame: NDArray[np.uint8], at_ns: int, frame_id: str) -> Image:
     return message
 
 
+def depth_message(depth_mm: NDArray[np.uint16], at_ns: int, frame_id: str) -> Image:
+    """Depth, mm, uint16 (height, width), 0 where unknown, to a 16UC1 message that shares its memory."""
+    height, width = depth_mm.shape
+    message = Image(
+        header=header(at_ns, frame_id), height=height, width=width, encoding="16UC1", step=2 * width
+    )
+    message._data = np.ascontiguousarray(depth_mm, dtype="<u2").reshape(-1).view(np.uint8)
+    return message
+
+
 def image_array(message: Image) -> NDArray[np.uint8]:
     """An rgb8 message to a read-only view, uint8 (height, width, 3).
 

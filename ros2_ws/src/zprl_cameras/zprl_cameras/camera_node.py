@@ -1,28 +1,35 @@
 """One camera: whatever its driver reads becomes /cameras/<name>/image at the task's size.
 
 Frames are read, checked and published in one thread of their own, so that a driver may block and a graphics
-context may live in it. The executor's thread watches: it says on /diagnostics, and in the log, which camera
-has stopped and for how long.
+context may live in it. A device that is lost is opened again until it is back. The executor's thread watches:
+it says on /diagnostics, and in the log, which camera has stopped, why, and for how long.
 """
 
 from __future__ import annotations
 
 import threading
 
+import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, Setup, run
-from zprl_cameras.driver import Frame
+from zprl_cameras.driver import CameraLost, Frame
 from zprl_cameras.drivers import make_driver
-from zprl_cameras.monitor import StreamMonitor
+from zprl_cameras.judge import expected
+from zprl_cameras.monitor import Health, StreamMonitor
+from zprl_cameras.picture import Fit
+from zprl_cameras.reconnect import delays_s
 from zprl_core.config import CameraView
-from zprl_core.errors import ConfigError
+from zprl_core.errors import ConfigError, RigError
 
 WATCH_PERIOD_S = 0.1
 READ_TIMEOUT_S = 0.1
 JOIN_TIMEOUT_S = 5.0
+STALLED_S = 5.0
+LEVELS = {"ok": DiagnosticStatus.OK, "warn": DiagnosticStatus.WARN, "error": DiagnosticStatus.ERROR}
 
 
 class CameraNode(Node):
@@ -30,15 +37,25 @@ class CameraNode(Node):
 
     def __init__(self) -> None:
         super().__init__("camera")
+        cv2.setNumThreads(1)  # one picture at a time is little work, and the policy wants the cores
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # the monitor says it better
         setup = self.setup()
         name = self.parameter("camera", "", "name of the camera in the rig and in the task")
-        self._config = setup.rig.camera(name)
+        self._config, self._lockstep = setup.rig.camera(name), setup.lockstep
         view = _view(setup, name)
-        self._monitor = StreamMonitor(name, view.height, view.width, setup.task.observation.max_age_s)
-        self._publisher = self.create_publisher(Image, self._config.topic, qos.stream(setup.lockstep))
+        stream = expected(self._config, view, setup.task.observation.max_age_s)
+        self._monitor = StreamMonitor(stream)
+        self._simulated = self._config.driver == "sim"  # silent for as long as nothing happens
+        crop = None if self._simulated else self._config.crop
+        self._fit = Fit((stream.height, stream.width), (view.height, view.width), crop)
+        profile = qos.stream(setup.lockstep)
+        self._publisher = self.create_publisher(Image, self._config.topic, profile)
+        self._depth: Publisher | None = None
+        if self._config.depth:
+            self._depth = self.create_publisher(Image, f"/cameras/{name}/depth", profile)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.status())
         self._driver = make_driver(self, setup, self._config, view)
-        self._healthy, self._complaint, self._silent_s, self._watches = True, "", 0.0, 0
+        self._health, self._complaint, self._watches = Health("", "", 0.0), "", 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._capture, name=f"camera {name}", daemon=True)
         self._thread.start()
@@ -54,42 +71,73 @@ class CameraNode(Node):
         try:
             self._driver.open()
             while not self._stop.is_set():
-                frame = self._driver.read(READ_TIMEOUT_S)
-                if frame is not None:
-                    self._publish(frame)
+                try:
+                    self._stream()
+                except CameraLost as error:
+                    self._reopen(error)
         except BaseException as error:
             self.fail(error)
         finally:
             self._driver.close()
 
+    def _stream(self) -> None:
+        seen_ns = self.now_ns()
+        while not self._stop.is_set():
+            frame = self._driver.read(READ_TIMEOUT_S)
+            now_ns = self.now_ns()
+            if frame is not None:
+                seen_ns = now_ns
+                self._publish(frame)
+            elif not self._simulated and now_ns - seen_ns > STALLED_S * convert.SECOND_NS:
+                raise CameraLost(f"It is still there, but no frame came for {STALLED_S:g} s.", "hangs")
+
+    def _reopen(self, loss: CameraLost) -> None:
+        reason: Exception = loss
+        for delay_s in delays_s():
+            self._monitor.lost(loss.how, str(reason))
+            self._driver.close()
+            if self._stop.wait(delay_s):
+                return
+            try:
+                self._driver.open()
+            except RigError as error:
+                reason = error
+            else:
+                self._monitor.reopened()
+                return
+
     def _publish(self, frame: Frame) -> None:
-        problem = self._monitor.frame(frame.image.shape, frame.stamp_ns, self.now_ns())
+        problem = self._monitor.frame(frame, self.now_ns())
         if problem:
-            if problem != self._complaint:
+            if self._lockstep and problem != self._complaint:  # in real time the watch says it
                 self.get_logger().warning(problem)
             self._complaint = problem
             return
-        self._publisher.publish(convert.image_message(frame.image, frame.stamp_ns, self._config.frame))
+        image = self._fit(frame.image)
+        self._publisher.publish(convert.image_message(image, frame.stamp_ns, self._config.frame))
+        if self._depth is not None and frame.depth is not None:
+            depth = self._fit.depth(frame.depth)
+            self._depth.publish(convert.depth_message(depth, frame.stamp_ns, self._config.frame))
 
     def _watch(self) -> None:
-        health = self._monitor.health(self.now_ns())
-        changed = health.ok != self._healthy
-        if changed and health.ok:
-            self.get_logger().info(f"{health.message} again after {self._silent_s:.2f} s without a frame")
-        elif changed:
+        health, before = self._monitor.health(self.now_ns()), self._health
+        changed = health.cause != before.cause
+        if changed and health.level == "error":
             self.get_logger().error(health.message)
-        self._healthy, self._silent_s = health.ok, max(health.silence_s, WATCH_PERIOD_S)
+        elif changed and before.level == "error":
+            silence_s = max(before.silence_s, WATCH_PERIOD_S)
+            self.get_logger().info(f"{health.message} again after {silence_s:.2f} s without a frame")
+        self._health = health
         self._watches += 1
         if changed or self._watches % round(1.0 / WATCH_PERIOD_S) == 0:
-            self._report(health.ok, health.message, health.silence_s)
+            self._report(health)
 
-    def _report(self, ok: bool, message: str, silence_s: float) -> None:
-        level = DiagnosticStatus.OK if ok else DiagnosticStatus.ERROR
-        values = {**self._monitor.counts, "silence_s": f"{silence_s:.3f}"}
+    def _report(self, health: Health) -> None:
+        values = {**self._monitor.counts, "silence_s": f"{health.silence_s:.3f}"}
         status = DiagnosticStatus(
-            level=level,
+            level=LEVELS[health.level],
             name=f"camera {self._config.name}",
-            message=message,
+            message=health.message,
             hardware_id=self._config.device or self._config.driver,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )

@@ -7,17 +7,35 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core.errors import RigError
+
 
 class Frame(NamedTuple):
-    """One picture.
+    """One picture as the device delivers it, before crop and resize.
 
     Attributes:
-        image: RGB, uint8 (height, width, 3) of the task's size. The driver does not touch it again.
+        image: RGB, uint8 (height, width, 3). The driver does not touch it again.
         stamp_ns: when the picture was taken, ns of the clock that the session runs on; not when it arrived.
+        number: the device's count of pictures, which has gaps where some were lost; None: it does not count.
+        depth: aligned to `image`, uint16 (height, width), mm, 0 where unknown; None: not asked for.
     """
 
     image: NDArray[np.uint8]
     stamp_ns: int
+    number: int | None = None
+    depth: NDArray[np.uint16] | None = None
+
+
+class CameraLost(RigError):
+    """A device that was open is gone, or sends nothing any more; opening it again may help.
+
+    Attributes:
+        how: what happened, in words that follow the camera's name.
+    """
+
+    def __init__(self, reason: str, how: str = "unplugged") -> None:
+        super().__init__(reason)
+        self.how = how
 
 
 class CameraDriver(Protocol):
@@ -26,14 +44,19 @@ class CameraDriver(Protocol):
     """
 
     def open(self) -> None:
-        """Connect and start the stream.
+        """Connect and start the stream. Also called, after `close`, when a device was lost.
 
         Raises:
-            RigError: it is not there, or it is another device; names what was looked for and what to do.
+            RigError: it is not there, or it is another device; names what was looked for, what is there and
+                what to do.
         """
 
     def read(self, timeout_s: float) -> Frame | None:
-        """The next frame, or None when none came within the time."""
+        """The next frame, or None when none came within the time.
+
+        Raises:
+            CameraLost: the device is gone; the node closes it and tries to open it again.
+        """
 
     def close(self) -> None:
-        """Stop and let go of the device. Called once, also after an error."""
+        """Stop and let go of the device. Harmless when it is not open, and after an error."""

@@ -11,12 +11,14 @@ import itertools
 from collections.abc import Callable
 from functools import partial
 
+from std_msgs.msg import Header
 from zprl_interfaces.msg import ArmState, ChunkReport, SessionState
 from zprl_interfaces.srv import Label, SessionCommand, SimReset
 
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
-from zprl_core.errors import ConfigError, RigError, SessionError
+from zprl_core.errors import ConfigError, SessionError
+from zprl_core.joined import JoinedReports
 from zprl_core.plan import read_plan
 from zprl_core.records import append_record, read_records
 from zprl_core.run_folder import RunFolder
@@ -26,6 +28,8 @@ from zprl_session.readiness import Readiness
 
 TICK_S = 0.05
 SETTLE_S = 0.5
+CLEAR_S = 5.0  # how long an arm's fault may take to clear
+HOMING_S = 60.0
 NOBODY = "session"
 
 
@@ -39,11 +43,13 @@ class SessionNode(Node):
             raise ConfigError(
                 "session_node: parameter 'run_dir' is required: the folder that `zprl train` makes"
             )
-        if not self._setup.rig.simulated:
-            raise RigError(f"rig {self._setup.rig.name}: this version resets simulated rigs only")
         self._folder = RunFolder(self._setup.run_dir)
         self._declare()
         self._arms = {arm.name: "" for arm in self._setup.rig.arms}
+        self._homing = {arm.name: -1 for arm in self._setup.rig.arms if arm.driver != "sim"}
+        self._going_home: set[str] = set()
+        self._waiting: ResetWorld | None = None  # for the arms to be at home
+        self._reports: JoinedReports[ChunkReport] = JoinedReports(self._arms)
         self._ids = itertools.count()
         self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
         self._session = self._make_session()
@@ -64,6 +70,7 @@ class SessionNode(Node):
             self, self._managed, self._on_managed, self._give_up, self._patience_s
         )
         if not self._setup.lockstep:
+            self._lease = self.create_publisher(Header, "/session/lease", qos.status())
             self.create_timer(TICK_S, self._on_tick)
 
     def _declare(self) -> None:
@@ -84,6 +91,7 @@ class SessionNode(Node):
             False,
             "a person starts, labels late, undoes and clears; else the session goes on by itself",
         )
+        self._judged = self.parameter("judge", True, "an automatic judge labels every episode")
         self._judge_window_s = self.parameter(
             "judge_window_s", 10.0, "with an operator: time for a label after the horizon, s", low=0.0
         )
@@ -105,6 +113,7 @@ class SessionNode(Node):
             lockstep=self._setup.lockstep,
             judge_window_s=self._judge_window_s if self._operator else 0.0,
             undo_window_s=None if self._operator else 0.0,
+            auto_begin=self._setup.rig.simulated,
         )
         return Session(config, read_records(self._folder.episodes_file))
 
@@ -125,7 +134,7 @@ class SessionNode(Node):
         needs: dict[str, Callable[[], bool]] = {
             f"a publisher of {t}": partial(self._published, t) for t in (*topics, "/proprioception")
         }
-        if not self._operator:
+        if self._judged and not self._operator:
             needs["a judge that calls /session/label"] = lambda: self.count_clients("/session/label") > 0
         return needs
 
@@ -169,11 +178,12 @@ class SessionNode(Node):
         view = self._session.view
         if report.episode != view.episode or view.state not in ("running", "paused"):
             return
-        cut = report.status in (ChunkReport.INTERRUPTED, ChunkReport.OVERRIDDEN)
+        cut = report.status in (ChunkReport.INTERRUPTED, ChunkReport.OVERRIDDEN, ChunkReport.SHADOW)
         if report.status == ChunkReport.EXECUTED or (cut and not self._setup.lockstep):
             # Its time is over; a chunk that a pause or a person cut short is not learned from.
             self._progress_ns = self._now_ns()
-            self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
+            if self._reports.add(report.arm, report.episode, report.chunk, report) is not None:
+                self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
         elif view.state == "running":
             self._fault(report.reason)  # what follows would start far from where the arm is
         self._settle()
@@ -181,24 +191,41 @@ class SessionNode(Node):
     def _on_arm(self, arm: str, state: ArmState) -> None:
         """A new fault ends the episode; its end is nobody's business but the arm's."""
         new = state.fault and not self._arms[arm]
+        interrupted = new and arm in self._going_home
         self._arms[arm] = state.fault
-        if new and self._session.view.state in ("ready", "running"):
+        (self._going_home.add if state.owner == "homing" else self._going_home.discard)(arm)
+        if interrupted or (new and self._session.view.state in ("ready", "running")):
             self._fault(f"arm '{arm}': {state.fault}")
+        elif arm in self._homing:
+            self._homing[arm] = state.homed_episode
+            self._lay_out_if_home()
 
     def _on_tick(self) -> None:
-        running = self._session.view.state == "running"
-        if not running:
+        self._lease.publish(convert.header(self.now_ns(), self._setup.run_id))
+        state = self._session.view.state
+        running = state == "running"
+        if not running and self._waiting is None:
             self._progress_ns = self._now_ns()
         silent_s = (self._now_ns() - self._progress_ns) * 1e-9
+        if state == "resetting" and self._waiting is not None and self._homing:
+            self._watch_homing(silent_s)
         if running and not self._operator and silent_s > self._stall_s:
             self._fault(f"no chunk was executed for {self._stall_s:g} s; is the policy alive?")
         self._settle()
+
+    def _watch_homing(self, waited_s: float) -> None:
+        broken = [f"arm '{arm}': {self._arms[arm]}" for arm in self._homing if self._arms[arm]]
+        late = [arm for arm, homed in self._homing.items() if homed != self._session.view.episode]
+        if broken and waited_s > CLEAR_S:
+            self._fault("; ".join(broken))
+        elif waited_s > HOMING_S:
+            self._fault(f"arm {', '.join(late)} is not at home after {HOMING_S:g} s")
 
     def _fault(self, reason: str) -> None:
         """The running episode cannot be finished. A person decides what then; without one the next one
         starts.
         """
-        episode = self._session.view.episode
+        episode, self._waiting = self._session.view.episode, None
         self._session.fault(reason, self._now_ns())
         self._settle()
         if self._operator:
@@ -235,14 +262,28 @@ class SessionNode(Node):
                 append_record(self._folder.episodes_file, effect.record)
                 self._faults = self._faults if effect.record.void else 0
             elif isinstance(effect, ResetWorld):
-                self._reset_world(effect)
+                self._waiting, self._progress_ns = effect, self._now_ns()
+                self._lay_out_if_home()
             elif isinstance(effect, FinishRun):
                 finished = True
         return finished
 
-    def _reset_world(self, effect: ResetWorld) -> None:
-        request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed)
-        self.call(self._reset, request, partial(self._on_world, effect.episode))
+    def _lay_out_if_home(self) -> None:
+        """Real arms go home by themselves while the session is resetting; then the objects are laid out."""
+        effect = self._waiting
+        if effect is None or any(homed != effect.episode for homed in self._homing.values()):
+            return
+        self._waiting = None
+        if self._setup.rig.simulated:
+            request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed)
+            self.call(self._reset, request, partial(self._on_world, effect.episode))
+            return
+        self.get_logger().info(
+            f"episode {effect.episode}: the arms are home; lay out the objects, then command 'begin'"
+        )
+        self._progress_ns = self._now_ns()
+        self._session.reset_done(effect.episode, "")
+        self._settle()
 
     def _on_world(self, episode: int, response: SimReset.Response) -> None:
         if not response.ok:

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from zprl_arms.driver import ArmDriver
     from zprl_core.config import ArmConfig, RigConfig, TaskConfig
 
-DRIVERS = {"sim": "zprl_arms.drivers.sim"}
+DRIVERS = {
+    "franka": "zprl_arms.drivers.franka",
+    "sim": "zprl_arms.drivers.sim",
+    "xarm": "zprl_arms.drivers.xarm",
+}
 """Each module has `make(rig, task, arm) -> ArmDriver`."""
 
 

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an arm's joints can carry out a chunk, and how they would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from zprl_core.actions import ArmWaypoints
+from zprl_core.config.arm import ArmConfig
+from zprl_core.kinematics.arm import ArmKinematics
+from zprl_core.kinematics.distances import (
+    ArmBodies,
+    Bodies,
+    nearest_to_other,
+    nearest_to_table,
+    tool_over_table,
+)
+from zprl_core.transforms import Array, Pose, quaternion_from_rotvec
+
+_BRANCH_RAD = 0.5  # a joint that goes farther than this, and much too fast, is on another branch
+_MUCH = 3.0
+_CLAMPED_SHARE = 1.5
+_FOLDED_M, _ROUNDING_M = 0.03, 1e-4
+
+
+@dataclass(frozen=True)
+class KinematicLimits:
+    """What an arm's joints and links must keep.
+
+    Attributes:
+        joint_margin_rad: distance from the model's joint limits.
+        joint_velocity_rad_s: of every joint; the model's own limit where that is lower.
+        min_singular_value: of the Jacobian (m and rad).
+        link_distance_m: between links that are not neighbours, and from links to table and other arms.
+        table_m: height of the table in the rig's frame; None: there is none.
+        speed_share: how many times these joint speeds a chunk may ask for: 1 where too fast is refused; more
+            where it is clamped, for the tool is then slowed down on its way.
+    """
+
+    joint_margin_rad: float
+    joint_velocity_rad_s: float
+    min_singular_value: float
+    link_distance_m: float
+    table_m: float | None = None
+    speed_share: float = 1.0
+
+    @classmethod
+    def of(cls, arm: ArmConfig, table_m: float | None) -> KinematicLimits:
+        """As the rig says."""
+        limits = arm.limits
+        return cls(
+            limits.joint_margin_rad,
+            limits.joint_velocity_rad_s,
+            limits.min_singular_value,
+            limits.link_distance_m,
+            table_m,
+            1.0 if limits.too_fast == "refuse" else _CLAMPED_SHARE,
+        )
+
+
+class JointPath(NamedTuple):
+    """Joint angles of a chunk.
+
+    Attributes:
+        problem: why it must not be executed, or empty.
+        joints_rad: float64 (h, joints), at the waypoints; those before the problem.
+    """
+
+    problem: str
+    joints_rad: Array
+
+
+class Clearance(NamedTuple):
+    """How far a posture is from being forbidden for the distances of its bodies.
+
+    Attributes:
+        margin_m: the smallest distance less the one allowed; negative: too near.
+        nearest: which bodies these are and how near, for people.
+    """
+
+    margin_m: float
+    nearest: str
+
+
+class OtherArm(NamedTuple):
+    """Another arm of the rig, where it is now."""
+
+    name: str
+    bodies: Bodies
+
+
+class KinematicGate:
+    """Checks chunks against joint limits, speeds, singularities and distances.
+
+    Args:
+        kinematics: of the arm, with its tool.
+        limits: to keep.
+        base_in_rig: where the arm's base stands; None: at the rig's origin.
+    """
+
+    def __init__(
+        self, kinematics: ArmKinematics, limits: KinematicLimits, base_in_rig: Pose | None = None
+    ) -> None:
+        self.kinematics, self.limits = kinematics, limits
+        self.bodies = ArmBodies(kinematics, base_in_rig)
+        self._low = kinematics.lower_rad + limits.joint_margin_rad
+        self._high = kinematics.upper_rad - limits.joint_margin_rad
+        self._speed = limits.speed_share * np.minimum(kinematics.speed_rad_s, limits.joint_velocity_rad_s)
+
+    @classmethod
+    def of(cls, arm: ArmConfig, table_m: float | None) -> KinematicGate:
+        """For an arm of a rig."""
+        base = arm.base_in_rig
+        return cls(
+            ArmKinematics(arm.model, arm.tool),
+            KinematicLimits.of(arm, table_m),
+            Pose(np.array(base.position_m), quaternion_from_rotvec(base.rotvec_rad)),
+        )
+
+    def check(
+        self,
+        waypoints: ArmWaypoints,
+        dt_s: float,
+        joints_rad: ArrayLike,
+        others: Sequence[OtherArm] = (),
+    ) -> JointPath:
+        """The joint angles at the waypoints, one after the other from the present ones, and what is wrong.
+
+        Args:
+            waypoints: of the tool centre point, in the base frame.
+            dt_s: time from one to the next, and to the first.
+            joints_rad: (joints,) at the setpoint from which the first one is reached.
+            others: the other arms of the rig.
+        """
+        path, problem = self._walk(waypoints, dt_s, np.asarray(joints_rad, dtype=np.float64))
+        if len(path):
+            problem = self._path_problem(path, others) or problem
+        return JointPath(problem, path)
+
+    def clearance(self, joints_rad: ArrayLike, others: Sequence[OtherArm] = ()) -> Clearance:
+        """How near bodies come to each other in one posture (joints,), whatever leads there."""
+        return self._clearance(self.bodies.at(joints_rad), others)
+
+    def distance_problem(self, joints_rad: ArrayLike, others: Sequence[OtherArm] = ()) -> str:
+        """Which bodies are too near to each other in one posture (joints,), or nothing."""
+        clearance = self.clearance(joints_rad, others)
+        return clearance.nearest if clearance.margin_m < 0.0 else ""
+
+    def leaving(self, start_rad: ArrayLike, others: Sequence[OtherArm] = ()) -> Callable[[ArrayLike], str]:
+        """A `distance_problem` for the postures of one way, asked in order, that begins at ``start_rad``.
+
+        Where bodies are too near at its start already, by 30 mm at most (a folded arm, in capsules that are
+        larger than its links), they may stay so, no nearer than there, until they first are far enough.
+        """
+        least = min(max(self.clearance(start_rad, others).margin_m, -_FOLDED_M) - _ROUNDING_M, 0.0)
+
+        def problem(joints_rad: ArrayLike) -> str:
+            nonlocal least
+            clearance = self.clearance(joints_rad, others)
+            if clearance.margin_m >= 0.0:
+                least = 0.0
+            return clearance.nearest if clearance.margin_m < least else ""
+
+        return problem
+
+    def limit_problem(self, joints_rad: ArrayLike) -> str:
+        """Which joint (joints,) is nearer to its limit than the margin, or nothing."""
+        joints = np.asarray(joints_rad, dtype=np.float64)
+        past = np.maximum(self._low - joints, joints - self._high)
+        worst = int(past.argmax())
+        if past[worst] <= 0.0:
+            return ""
+        return (
+            f"joint {worst + 1} at {joints[worst]:.3f} rad, allowed {self._low[worst]:.3f} to "
+            f"{self._high[worst]:.3f} rad"
+        )
+
+    def _walk(self, waypoints: ArmWaypoints, dt_s: float, joints: Array) -> tuple[Array, str]:
+        """Joint angles up to the first problem of a single waypoint, and that problem."""
+        path: list[Array] = []
+        for i in range(len(waypoints)):
+            pose = Pose(waypoints.position[i], waypoints.quaternion[i])
+            found = self.kinematics.inverse(pose, joints)
+            if found is None:
+                place = ", ".join(f"{v:.3f}" for v in waypoints.position[i])
+                problem = f"out of reach at ({place}) m in its orientation, from the joint angles before it"
+            else:
+                problem = (
+                    self.limit_problem(found)
+                    or self._speed_problem(joints, found, dt_s)
+                    or self._singular_problem(found)
+                )
+            if found is None or problem:
+                return np.array(path).reshape(-1, self.kinematics.joints), f"waypoint {i}: {problem}"
+            path.append(found)
+            joints = found
+        return np.array(path), ""
+
+    def _speed_problem(self, before: Array, joints: Array, dt_s: float) -> str:
+        speeds = np.abs(joints - before) / dt_s
+        worst = int((speeds / self._speed).argmax())
+        if speeds[worst] <= self._speed[worst] * (1.0 + 1e-6):
+            return ""
+        step = abs(float(joints[worst] - before[worst]))
+        if step > _BRANCH_RAD and speeds[worst] > _MUCH * self._speed[worst]:
+            return f"joint {worst + 1} jumps by {step:.2f} rad: the posture changes to another branch"
+        return f"joint {worst + 1} turns at {speeds[worst]:.2f} rad/s, allowed {self._speed[worst]:.2f} rad/s"
+
+    def _singular_problem(self, joints: Array) -> str:
+        value, least = self.kinematics.min_singular_value(joints), self.limits.min_singular_value
+        if value >= least:
+            return ""
+        return f"the Jacobian's smallest singular value is {value:.4f}, allowed {least:g} or more"
+
+    def _path_problem(self, path: Array, others: Sequence[OtherArm]) -> str:
+        bodies = self.bodies.at(path)
+        for i in range(len(path)):
+            one = Bodies(bodies.names, bodies.start[i], bodies.end[i], bodies.radius_m)
+            clearance = self._clearance(one, others)
+            if clearance.margin_m < 0.0:
+                return f"waypoint {i}: {clearance.nearest}"
+        return ""
+
+    def _clearance(self, bodies: Bodies, others: Sequence[OtherArm]) -> Clearance:
+        least, table = self.limits.link_distance_m, self.limits.table_m
+        pairs = [(self.bodies.nearest_links(bodies), least)]
+        if table is not None:
+            pairs.append((nearest_to_table(bodies, table), least))
+            tool = tool_over_table(bodies, table)
+            pairs += [(tool, 0.0)] if tool else []
+        pairs += [(nearest_to_other(bodies, other.bodies, other.name), least) for other in others]
+        nearest, allowed = min(pairs, key=lambda pair: pair[0].distance_m - pair[1])
+        text = (
+            f"{nearest.first} comes within {nearest.distance_m:.3f} m of {nearest.second}, "
+            f"allowed {allowed:g} m or more"
+        )
+        return Clearance(nearest.distance_m - allowed, text)

@@ -54,7 +54,7 @@ def main() -> None:
     train = ["train", "--rig", RIG, "--task", TASK, "--base", str(base), "--out", str(run)]
     zprl(*train, "--seed", seed, *(["--resume"] if run.exists() else []))
     learning_curve(
-        [read_records(run / "episodes.jsonl")], run / "learning_curve.png", f"{TASK}, seed {args.seed}"
+        {f"seed {seed}": read_records(run / "episodes.jsonl")}, run / "learning_curve.png", f"{TASK}, seed {args.seed}"
     )
     film = ["scripts.film", "--run", str(run), "--out", str(folder / "before_after.mp4")]
     subprocess.run([sys.executable, "-m", *film], check=False)  # says so where nothing was cured

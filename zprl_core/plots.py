@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +10,20 @@ import numpy as np
 from zprl_core.plan import TRAIN
 from zprl_core.records import EpisodeRecord
 from zprl_core.stats import Proportion
+from zprl_core.summary import proportion
 
 WINDOW = 50
 BASE = ("base_c", "base_z")
 
 
-def learning_curve(runs: Sequence[Sequence[EpisodeRecord]], path: Path, title: str) -> None:
+def learning_curve(runs: Mapping[str, Sequence[EpisodeRecord]], path: Path, title: str) -> None:
     """Success over training chunks, one line per run, with the measured base and final rates (PNG).
 
     The line is the rate of the last 50 training episodes; points with bars are evaluations without
     exploration and their Wilson 95 % intervals, the base's at the start.
 
     Args:
-        runs: the episodes of each run.
+        runs: the episodes of each run, by its name in the legend.
         path: of the file to write.
         title: of the figure.
     """
@@ -32,20 +33,27 @@ def learning_curve(runs: Sequence[Sequence[EpisodeRecord]], path: Path, title: s
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7.0, 4.0), dpi=120, layout="constrained")
-    for number, records in enumerate(runs):
+    for number, (name, records) in enumerate(runs.items()):
         colour = f"C{number}"
         valid = [record for record in records if not record.void]
         chunks, rates = _training(valid)
-        label = "training, last 50 episodes" if number == 0 else None
+        label = "training, last 50 episodes" if len(runs) == 1 else f"{name}: {_ends(valid)}"
         axes.plot(chunks, rates, color=colour, linewidth=1.5, label=label)
         end = chunks[-1] if len(chunks) else 0
         for block, at in (("base_c", 0.0), ("base_z", 0.01 * end), ("final", float(end))):
-            _point(axes, valid, block, at, colour, labelled=number == 0)
+            _point(axes, valid, block, at, colour, labelled=len(runs) == 1)
     axes.set(xlabel="training chunks", ylabel="success rate", title=title, ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", frameon=False)
     figure.savefig(path)
     pyplot.close(figure)
+
+
+def _ends(records: Sequence[EpisodeRecord]) -> str:
+    """The rates of the base and after training, for a legend."""
+    rates = {block: proportion(records, block) for block in (*BASE, "final")}
+    base, final = " / ".join(f"{rates[block].rate:.2f}" for block in BASE), rates["final"]
+    return f"base {base}, after ZPRL {final.rate:.2f} (n = {final.trials})"
 
 
 def _training(records: Sequence[EpisodeRecord]) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from zprl_arms.controller import ArmController, Report, safety_limits
+from zprl_arms.controller import ArmController, Report
 from zprl_arms.driver import ArmReading
 from zprl_arms.drivers.sim import SimArm
+from zprl_arms.limits import safety_limits
 from zprl_core.actions import ActionCodec, ArmWaypoints
 from zprl_core.config import load_rig, load_task
 from zprl_core.safety import ChunkCommand

@@ -40,16 +40,17 @@ def box(*options: str) -> Iterator[BoxClient]:
     address = own_address()
     command = [sys.executable, "-m", "zprl_core.cli", "sim-xarm", "--address", address, *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
             assert address in process.stdout.readline()
-            client = BoxClient(address)
-            yield client
-            client.close()
+            with contextlib.closing(BoxClient(address)) as client:
+                yield client
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE_S)
+            said = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, *said) == (0, "", ""), "the box did not end cleanly"
 
 
 def arm_config(address: str, **changes: Any) -> ArmConfig:

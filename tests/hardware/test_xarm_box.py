@@ -360,6 +360,16 @@ def test_the_bench_explains_what_it_does_not_know(bench: BoxClient) -> None:
         BoxClient("127.0.0.9")
 
 
+def test_it_ends_cleanly_with_clients_connected() -> None:
+    with box() as client:
+        connections = [socket.create_connection((client.address, port)) for port in (502, 503, 30000, 30003)]
+        states = client.states(100.0)
+        next(states)
+    assert len(list(states)) < 500  # ends with the box
+    for connection in connections:
+        connection.close()
+
+
 def test_an_address_that_is_taken_is_explained(bench: BoxClient) -> None:
     command = [sys.executable, "-m", "zprl_core.cli", "sim-xarm", "--address", bench.address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)

@@ -41,7 +41,7 @@ def test_the_newest_width_wins_and_the_measured_one_is_reported(bench: tuple[str
             arm, lambda now: abs(_width(now.gripper_width_m) - 0.035) < 1.5e-3, "closed to 35 mm"
         )
         assert reading.fault == ""
-        assert client.status()["width_m"] == pytest.approx(0.035, abs=1.5e-3)
+        assert client.status()["width_m"] == pytest.approx(0.035, abs=3e-3)
 
 
 def test_the_stream_does_not_wait_for_the_gripper(bench: tuple[str, BoxClient]) -> None:

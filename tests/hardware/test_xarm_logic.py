@@ -16,7 +16,6 @@ from zprl_arms.drivers.xarm_reports import Reported, Reports
 from zprl_arms.drivers.xarm_stream import NewestFirst
 from zprl_arms.drivers.xarm_watch import FaultLatch, ForeignMotion, state_problem
 from zprl_core.config.arm import DRIVER_MODELS
-from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose, angle_between, quaternion_from_rotvec, quaternion_multiply
 from zprl_sim.xarm_box import wire
 from zprl_sim.xarm_box.chains import ModelChain
@@ -123,7 +122,7 @@ def at(x: float) -> Pose:
 def test_an_arm_that_lags_behind_its_setpoints_is_ours() -> None:
     foreign = ForeignMotion(at(0.0))
     for n in range(100):
-        foreign.sent(n * 10 * MS, Setpoint.at(at(0.01 * n)))
+        foreign.sent(n * 10 * MS, at(0.01 * n))
         assert foreign.problem(at(0.01 * max(0, n - 20))) == ""  # 0.2 m and 0.2 s behind
 
 
@@ -137,8 +136,8 @@ def test_an_arm_that_is_elsewhere_is_not_ours_but_one_look_is_not_enough() -> No
 
 def test_the_last_setpoint_counts_however_old_it_is() -> None:
     foreign = ForeignMotion(at(0.0))
-    foreign.sent(0, Setpoint.at(at(0.0)))
-    foreign.sent(10_000 * MS, Setpoint.at(at(0.3)))
+    foreign.sent(0, at(0.0))
+    foreign.sent(10_000 * MS, at(0.3))
     assert foreign.problem(at(0.3)) == ""
     assert foreign.problem(at(0.0)) == "" and foreign.problem(at(0.0)) != ""
 

@@ -35,8 +35,8 @@ STANDARD = {
 SPECIAL: dict[str, dict[str, Any]] = {
     "bridge": {"arm": "arm"},
     "camera": {"camera": "third_view"},
-    "session": {"managed_nodes": ["bridge"]},
 }
+MANAGED = ("world", "bridge")
 
 
 def patient(task: TaskConfig, rig: RigConfig) -> tuple[TaskConfig, RigConfig]:
@@ -54,18 +54,28 @@ class Graph:
         lockstep: simulated time.
         blocks: the plan.
         domain: its ROS domain.
+        rig: another rig than the twin's; what simulates its world is then the process "world".
     """
 
-    def __init__(self, folder: Path, *, domain: int, lockstep: bool, blocks: tuple[Block, ...]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        domain: int,
+        lockstep: bool,
+        blocks: tuple[Block, ...],
+        rig: RigConfig | None = None,
+    ) -> None:
         self.folder = folder
         self.domain = domain
         self.lockstep = lockstep
         self.run_id = "test-run"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        task, rig = load_task(TASK), load_rig(RIG)
+        self.names = tuple(STANDARD) if rig is None else ("world", *STANDARD)
+        task, rig = load_task(TASK), rig or load_rig(RIG)
         if not lockstep:
             task, rig = patient(task, rig)
-        spec = RunSpec(self.run_id, "evaluate", TASK, RIG, "", "", 3, lockstep, 0, 0)
+        spec = RunSpec(self.run_id, "evaluate", TASK, rig.name, "", "", 3, lockstep, 0, 0)
         self.run = RunFolder.create(folder / "run", spec, task, rig)
         write_plan(self.run.plan_file, blocks)
         profile = single_host.dds_profile("single_host_shm")
@@ -83,11 +93,12 @@ class Graph:
             "seed": 3,
             "lockstep": self.lockstep,
         }
-        return {**common, **SPECIAL.get(name, {})}
+        managed = {"managed_nodes": [n for n in self.names if n in MANAGED]} if name == "session" else {}
+        return {**common, **SPECIAL.get(name, {}), **managed}
 
     def start(self, name: str, module: str | None = None, **more: Any) -> subprocess.Popen[bytes]:
         """Start one process; `module` may be a file."""
-        module = module or STANDARD[name]
+        module = module or {**STANDARD, "world": "zprl_sim.world_node"}[name]
         file = self.folder / f"{name}.yaml"
         file.write_text(yaml.safe_dump({"/**": {"ros__parameters": {**self.parameters(name), **more}}}))
         what = [module] if module.endswith(".py") else ["-m", module]
@@ -113,7 +124,7 @@ class Graph:
         self, *, policy: Mapping[str, Any] | None = None, session: Mapping[str, Any] | None = None
     ) -> None:
         """Start the standard graph with the stand-in policy."""
-        for name in STANDARD:
+        for name in self.names:
             self.start(name, **(dict(session or {}) if name == "session" else {}))
         self.start_policy(**dict(policy or {}))
 

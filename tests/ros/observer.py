@@ -16,7 +16,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
-from zprl_interfaces.msg import ArmState, Proprioception, SessionState, SimState
+from zprl_interfaces.msg import ActionChunk, ArmState, Proprioception, SessionState, SimState
 from zprl_interfaces.srv import Label, SessionCommand
 
 from zprl_bringup import qos
@@ -52,6 +52,7 @@ class Observer:
         self._node.create_subscription(
             SessionState, "/session/state", self.seen["session"].append, qos.changes()
         )
+        self._chunks: Any = None
         self._commands = self._node.create_client(SessionCommand, "/session/command")
         self._labels = self._node.create_client(Label, "/session/label")
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -110,6 +111,14 @@ class Observer:
         """Call /arms/<arm>/stop; its message."""
         client = self._node.create_client(Trigger, f"/arms/{arm}/stop")
         return str(self._answer(client, Trigger.Request()).message)
+
+    def send_chunk(self, chunk: ActionChunk) -> None:
+        """Publish a chunk beside the policy; at first the two ends get a moment to find each other."""
+        if self._chunks is None:
+            topic = f"/arms/{chunk.header.frame_id.removesuffix('_base')}/command"
+            self._chunks = self._node.create_publisher(ActionChunk, topic, qos.stream(lockstep=False))
+            time.sleep(0.5)
+        self._chunks.publish(chunk)
 
     def _call(self, client: Any, request: Any) -> tuple[bool, str]:
         response = self._answer(client, request)

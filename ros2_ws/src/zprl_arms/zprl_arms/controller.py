@@ -11,7 +11,7 @@ A stop latches: whatever its reason, the arm slows down, holds, and takes no chu
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from zprl_arms.driver import ArmReading
 from zprl_arms.homing import HomingMove
+from zprl_arms.limits import interpolator_limits, safety_limits
 from zprl_arms.posture import Posture
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
-from zprl_core.safety import ChunkCommand, SafetyGate, SafetyLimits, ServoLimiter, Situation, may_move
-from zprl_core.safety.limits import KeepOut
+from zprl_core.safety import ChunkCommand, SafetyGate, ServoLimiter, Situation, may_move
 from zprl_core.safety.supervision import contact_problem, tracking_problem
-from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, InterpolatorLimits, Setpoint, Status
+from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, Setpoint, Status
 
 Source = Literal["policy", "human"]
 SOURCES: tuple[Source, ...] = ("policy", "human")
@@ -35,7 +35,6 @@ CLEARABLE = ("stopped", "faulted")
 MOVING = ("running", "resetting")
 """Session states in which an arm that does not follow stops for good."""
 NOT_HOMED = -1
-_PLANNED = 0.5
 _UNSTAMPED = -1
 _ROUNDING_NS = 1_000
 _REMEMBERED = 4
@@ -61,48 +60,6 @@ class Report:
     outcome: ChunkOutcome | None = None
     overridden: bool = False
     shadow: bool = False
-
-
-def safety_limits(arm: ArmConfig) -> SafetyLimits:
-    """The gate's limits as the rig file gives them."""
-    gripper, workspace, given = arm.gripper, arm.workspace, arm.limits
-    limits = SafetyLimits(
-        workspace_low_m=workspace.min_m,
-        workspace_high_m=workspace.max_m,
-        workspace_tolerance_m=workspace.tolerance_m,
-        keep_out=tuple(KeepOut(box.name, box.min_m, box.max_m) for box in workspace.keep_out),
-        outside=workspace.outside,
-        too_fast=given.too_fast,
-        linear_m_s=given.linear_velocity_m_s,
-        linear_m_s2=given.linear_acceleration_m_s2,
-        linear_m_s3=given.linear_jerk_m_s3,
-        angular_rad_s=given.angular_velocity_rad_s,
-        angular_rad_s2=given.angular_acceleration_rad_s2,
-        angular_rad_s3=given.angular_jerk_rad_s3,
-        jump_m=given.jump_m,
-        jump_rad=given.jump_rad,
-    )
-    if gripper is None:
-        return limits
-    return replace(
-        limits,
-        gripper_low_m=gripper.min_width_m,
-        gripper_high_m=gripper.max_width_m,
-        gripper_m_s=gripper.speed_m_s,
-    )
-
-
-def interpolator_limits(arm: ArmConfig) -> InterpolatorLimits:
-    """The interpolator's limits as the rig file gives them.
-
-    It stops and blends with half of the acceleration that the arm may have: a blend comes on top of the
-    motion of the chunk that it joins.
-    """
-    return InterpolatorLimits(
-        brake_m_s2=_PLANNED * arm.limits.linear_acceleration_m_s2,
-        brake_rad_s2=_PLANNED * arm.limits.angular_acceleration_rad_s2,
-        watchdog_s=arm.watchdog_s,
-    )
 
 
 class ArmController:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zprl_arms.driver import ArmReading
 from zprl_arms.drivers import xarm_poses, xarm_sdk, xarm_setup
 from zprl_arms.drivers.xarm_gripper import XArmGripperLink
+from zprl_arms.drivers.xarm_pace import Pace
 from zprl_arms.drivers.xarm_reports import Reported, Reports
 from zprl_arms.drivers.xarm_stream import NewestFirst
 from zprl_arms.drivers.xarm_watch import FaultLatch, ForeignMotion, state_problem
@@ -99,7 +100,6 @@ class XArm:
             self._complain(problem)
             return
         self._first = False
-        self._foreign.sent(time.time_ns(), setpoint)
         self._sender.put(_Command(setpoint, joint_position_rad))
         if self._gripper is not None and setpoint.gripper_width is not None:
             self._gripper.command(setpoint.gripper_width)
@@ -154,7 +154,10 @@ class XArm:
 
     def _start_over(self) -> None:
         """From here on the arm is ours, where it is now."""
-        self._foreign = ForeignMotion(self._measured())
+        report = self._newest()
+        measured = self._measured()
+        self._foreign = ForeignMotion(measured)
+        self._pace = Pace(self._arm, measured, report.joints_rad)
         self._rotvec: NDArray[np.float64] | None = None
         self._first = True
         if self._sender is not None:
@@ -224,14 +227,19 @@ class XArm:
             self._explain()
 
     def _send_pose(self, setpoint: Setpoint) -> int:
-        self._rotvec = xarm_poses.continuous_rotvec(setpoint.quaternion, self._rotvec)
-        position = (setpoint.position * xarm_poses.MM).tolist()
+        sent = self._pace.pose(setpoint, time.monotonic())
+        self._foreign.sent(time.time_ns(), sent.pose)
+        self._rotvec = xarm_poses.continuous_rotvec(sent.quaternion, self._rotvec)
+        position = (sent.position * xarm_poses.MM).tolist()
         return int(self._api.set_servo_cartesian_aa([*position, *self._rotvec.tolist()]))
 
     def _send_joints(self, command: _Command) -> int:
         if command.joints_rad is None:
             raise ValueError("no joint angles came with it, and the rig says streaming: joint")
-        return int(self._api.set_servo_angle_j(command.joints_rad.tolist()))
+        sent = self._pace.joints(command.joints_rad)
+        caught_up = sent is command.joints_rad
+        self._foreign.sent(time.time_ns(), command.setpoint.pose if caught_up else self._measured())
+        return int(self._api.set_servo_angle_j(sent.tolist()))
 
     def _explain(self) -> None:
         """In the sending thread: the error behind a complaint, if there is one."""
@@ -244,10 +252,13 @@ class XArm:
         self._latch.set(f"{self._name}: {problem}", final=final)
 
     def _measured(self) -> Pose:
+        return xarm_poses.pose_from_rpy(self._newest().pose_mm_rpy)
+
+    def _newest(self) -> Reported:
         report = self._reports.newest
         if report is None:
             raise RigError(f"{self._name}: no report yet")
-        return xarm_poses.pose_from_rpy(report.pose_mm_rpy)
+        return report
 
     def _jump(self, setpoint: Setpoint) -> str:
         """What is wrong with the first setpoint after a start; later ones are the bridge's to bound."""

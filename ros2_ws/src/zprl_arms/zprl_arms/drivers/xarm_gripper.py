@@ -24,8 +24,8 @@ class _Device(Protocol):
     def activate(self) -> int:
         """Make it ready; gives the SDK's code. Waits until it is."""
 
-    def ready(self) -> bool:
-        """Whether it can be read and moved as it is, with nothing changed."""
+    def look(self) -> tuple[int, bool]:
+        """The SDK's code, and whether it can be read and moved as it is. Changes nothing."""
 
     def move(self, share: float) -> int:
         """Drive the fingers: 0 is closed, 1 is open. Gives the SDK's code, at once."""
@@ -52,12 +52,12 @@ class _Robotiq2F85:
         code, _ = self._api.robotiq_set_activate(wait=True, timeout=5)
         return int(code)
 
-    def ready(self) -> bool:
+    def look(self) -> tuple[int, bool]:
         code, baud = self._api.get_rs485_baudrate()
         if code or baud != self._api.get_checkset_default_baud(3)[1]:
-            return False
+            return int(code), False
         code, _ = self._api.robotiq_get_status(check_baud=False)
-        return not code and self._active
+        return int(code), not code and self._active
 
     def move(self, share: float) -> int:
         position = round(self._STEPS * (1.0 - share))
@@ -95,9 +95,12 @@ class _XArmGripper:
         )
         return next((int(code) for code in (step() for step in steps) if code), 0)
 
-    def ready(self) -> bool:
+    def look(self) -> tuple[int, bool]:
         code, baud = self._api.get_rs485_baudrate()
-        return not code and baud == self._api.get_checkset_default_baud(1)[1]
+        if code or baud != self._api.get_checkset_default_baud(1)[1]:
+            return int(code), False
+        code, _ = self.measure()
+        return code, not code
 
     def move(self, share: float) -> int:
         return int(self._api.set_gripper_position(round(self._PULSES * share), wait=False, wait_motion=False))
@@ -119,7 +122,8 @@ class XArmGripperLink:
     Args:
         address: of the control box.
         config: of the gripper.
-        enable: False reads the width if the gripper is ready as it is, and changes nothing.
+        enable: False reads the width if the gripper is ready as it is, and changes nothing; one that does not
+            answer is then a fault.
 
     Raises:
         RigError: no connection, or the gripper does not answer.
@@ -134,7 +138,7 @@ class XArmGripperLink:
         self._sent: float | None = None
         self._failures, self._fault = 0, ""
         try:
-            readable = self._start(address) if enable else self._device.ready()
+            readable = self._start(address) if enable else self._look()
         except RigError:
             self._api.disconnect()
             raise
@@ -181,6 +185,18 @@ class XArmGripperLink:
                 "arm's tool connector, powered, and the one that the rig names?"
             )
         return True
+
+    def _look(self) -> bool:
+        readable = False
+
+        def look() -> int:
+            nonlocal readable
+            code, readable = self._device.look()
+            return code
+
+        if code := self._call(look):
+            self._fault = f"gripper {self._config.kind} does not answer: {xarm_sdk.result_text(code)}"
+        return readable
 
     def _move(self, width_m: float) -> None:
         share = min(max((width_m - self._low) / self._span, 0.0), 1.0)

@@ -9,7 +9,6 @@ import numpy as np
 
 from zprl_arms.drivers.xarm_reports import Reported
 from zprl_core import transforms
-from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose
 
 SERVO_MODE = 1
@@ -65,11 +64,11 @@ class ForeignMotion:
         self._sent: deque[tuple[int, Pose]] = deque([(0, held)])
         self._away, self._looked_ns = 0, 0
 
-    def sent(self, stamp_ns: int, setpoint: Setpoint) -> None:
+    def sent(self, stamp_ns: int, pose: Pose) -> None:
         """A setpoint was sent."""
         if stamp_ns - self._sent[-1][0] < _SPACING_NS:
             return
-        self._sent.append((stamp_ns, setpoint.pose))
+        self._sent.append((stamp_ns, pose))
         while len(self._sent) > 1 and self._sent[0][0] < stamp_ns - _MEMORY_NS:
             self._sent.popleft()
 

@@ -18,7 +18,7 @@ from zprl_sim.xarm_box import wire
 from zprl_sim.xarm_box.box import Box
 from zprl_sim.xarm_box.controller import Snapshot
 from zprl_sim.xarm_box.protocol import BENCH_PORT
-from zprl_sim.xarm_box.server import GONE, BoxServer, listen
+from zprl_sim.xarm_box.server import BoxServer, listen
 
 _UNREAD_STATES = 64
 _ARMS = ("keep", "home")
@@ -61,7 +61,7 @@ class BenchChannel:
                     await self._send_states(float(request["rate_hz"]), reader, writer)
                     return
                 _write(writer, await self._answer(request))
-        except (*GONE, ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError) as error:
             _write(writer, {"ok": False, "error": f"{type(error).__name__}: {error}"})
         finally:
             writer.close()

@@ -80,7 +80,7 @@ class Commands:
             return Answer(self._box.flags | Flag.INVALID)
         try:
             return handler(request.payload, now_ns)
-        except (struct.error, IndexError, DataError):
+        except (struct.error, IndexError, DataError):  # assumption: also for what is not finite
             return Answer(self._box.flags | Flag.INVALID)
 
     def _ok(self, payload: bytes = b"") -> Answer:
@@ -228,7 +228,7 @@ class Commands:
     def _tool_modbus(self, payload: bytes, _now_ns: int) -> Answer:
         tool, frame = self._box.tool, payload[1:]
         said = tool.transact(frame) if payload[0] == HOST else None
-        if said is None:
+        if said is None:  # assumption
             self._box.fail(Error.TOOL_COMMUNICATION)
             return Answer(self._box.flags, payload[:1], tool.transaction_s(len(frame)))
         return Answer(self._box.flags, payload[:1] + said, tool.transaction_s(len(frame) + len(said)))

@@ -128,7 +128,7 @@ class Controller:
         for index in range(self.model.joints):
             if axis in (index + 1, 8):
                 self.enabled[index] = on
-        if not on:
+        if not on:  # assumption: power on leaves the state as it is
             self._stop()
 
     def set_state(self, state: int) -> None:
@@ -137,13 +137,13 @@ class Controller:
             self.state = State.PAUSED
         elif state == State.STOPPED:
             self._stop()
-        elif state == 0 and not self.error and all(self.enabled):
+        elif state == 0 and not self.error and all(self.enabled):  # assumption: else it is ignored
             self._target = self._target_at(self.now.measured.joints_rad)
             self.state = State.READY
 
     def set_mode(self, mode: int) -> None:
         """Change the mode; takes state 0 to become ready again."""
-        if mode != self.mode:
+        if mode != self.mode:  # assumption: the same mode again changes nothing, another one takes state 0
             self.mode, self.state = mode, State.MODE_CHANGED
 
     def fail(self, error: int) -> None:
@@ -169,7 +169,7 @@ class Controller:
             return self.flags | Flag.NOT_READY
         flange = pose.compose(self.offset.inverse())
         joints, error = self.chain.inverse(flange, self._target.joints_rad)
-        if error > UNREACHED:
+        if error > UNREACHED:  # assumption: C21
             self._note_setpoint(now_ns)
             self.fail(Error.KINEMATICS)
             return self.flags
@@ -210,7 +210,7 @@ class Controller:
 
     def _servo(self, target: Target, now_ns: int, linear: Error) -> Flag:
         elapsed_s = self._note_setpoint(now_ns)
-        if self.state == State.PAUSED:
+        if self.state == State.PAUSED:  # assumption: accepted and ignored
             return self.flags
         before = self._target
         step = Step(before.joints_rad, target.joints_rad, before.tcp, target.tcp, elapsed_s)
@@ -238,7 +238,7 @@ class Controller:
         )
 
     def _stop(self) -> None:
-        self.state = State.STOPPED
+        self.state = State.STOPPED  # assumption: the arm comes to rest at the last setpoint
 
     def _look(self, now_ns: int) -> Snapshot:
         measured = self._plant.measure()

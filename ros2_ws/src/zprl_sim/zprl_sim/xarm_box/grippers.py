@@ -58,7 +58,8 @@ class Robotiq2F85:
     """Robotiq's registers: three to write from 0x3E8, three to read from 0x7D0."""
 
     slave, baud = 9, 115200
-    _ACTION, _STATUS, _ACTIVATION_S = 0x3E8, 0x7D0, 0.8
+    _ACTION, _STATUS = 0x3E8, 0x7D0
+    _ACTIVATION_S = 0.8  # assumption; and that the fingers stay where they are
     _SLOWEST_M_S, _FASTEST_M_S = 0.02, 0.15
 
     def __init__(self, max_width_m: float) -> None:
@@ -110,7 +111,7 @@ class XArmGripper:
     """UFACTORY's gripper: 850 pulses from closed to open."""
 
     slave, baud = 8, 2_000_000
-    _PULSES, _SPEED_M_S = 850, 2e-5  # when open; speed of the width for a speed of 1
+    _PULSES, _SPEED_M_S = 850, 2e-5  # when open; speed of the width for a speed of 1: assumption
     _STATUS, _ERROR, _ENABLE, _SPEED, _RESET = 0x0000, 0x000F, 0x0100, 0x0303, 0x0109
     _GOAL, _POSITION, _VERSION = 0x0700, 0x0702, 0x0801
 

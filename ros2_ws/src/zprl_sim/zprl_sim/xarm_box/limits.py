@@ -13,6 +13,7 @@ from zprl_core.transforms import Pose
 from zprl_sim.xarm_box.plant import Array
 
 UNREACHED = 1e-3  # m or rad between a pose and the nearest one that joint angles were found for
+# Assumption: how a speed is made of two setpoints.
 _SHORTEST_S = 0.01  # setpoints may bunch up on their way: no time between two counts as less
 _SLACK_S = 0.01
 _FACTOR = 1.05  # speeds are compared with a little to spare, as floats on the wire are short
@@ -80,7 +81,10 @@ class Bounds:
     reduced: Reduced
 
     def violation(self, step: Step, *, linear: Error) -> Error:
-        """The first error that following the step would be; `linear`: the one for the tool's speed."""
+        """The first error that following the step would be; `linear`: the one for the tool's speed.
+
+        Assumption: these errors, in this order.
+        """
         if self._outside_joints(step.after_rad):
             return Error.JOINT_LIMIT
         if self.reduced.fence_on and self._outside_fence(step.after):

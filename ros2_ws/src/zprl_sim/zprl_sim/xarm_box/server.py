@@ -16,7 +16,7 @@ from zprl_sim.xarm_box.protocol import COMMAND_PORTS, HEADER, parse, reply
 from zprl_sim.xarm_box.reports import REPORT_PORTS, ReportPort
 
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-GONE = (ConnectionError, asyncio.IncompleteReadError, TimeoutError)
+_GONE = (ConnectionError, asyncio.IncompleteReadError, TimeoutError)
 _UNSENT_BYTES = 8192  # a client that is so far behind gets no further reports
 
 
@@ -65,8 +65,7 @@ class BoxServer:
             writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._writers.add(writer)
             try:
-                with contextlib.suppress(*GONE):
-                    await handler(reader, writer)
+                await handler(reader, writer)
             finally:
                 self._writers.discard(writer)
                 writer.close()
@@ -105,13 +104,18 @@ class BoxServer:
 
 
 async def listen(address: str, port: int, handler: Client) -> asyncio.Server:
-    """A server on one port.
+    """A server on one port. A handler ends with its client, and with the process.
 
     Raises:
         RigError: the port is taken, forbidden, or not of this machine; says what to do.
     """
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(*_GONE, asyncio.CancelledError):
+            await handler(reader, writer)
+
     try:
-        return await asyncio.start_server(handler, address, port)
+        return await asyncio.start_server(run, address, port)
     except PermissionError as error:
         raise RigError(
             f"{address}:{port}: not allowed to listen there: ports below 1024 need a privilege. Either\n"

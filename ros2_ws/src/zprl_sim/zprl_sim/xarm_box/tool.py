@@ -12,7 +12,7 @@ BAUDS = (
     1_000_000, 1_500_000, 2_000_000, 2_500_000,
 )  # fmt: skip
 _BAUD_REGISTER, _BAUD_WRITE = 0x0A0B, 0x1A0B
-_BITS_A_BYTE, _TURNAROUND_S = 11, 0.003
+_BITS_A_BYTE, _TURNAROUND_S = 11, 0.003  # assumption: how long the connector takes for a transaction
 
 
 class ToolConnector:

@@ -1,0 +1,55 @@
+"""Setpoints that were held up are caught up with slowly; others are sent as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from zprl_arms.drivers.xarm_pace import Pace
+from zprl_core.config import load_rig
+from zprl_core.trajectory import Setpoint
+from zprl_core.transforms import Pose
+
+PERIOD_S = 1 / 90
+START = np.array([0.3, 0.0, 0.2])
+DOWN = np.array([0.0, 1.0, 0.0, 0.0])
+(ARM,) = load_rig("xarm6_place_orange").arms
+
+
+def along(t_s: float) -> Setpoint:
+    """A smooth way of 0.2 m in a second."""
+    y = 0.2 * (10 * t_s**3 - 15 * t_s**4 + 6 * t_s**5)
+    return Setpoint(START + np.array([0.0, y, 0.0]), DOWN, None)
+
+
+def test_what_is_not_held_up_is_sent_as_it_is() -> None:
+    pace = Pace(ARM, Pose(START, DOWN), np.zeros(6))
+    for n in range(90):
+        wanted = along(n * PERIOD_S)
+        sent = pace.pose(wanted, n * PERIOD_S * (1.0 + 0.2 * (n % 2)))
+        assert sent.position is wanted.position
+
+
+def test_after_a_gap_the_arm_catches_up_inside_its_limits() -> None:
+    pace, limits = Pace(ARM, Pose(START, DOWN), np.zeros(6)), ARM.limits
+    held_up = range(30, 60)  # a third of a second in the fastest part
+    sent = [
+        pace.pose(along(min(n * PERIOD_S, 1.0)), n * PERIOD_S).position for n in range(150) if n not in held_up
+    ]
+    speed = np.linalg.norm(np.diff(sent, axis=0), axis=1) / PERIOD_S
+    assert speed.max() <= limits.linear_velocity_m_s * (1 + 1e-6)
+    after = np.array(sent[29:])
+    velocity = np.vstack((np.zeros((1, 3)), np.diff(after, axis=0))) / PERIOD_S  # it stood meanwhile
+    acceleration = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / PERIOD_S
+    assert acceleration.max() <= limits.linear_acceleration_m_s2 * (1 + 1e-3)
+    assert sent[-1] == pytest.approx(along(1.0).position, abs=1e-6)
+
+
+def test_joint_angles_go_towards_what_is_wanted() -> None:
+    arm = replace(ARM, limits=replace(ARM.limits, joint_velocity_rad_s=0.9))
+    pace = Pace(arm, Pose(START, DOWN), np.zeros(6))
+    wanted = np.array([0.02, -0.01, 0.0, 0.0, 0.0, 0.0])
+    assert pace.joints(wanted) == pytest.approx(wanted / 2)  # 0.01 rad in a period
+    assert pace.joints(wanted) is wanted

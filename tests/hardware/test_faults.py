@@ -1,0 +1,31 @@
+"""Every row of the table of faults: the arm stops, inside its workspace, says why, and can go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.hardware import faults
+
+
+def test_whatever_goes_wrong_the_arm_stops_says_why_and_can_go_on(tmp_path: Path) -> None:
+    with faults.stage(tmp_path / "g") as stage:
+        for fault in faults.FAULTS:
+            outcome = faults.run(stage, fault)
+            _judge(outcome, fault.said)
+        faults.wait_for_motion(stage)
+
+
+def test_without_a_session_the_arm_stops(tmp_path: Path) -> None:
+    with faults.stage(tmp_path / "g") as stage:
+        _judge(faults.run(stage, faults.LAST[0]), faults.LAST[0].said)
+
+
+def test_without_a_bridge_the_box_holds_the_last_setpoint(tmp_path: Path) -> None:
+    with faults.stage(tmp_path / "g") as stage:
+        _judge(faults.run(stage, faults.LAST[1]), faults.LAST[1].said)
+
+
+def _judge(outcome: faults.Outcome, said: str) -> None:
+    assert outcome.stop_s < 2.5, outcome
+    assert outcome.inside, outcome
+    assert said in outcome.told and (said == "" or outcome.told), outcome

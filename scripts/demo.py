@@ -53,9 +53,8 @@ def main() -> None:
         zprl("pretrain", "--task", TASK, "--data", str(data), "--out", str(base), "--seed", seed)
     train = ["train", "--rig", RIG, "--task", TASK, "--base", str(base), "--out", str(run)]
     zprl(*train, "--seed", seed, *(["--resume"] if run.exists() else []))
-    learning_curve(
-        {f"seed {seed}": read_records(run / "episodes.jsonl")}, run / "learning_curve.png", f"{TASK}, seed {args.seed}"
-    )
+    episodes, name = read_records(run / "episodes.jsonl"), f"seed {seed}"
+    learning_curve({name: episodes}, run / "learning_curve.png", f"{TASK}, {name}")
     film = ["scripts.film", "--run", str(run), "--out", str(folder / "before_after.mp4")]
     subprocess.run([sys.executable, "-m", *film], check=False)  # says so where nothing was cured
     report(json.loads((run / "summary.json").read_text()))

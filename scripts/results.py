@@ -125,7 +125,8 @@ def write(demo: Path, seeds: Sequence[Seed], out: Path) -> None:
         + "\n".join(commands)
         + "\n```\n"
     )
-    learning_curve({f"seed {s.seed}": s.records for s in seeds}, out / "learning_curve.png", "place_orange_demo")
+    runs = {f"seed {s.seed}": s.records for s in seeds}
+    learning_curve(runs, out / "learning_curve.png", "place_orange_demo")
     for s in seeds:
         for name in ("summary.json", "episodes.jsonl", "versions.json"):
             shutil.copyfile(demo / f"seed{s.seed}" / "zprl" / name, out / f"seed{s.seed}_{name}")

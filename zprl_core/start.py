@@ -228,6 +228,9 @@ def from_launch_arguments(mode: Mode, given: Mapping[str, str]) -> Prepared:
 def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:
     rig_config, task_config = load_rig(rig), load_task(task)
     check_pair(rig_config, task_config)
+    from zprl_core.kinematics.home import check_homes
+
+    check_homes(rig_config)
     return rig_config, task_config
 
 

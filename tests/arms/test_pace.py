@@ -35,9 +35,8 @@ def test_what_is_not_held_up_is_sent_as_it_is() -> None:
 def test_after_a_gap_the_arm_catches_up_inside_its_limits() -> None:
     pace, limits = Pace(ARM, Pose(START, DOWN), np.zeros(6)), ARM.limits
     held_up = range(30, 60)  # a third of a second in the fastest part
-    sent = [
-        pace.pose(along(min(n * PERIOD_S, 1.0)), n * PERIOD_S).position for n in range(150) if n not in held_up
-    ]
+    times = [n * PERIOD_S for n in range(150) if n not in held_up]
+    sent = [pace.pose(along(min(t_s, 1.0)), t_s).position for t_s in times]
     speed = np.linalg.norm(np.diff(sent, axis=0), axis=1) / PERIOD_S
     assert speed.max() <= limits.linear_velocity_m_s * (1 + 1e-6)
     after = np.array(sent[29:])

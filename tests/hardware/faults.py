@@ -18,7 +18,7 @@ from xarm.wrapper import XArmAPI
 from zprl_interfaces.msg import ActionChunk
 
 from tests.hardware.boxes import own_address
-from tests.ros.harness import Graph, graph
+from tests.ros.harness import WATCHDOG_S, Graph, graph
 from tests.ros.observer import Observer
 from zprl_bringup import convert
 from zprl_core.config import RigConfig, load_rig
@@ -40,6 +40,7 @@ class Stage:
     eyes: Observer
     box: BoxClient
     address: str
+    watchdog_s: float
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,17 @@ def rig_at(address: str) -> RigConfig:
 
 
 @contextlib.contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path, watchdog_s: float = WATCHDOG_S) -> Iterator[Stage]:
     """A graph that runs, with an operator's session."""
     address = own_address()
     blocks = (Block("base_c", "base_c", episodes=99),)
-    with graph(folder, lockstep=False, blocks=blocks, rig=rig_at(address)) as g:
+    rig = rig_at(address)
+    with graph(folder, lockstep=False, blocks=blocks, rig=rig, watchdog_s=watchdog_s) as g:
         g.start_all(session={"operator": True})
         with Observer(g.domain, "arm") as eyes:
             g.wait(lambda: "everybody is there" in g.log("session"), 60, "the graph")
             with contextlib.closing(BoxClient(address)) as box:
-                yield Stage(g, eyes, box, address)
+                yield Stage(g, eyes, box, address, watchdog_s)
 
 
 def run(stage: Stage, fault: Fault) -> Outcome:
@@ -204,6 +206,14 @@ def _second_master(stage: Stage) -> int:
     return now_ns
 
 
+def _late(stage: Stage) -> int:
+    return stage.box.inject(reply_delay_s=stage.watchdog_s + 0.3)
+
+
+def _in_time(stage: Stage) -> object:
+    return stage.box.inject(reply_delay_s=0.0)
+
+
 def _estop(stage: Stage) -> int:
     now_ns = time.time_ns()
     stage.eyes.stop_arm()
@@ -213,7 +223,7 @@ def _estop(stage: Stage) -> int:
 FAULTS = (
     Fault("controller error C31 in mid-chunk", _box(error=31), "C31"),
     Fault("connection to the box cut", _box(cut=True), "connection"),
-    Fault("replies 500 ms late", _box(reply_delay_s=0.5), "", lambda s: s.box.inject(reply_delay_s=0.0)),
+    Fault("replies 0.3 s later than the watchdog's time", _late, "", _in_time),
     Fault("reports stop", _box(freeze_reports=True), "report", lambda s: s.box.inject(freeze_reports=False)),
     Fault(
         "camera frozen (its process stands)",

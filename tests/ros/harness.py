@@ -39,10 +39,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
 MANAGED = ("world", "bridge")
 
 
-def patient(task: TaskConfig, rig: RigConfig) -> tuple[TaskConfig, RigConfig]:
+def patient(task: TaskConfig, rig: RigConfig, watchdog_s: float) -> tuple[TaskConfig, RigConfig]:
     """The same for a machine that does other things too: more lead, older images, a later watchdog."""
     observation = replace(task.observation, lead_steps=LEAD_STEPS, max_age_s=1.0)
-    arms = tuple(replace(arm, watchdog_s=WATCHDOG_S) for arm in rig.arms)
+    arms = tuple(replace(arm, watchdog_s=watchdog_s) for arm in rig.arms)
     return replace(task, observation=observation), replace(rig, arms=arms)
 
 
@@ -55,6 +55,7 @@ class Graph:
         blocks: the plan.
         domain: its ROS domain.
         rig: another rig than the twin's; what simulates its world is then the process "world".
+        watchdog_s: of every arm in real time.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Graph:
         lockstep: bool,
         blocks: tuple[Block, ...],
         rig: RigConfig | None = None,
+        watchdog_s: float = WATCHDOG_S,
     ) -> None:
         self.folder = folder
         self.domain = domain
@@ -74,7 +76,7 @@ class Graph:
         self.names = tuple(STANDARD) if rig is None else ("world", *STANDARD)
         task, rig = load_task(TASK), rig or load_rig(RIG)
         if not lockstep:
-            task, rig = patient(task, rig)
+            task, rig = patient(task, rig, watchdog_s)
         spec = RunSpec(self.run_id, "evaluate", TASK, rig.name, "", "", 3, lockstep, 0, 0)
         self.run = RunFolder.create(folder / "run", spec, task, rig)
         write_plan(self.run.plan_file, blocks)

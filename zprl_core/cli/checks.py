@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +64,30 @@ assert heard and heard[0].state == "idle", "no message within 10 s"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: ok is True, False (something to do), or None (worth knowing)."""
+    """One line: ok is True, False (something to do), or None (worth knowing). More lines of what are details,
+    of advice further advice.
+    """
 
     ok: bool | None
     what: str
     advice: str = ""
+
+
+Problems = list[tuple[bool | None, str]]
+"""Of a device: (False, text) where something is to do, (None, text) where it is worth knowing."""
+
+
+def device(title: str, details: Sequence[str], problems: Problems) -> Finding:
+    """The line of a device: as bad as the worst of its problems, each of which says what to do about it.
+
+    Args:
+        title: which device.
+        details: one line each.
+        problems: each with its advice.
+    """
+    verdicts = [verdict for verdict, _ in problems]
+    ok = False if False in verdicts else None if verdicts else True
+    return Finding(ok, "\n".join([title, *filter(None, details)]), "\n".join(text for _, text in problems))
 
 
 def python_version() -> Iterable[Finding]:

@@ -31,6 +31,7 @@ from zprl_core.config.learning import (
 )
 from zprl_core.config.rig import RigConfig, SimulationConfig, check_pair
 from zprl_core.config.task import ActionConfig, CameraView, ObservationConfig, TaskConfig
+from zprl_core.errors import ConfigError
 
 __all__ = [
     "ActionConfig",
@@ -102,7 +103,10 @@ def load_rig(name_or_path: str | os.PathLike[str]) -> RigConfig:
     found = loader.from_data(
         CalibrationConfig, files.read_yaml(measured), loader.Place(lambda _: str(measured))
     )
-    return rig.calibrated(found)
+    try:
+        return rig.calibrated(found)
+    except ConfigError as error:
+        raise ConfigError(f"{measured}: {error}. Measure again, or remove that file") from error
 
 
 def calibration_file(rig_file: Path) -> Path:

@@ -28,6 +28,11 @@ class SimulationConfig:
         "advance only when everyone is done (true) or with the wall clock (false)", default=True
     )
 
+    @property
+    def has_objects(self) -> bool:
+        """Whether a reset of the world lays something out."""
+        return self.scene != "bench"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RigConfig:

@@ -107,7 +107,8 @@ class KinematicGate:
         self, kinematics: ArmKinematics, limits: KinematicLimits, base_in_rig: Pose | None = None
     ) -> None:
         self.kinematics, self.limits = kinematics, limits
-        self.bodies = ArmBodies(kinematics, base_in_rig)
+        self.base_in_rig = Pose(np.zeros(3)) if base_in_rig is None else base_in_rig
+        self.bodies = ArmBodies(kinematics, self.base_in_rig)
         self._low = kinematics.lower_rad + limits.joint_margin_rad
         self._high = kinematics.upper_rad - limits.joint_margin_rad
         self._speed = limits.speed_share * np.minimum(kinematics.speed_rad_s, limits.joint_velocity_rad_s)
@@ -180,6 +181,13 @@ class KinematicGate:
             f"{self._high[worst]:.3f} rad"
         )
 
+    def singular_problem(self, joints_rad: ArrayLike) -> str:
+        """Whether joint angles (joints,) are nearer to a singularity than is allowed, or nothing."""
+        value, least = self.kinematics.min_singular_value(joints_rad), self.limits.min_singular_value
+        if value >= least:
+            return ""
+        return f"the Jacobian's smallest singular value is {value:.4f}, allowed {least:g} or more"
+
     def _walk(self, waypoints: ArmWaypoints, dt_s: float, joints: Array) -> tuple[Array, str]:
         """Joint angles up to the first problem of a single waypoint, and that problem."""
         path: list[Array] = []
@@ -193,7 +201,7 @@ class KinematicGate:
                 problem = (
                     self.limit_problem(found)
                     or self._speed_problem(joints, found, dt_s)
-                    or self._singular_problem(found)
+                    or self.singular_problem(found)
                 )
             if found is None or problem:
                 return np.array(path).reshape(-1, self.kinematics.joints), f"waypoint {i}: {problem}"
@@ -210,12 +218,6 @@ class KinematicGate:
         if step > _BRANCH_RAD and speeds[worst] > _MUCH * self._speed[worst]:
             return f"joint {worst + 1} jumps by {step:.2f} rad: the posture changes to another branch"
         return f"joint {worst + 1} turns at {speeds[worst]:.2f} rad/s, allowed {self._speed[worst]:.2f} rad/s"
-
-    def _singular_problem(self, joints: Array) -> str:
-        value, least = self.kinematics.min_singular_value(joints), self.limits.min_singular_value
-        if value >= least:
-            return ""
-        return f"the Jacobian's smallest singular value is {value:.4f}, allowed {least:g} or more"
 
     def _path_problem(self, path: Array, others: Sequence[OtherArm]) -> str:
         bodies = self.bodies.at(path)

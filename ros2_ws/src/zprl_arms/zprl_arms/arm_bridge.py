@@ -23,6 +23,7 @@ from zprl_arms import messages
 from zprl_arms.controller import CLEARABLE, ArmController
 from zprl_arms.driver import ArmDriver, ArmReading, SimulatedArm
 from zprl_arms.drivers import make_driver
+from zprl_arms.identity import check_serial
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.posture import Posture
 from zprl_arms.realtime import RealTime
@@ -64,19 +65,19 @@ class ArmBridge(LifecycleNode):
     def configure(self) -> None:
         """Connect, and hold where the arm is."""
         self._driver = make_driver(self._setup.rig, self._setup.task, self._config)
-        self._driver.connect(enable=not self._shadow)
-        for what, value in self._driver.facts().items():
-            self.get_logger().info(f"arm '{self._config.name}': {what}: {value}")
-        reading = self._driver.read()
+        try:
+            self._connect(self._driver)
+        except RigError:
+            self._driver.close()
+            raise
+        joints = self._driver.read().joint_position_rad
         simulated = isinstance(self._driver, SimulatedArm)
-        self._posture = (
-            None if simulated else Posture(self._setup.rig, self._config, reading.joint_position_rad)
-        )
+        self._posture = None if simulated else Posture(self._setup.rig, self._config, joints)
         self._controller = ArmController(
             self._config,
             self._setup.task,
             self._setup.run_id,
-            reading.setpoint,
+            self._read(self._driver).setpoint,
             lease_s=None if self._setup.lockstep else LEASE_S,
             shadow=self._shadow,
             posture=self._posture,
@@ -91,6 +92,28 @@ class ArmBridge(LifecycleNode):
             self._realtime = RealTime(self._driver, self._controller, self._timing, self, shadow=shadow)
         self._fault = ""
         self._create_topics()
+
+    def _connect(self, driver: ArmDriver) -> None:
+        driver.connect(enable=not self._shadow)
+        facts = driver.facts()
+        check_serial(self._setup.rig, self._config, facts)
+        for what, value in facts.items():
+            self.get_logger().info(f"arm '{self._config.name}': {what}: {value}")
+
+    def _read(self, driver: ArmDriver) -> ArmReading:
+        """What the arm measures.
+
+        In shadow mode its controller was not told of the tool, so the pose is that of the joint angles; and a
+        gripper that is not activated counts as open.
+        """
+        reading, gripper = driver.read(), self._config.gripper
+        if not self._shadow or self._posture is None:
+            return reading
+        width = reading.gripper_width_m
+        if gripper is not None and width is None:
+            width = gripper.max_width_m
+        pose = self._posture.tool_at(reading.joint_position_rad)
+        return reading._replace(pose_base_tcp=pose, gripper_width_m=width)
 
     def activate(self) -> None:
         """From here on chunks are executed while the session runs."""
@@ -180,7 +203,7 @@ class ArmBridge(LifecycleNode):
     def _on_session(self, message: SessionState) -> None:
         if message.run_id != self._setup.run_id or self._driver is None:
             return
-        reading, faulted = self._driver.read(), self._state in CLEARABLE
+        reading, faulted = self._read(self._driver), self._state in CLEARABLE
         self._state = message.state
         if self._posture is not None:
             self._episode = message.episode
@@ -277,7 +300,7 @@ class ArmBridge(LifecycleNode):
     def _on_timer(self, n: int, stamp_ns: int) -> None:
         if self._realtime is None or self._driver is None:
             return
-        self._supervise(self._driver.read(), stamp_ns)
+        self._supervise(self._read(self._driver), stamp_ns)
         self._home()
         self._statistics.sent(time.time_ns(), stamp_ns)
         self._statistics.missed_periods += self._realtime.run_to(n)
@@ -293,7 +316,7 @@ class ArmBridge(LifecycleNode):
         if fault and fault != self._fault:
             self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
         self._fault = fault
-        state = messages.arm_state(stamp_ns, self._config, self._driver.read(), self._controller)
+        state = messages.arm_state(stamp_ns, self._config, self._read(self._driver), self._controller)
         state.shadow = self._shadow
         self._states.publish(state)
 

@@ -325,7 +325,7 @@ class ArmController:
         return (
             tracking_problem(self._limiter.last.pose, tool, limits.tracking_m, limits.tracking_rad)
             or contact_problem(reading.wrench_base, limits.external_force_n, limits.external_torque_nm)
-            or ("" if self._posture is None else self._posture.tool_problem(tool))
+            or ("" if self._posture is None else self._posture.nearing_problem(tool))
         )
 
     def _go_on_from(self, t_ns: int, measured: Setpoint) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from zprl_core.transforms import Pose, quaternion_from_rotvec, slerp
 
 Joints = NDArray[np.float64]
 _MARGIN = 0.95  # of joint speeds; the arm's own controller stops at the full ones
+_SWAY_M = 0.01  # by which tools that are too near already may come nearer while they part
 
 
 class _Neighbour(NamedTuple):
@@ -52,12 +53,18 @@ class Posture:
         kinematics = self._gate.kinematics
         self._speed_rad_s = _MARGIN * np.minimum(kinematics.speed_rad_s, arm.limits.joint_velocity_rad_s)
         self._near: dict[str, _Neighbour] = {}
+        self._parting_m: dict[str, float] = {}
         self.measured_rad = joints_rad
         self.commanded_rad = joints_rad
+
+    def tool_at(self, joints_rad: Joints) -> Pose:
+        """Where the rig's tool is for joint angles, in the base frame."""
+        return self._gate.kinematics.forward(joints_rad)
 
     def restart(self) -> None:
         """What is commanded goes on from what was measured."""
         self.commanded_rad = self.measured_rad
+        self._parting_m = {}
 
     def on_neighbour(self, name: str, joints_rad: Joints, pose_base_tcp: Pose) -> None:
         """Another arm was measured, pose in its own base frame."""
@@ -81,10 +88,21 @@ class Posture:
         return self._gate.check(way, chunk.dt_s, start, self._others).problem
 
     def tool_problem(self, tool: Pose) -> str:
-        """Why the tool must not be there (base frame): too near another arm's; or empty."""
+        """Why the tool must not go there (base frame): too near another arm's; or empty."""
+        return self._tool_problem(tool, {})
+
+    def nearing_problem(self, tool: Pose) -> str:
+        """Why the tool must not be where it is measured (base frame); or empty.
+
+        Where it was too near another arm's when the way started, it may stay so, no nearer, until it first is
+        far enough: otherwise arms that were stopped for it could never part again.
+        """
         mine = self._base.compose(tool)
-        found = (tools_problem(mine, n.tool_in_rig, self._least_m, name) for name, n in self._near.items())
-        return next(filter(None, found), "")
+        for name, neighbour in self._near.items():
+            gap_m = mine.distance(neighbour.tool_in_rig)[0]
+            before_m = self._parting_m.get(name, gap_m - _SWAY_M)
+            self._parting_m[name] = self._least_m if gap_m >= self._least_m else min(before_m, self._least_m)
+        return self._tool_problem(tool, self._parting_m)
 
     def slowed(self, wanted: Setpoint, before: Setpoint, step_s: float) -> Setpoint:
         """The setpoint on the way from `before` to `wanted` at which no joint turns too fast.
@@ -120,6 +138,12 @@ class Posture:
         free = self._gate.leaving(start, self._others)
         path = Homing(self._gate.kinematics, limits, self._arm.homing, start, measured, free)
         return HomingMove(path, self._arm.homing, episode, start_ns, measured.gripper_width)
+
+    def _tool_problem(self, tool: Pose, least_m: Mapping[str, float]) -> str:
+        mine, usual = self._base.compose(tool), self._least_m
+        near = self._near.items()
+        found = (tools_problem(mine, n.tool_in_rig, least_m.get(name, usual), name) for name, n in near)
+        return next(filter(None, found), "")
 
     def _joints_of(self, setpoint: Setpoint) -> Joints:
         joints = self._gate.kinematics.inverse(setpoint.pose, self.commanded_rad)

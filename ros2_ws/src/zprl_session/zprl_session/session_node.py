@@ -273,14 +273,15 @@ class SessionNode(Node):
         effect = self._waiting
         if effect is None or any(homed != effect.episode for homed in self._homing.values()):
             return
-        self._waiting = None
-        if self._setup.rig.simulated:
+        self._waiting, simulation = None, self._setup.rig.simulation
+        if simulation is not None and simulation.has_objects:
             request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed)
             self.call(self._reset, request, partial(self._on_world, effect.episode))
             return
-        self.get_logger().info(
-            f"episode {effect.episode}: the arms are home; lay out the objects, then command 'begin'"
-        )
+        if simulation is None:
+            self.get_logger().info(
+                f"episode {effect.episode}: the arms are home; lay out the objects, then command 'begin'"
+            )
         self._progress_ns = self._now_ns()
         self._session.reset_done(effect.episode, "")
         self._settle()

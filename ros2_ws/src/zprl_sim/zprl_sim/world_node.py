@@ -1,7 +1,7 @@
 """The world behind simulated controllers: starts their processes, shows the world's state, and resets it.
 
-For rigs whose arms have a real driver and an address of this machine. A controller that somebody started before
-(`zprl sim-xarm`) is used as it is.
+For rigs whose arms have a real driver and an address of this machine. A controller that somebody started
+before (`zprl sim-xarm`) is used as it is.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ class WorldNode(LifecycleNode):
         self._setup = self.setup()
         simulation = self._setup.rig.simulation
         if simulation is None:
-            raise RigError(f"rig {self._setup.rig.name}: simulation is null; a real cell has no simulated world")
-        self._scene = simulation.scene
+            raise RigError(
+                f"rig {self._setup.rig.name}: simulation is null; a real cell has no simulated world"
+            )
+        self._simulation = simulation
         self._arms = [arm for arm in self._setup.rig.arms if arm.driver == "xarm"]
         self._boxes: list[subprocess.Popen[bytes]] = []
         self._client: BoxClient | None = None
@@ -44,7 +46,7 @@ class WorldNode(LifecycleNode):
         """Start the controllers that are not there yet."""
         for arm in self._arms:
             self._find_or_start(arm)
-        if self._scene == "bench":
+        if not self._simulation.has_objects:
             return
         self._states = self.create_publisher(SimState, "/sim/state", qos.stream(False))
         self._client = BoxClient(_address(self._arms[0]))
@@ -67,7 +69,7 @@ class WorldNode(LifecycleNode):
             self.get_logger().info(f"arm '{arm.name}': uses the controller that runs at {address}")
             return
         command = [sys.executable, "-m", "zprl_core.cli", "sim-xarm", "--address", address]
-        command += ["--model", arm.model, "--scene", self._scene]
+        command += ["--model", arm.model, "--scene", self._simulation.scene]
         if arm.gripper is not None:
             command += ["--gripper", arm.gripper.kind]
         box = subprocess.Popen(command)

@@ -30,14 +30,29 @@ create() {
     fail "pip could not install $2"
 }
 
-# franky-sim ships the FR3's MJCF; its meshes lie where franky-sim, not where MuJoCo looks for them.
+# franky-sim ships the FR3's MJCF; its meshes lie where franky-sim, not where MuJoCo looks for them. franka-sim takes
+# the origin of link 7 for the flange, which is 107 mm further along its axis: there the copy has that origin.
 link_model() {
   local assets
   assets=$("$FOLDER/franky-sim/bin/python" -c 'import franky_sim; print(franky_sim.__path__[0])')/assets
   rm -rf "$FOLDER/fr3"
   mkdir -p "$FOLDER/fr3"
-  cp "$assets/fr3.xml" "$FOLDER/fr3/fr3.xml"
   ln -s "$assets/meshes" "$FOLDER/fr3/assets"
+  "$FOLDER/franky-sim/bin/python" - "$assets/fr3.xml" "$FOLDER/fr3/fr3.xml" <<'EOF'
+import sys
+import xml.etree.ElementTree as ElementTree
+
+FLANGE_M = 0.107
+model = ElementTree.parse(sys.argv[1])
+link7 = model.find(".//body[@name='fr3_link7']")
+x, y, z = map(float, link7.get("pos").split())
+link7.set("pos", f"{x} {y - FLANGE_M} {z}")  # its z axis is link 6's -y
+for part in link7:
+    if part.tag != "joint":
+        x, y, z = map(float, part.get("pos", "0 0 0").split())
+        part.set("pos", f"{x} {y} {z - FLANGE_M}")
+model.write(sys.argv[2])
+EOF
 }
 
 main() {
@@ -45,13 +60,14 @@ main() {
   mkdir -p "$FOLDER"
   exec 9>"$FOLDER/.lock"
   flock 9
-  [[ $(cat "$FOLDER/.made" 2>/dev/null) != "$made" ]] || return 0
-  rm -f "$FOLDER/.made"
-  for package in "${PACKAGES[@]}"; do
-    create "$FOLDER/${package%%==*}" "$package"
-  done
-  link_model
-  echo "$made" >"$FOLDER/.made"
+  if [[ $(cat "$FOLDER/.made" 2>/dev/null) != "$made" ]]; then
+    rm -rf "$FOLDER/.made" "$FOLDER/fr3"
+    for package in "${PACKAGES[@]}"; do
+      create "$FOLDER/${package%%==*}" "$package"
+    done
+    echo "$made" >"$FOLDER/.made"
+  fi
+  [[ $FOLDER/fr3/fr3.xml -nt scripts/franka_simulators.sh ]] || link_model
 }
 
 main

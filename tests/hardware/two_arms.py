@@ -1,4 +1,4 @@
-"""A cell of two arms before simulated control boxes: the graph's own processes, and a stand-in for the policy.
+"""A cell of two arms before simulated control boxes: the graph's own processes, a stand-in for the policy.
 
 The stand-in is this test's process: it plans one chunk for both arms, and splits and stamps it as the policy
 node does. An operator is simulated by commands to the session: nothing goes on by itself.
@@ -29,7 +29,7 @@ from zprl_core.agent import SendChunk
 from zprl_core.config import RigConfig, TaskConfig, load_rig, load_task
 from zprl_core.config.arm import PlacementConfig, XArmConfig
 from zprl_core.config.rig import SimulationConfig
-from zprl_core.graph import RunSettings, graph
+from zprl_core.graph import Parameter, RunSettings, graph
 from zprl_core.kinematics import ArmKinematics
 from zprl_core.plan import Block, write_plan
 from zprl_core.run_folder import RunFolder, RunSpec
@@ -158,7 +158,7 @@ class Stage:
     def send(
         self, offsets_m: Mapping[str, np.ndarray], *, chunk: int = 0, start_ns: int | None = None
     ) -> int:
-        """One chunk for both arms, as offsets (H, 3) from their homes in their base frames; when it starts."""
+        """One chunk for both arms, as offsets (H, 3) from their homes, base frames; gives when it starts."""
         codec = ActionCodec.from_config(self.task.action)
         parts = []
         for arm in self.rig.arms:
@@ -185,7 +185,7 @@ def stage(folder: Path) -> Iterator[Stage]:
     )
     nodes = [node for node in graph(rig, task, "evaluate", settings) if node.name != "policy_node"]
     managed = tuple(f"/{node.name}" for node in nodes if node.lifecycle)
-    session = {"managed_nodes": managed, "operator": True}
+    session: dict[str, Parameter] = {"managed_nodes": managed, "operator": True}
     nodes = [
         replace(node, parameters={**node.parameters, **session}) if node.name == "session_node" else node
         for node in nodes

@@ -61,6 +61,7 @@ class ArmBridge(LifecycleNode):
         self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
         self._state = ""
         self._stopped = False
+        self._deferred: ActionChunk | None = None
 
     def configure(self) -> None:
         """Connect, and hold where the arm is."""
@@ -192,6 +193,9 @@ class ArmBridge(LifecycleNode):
         self._stops = self.create_publisher(Stop, "/rig/stop", qos.status())
 
     def _on_command(self, message: ActionChunk) -> None:
+        if self._lockstep is not None and self._state == "paused":
+            self._deferred = message  # sent before the pause was heard; simulated time stands still
+            return
         command, now_ns = messages.chunk_command(message), self._now_ns()
         problem = self._lockstep.problem(command) if self._lockstep is not None else ""
         if problem:
@@ -214,6 +218,9 @@ class ArmBridge(LifecycleNode):
             threading.Thread(target=self._clear_driver, name="clear", daemon=True).start()
         if self._lockstep is not None and message.state == "running":
             self._lockstep.begin(message.episode)
+            deferred, self._deferred = self._deferred, None
+            if deferred is not None:
+                self._on_command(deferred)
 
     def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
         if not isinstance(self._driver, SimulatedArm):

@@ -188,7 +188,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 env={**self._environment, **command.environment},
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         return _Child(command.name, process, log, start, start)
 
@@ -215,7 +215,7 @@ class Supervisor:
             print(f"{child.name:>20} | {line}", file=self._echo, flush=True)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the child, before exec: let the kernel send SIGTERM when the parent dies."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 

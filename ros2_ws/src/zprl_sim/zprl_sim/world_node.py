@@ -18,6 +18,7 @@ from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_core.config import ArmConfig
 from zprl_core.errors import RigError
+from zprl_core.supervisor import end_with_parent
 from zprl_sim.xarm_box.client import BoxClient
 
 START_S = 20.0
@@ -72,7 +73,8 @@ class WorldNode(LifecycleNode):
         command += ["--model", arm.model, "--scene", self._simulation.scene]
         if arm.gripper is not None:
             command += ["--gripper", arm.gripper.kind]
-        box = subprocess.Popen(command)
+        # Not in this process's group: at Ctrl-C the arm bridge still needs it.
+        box = subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_parent)
         self._boxes.append(box)
         end_s = time.monotonic() + START_S
         while not _answers(address):

@@ -11,27 +11,19 @@ void episode.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from tests.benchmarks.session_table import print_session
 from tests.hardware import franka_cell
 from tests.hardware.franka import Controller, controller
 from zprl_core.config import load_task
-from zprl_core.records import EpisodeRecord, read_records
+from zprl_core.records import EpisodeRecord
 
 EPISODES = 2  # one through c, one through z
-ROWS = (
-    ("policy_node", "tick_error_ms", "policy tick, late by, ms"),
-    ("policy_node", "inference_ms", "snapshot to plan, ms"),
-    ("arm_bridge", "control_period_ms", "period between setpoints, ms"),
-    ("arm_bridge", "servo_late_ms", "setpoint, late by, ms"),
-    ("arm_bridge", "seam_gap_ms", "gap between chunks, ms"),
-    ("arm_bridge", "seam_velocity_jump_m_s", "change of velocity between chunks, m/s"),
-)
 
 
 def main() -> int:
@@ -66,29 +58,15 @@ def evaluate(folder: Path, strict: Controller, task: Path, base: Path) -> Path:
 
 def report(run: Path, controllers_log: str) -> int:
     """Print what was measured."""
-    stats: dict[str, Any] = {
-        file.stem: json.loads(file.read_text()) for file in (run / "stats").glob("*.json")
-    }
-    print(f"{'':42} {'p50':>9} {'p99':>9}")
-    for node, key, label in ROWS:
-        found = stats[node][key]
-        print(f"{label:42} {found['p50']:9.3f} {found['p99']:9.3f}")
-    for node, key in (
-        ("arm_bridge", "skipped_steps"),
-        ("arm_bridge", "missed_servo_periods"),
-        ("policy_node", "stalls"),
-    ):
-        print(f"{node + ': ' + key:42} {stats[node][key]:9}")
-    episodes, reflexes = read_records(run / "episodes.jsonl"), find_reflexes(run, controllers_log)
-    void = [episode for episode in episodes if episode.void]
-    counts = {"chunks executed": executed(episodes), "void episodes": len(void), "reflexes": len(reflexes)}
-    for what, count in counts.items():
-        print(f"{what:42} {count:9}")
-    print(*reflexes, *(episode.reason for episode in void), *holds(run), sep="\n")
+    task = load_task(run / "config" / "task.yaml")
+    episodes = print_session(run, 1e3 * task.observation.lead_steps * task.tick_s)
+    reflexes, void = find_reflexes(run, controllers_log), [each for each in episodes if each.void]
+    print(f"{'chunks executed':42} {executed(episodes):9}\n{'reflexes':42} {len(reflexes):9}")
+    print(*reflexes, *holds(run), sep="\n")
     return int(bool(reflexes or void))
 
 
-def executed(episodes: list[EpisodeRecord]) -> int:
+def executed(episodes: Sequence[EpisodeRecord]) -> int:
     """Chunks of the episodes that are not void."""
     return sum(episode.chunks for episode in episodes if not episode.void)
 

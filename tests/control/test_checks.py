@@ -123,15 +123,15 @@ def test_the_gate_asks_all_of_it() -> None:
     rows = np.zeros((2, 7))
     rows[:, 2], rows[:, 6] = 0.2, 0.05
 
-    def admit(arm: str = "", here: str = "", **at_last: float) -> Chunk:
+    def admit(frame: str = "", here: str = "", **at_last: float) -> Chunk:
         asked = rows.copy()
         for key, value in at_last.items():
             asked[1, "xyzabcg".index(key)] = value
-        command = ChunkCommand("run", 0, 0, 1_000_000_000, 0.1, 7, asked, arm=arm)
-        return gate.admit(command, replace(HERE, arm=here))
+        command = ChunkCommand("run", 0, 0, 1_000_000_000, 0.1, 7, asked, frame=frame)
+        return gate.admit(command, replace(HERE, frame=here))
 
     assert admit() and admit("left", "left") and admit("left", "") and admit("", "left")
-    with pytest.raises(SafetyError, match="for arm 'right', this is arm 'left'"):
+    with pytest.raises(SafetyError, match="for another arm: its frame is 'right', this one's 'left'"):
         admit("right", "left")
     with pytest.raises(SafetyError, match="enters 'post'"):
         admit(x=0.15)

@@ -196,6 +196,10 @@ def _past(chunk: ActionChunk) -> None:
     chunk.header = convert.header(convert.stamp_ns(chunk) - 2 * S, chunk.header.frame_id)
 
 
+def _misaddressed(chunk: ActionChunk) -> None:
+    chunk.header.frame_id = "other_base"
+
+
 def _second_master(stage: Stage) -> int:
     """Somebody else takes the box, as UFACTORY's own web page could."""
     other = XArmAPI(stage.address)
@@ -240,6 +244,7 @@ FAULTS = (
     Fault("chunk with NaN", _chunk(_nan), "finite"),
     Fault("chunk 30 cm away", _chunk(_jump), "away"),
     Fault("chunk from the past", _chunk(_past), "old"),
+    Fault("chunk for another arm", _chunk(_misaddressed), "for another arm"),
     Fault("a second master on the box", _second_master, ""),
     Fault("stop service in mid-motion", _estop, "stopped by the service"),
     Fault("policy killed", _signal("policy", signal.SIGKILL), "watchdog", lambda s: s.graph.start_policy()),

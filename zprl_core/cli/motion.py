@@ -31,6 +31,7 @@ _SHARE = 0.5  # of the rig's limits
 _PEAKS = (1.875, 5.7736, 60.0)  # of the quintic's first three derivatives by its share of time
 _PLACES = 20  # at which the way is checked
 _REST_S = 2.0
+_NOW_NS = 0  # the other arms stand still: the present is any time
 _SAME_M = 0.02  # as homing asks for
 
 
@@ -84,7 +85,7 @@ def move_up_and_back(
         raise RigError(f"arm '{arm.name}': {reading.fault}")
     posture = Posture(rig, arm, reading.joint_position_rad)
     for name, other in neighbours:
-        posture.on_neighbour(name, other.joint_position_rad, other.pose_base_tcp)
+        posture.on_neighbour(name, other.joint_position_rad, other.pose_base_tcp, _NOW_NS)
     start = reading.setpoint.pose
     if problem := _way_problem(arm, posture, reading):
         raise RigError(
@@ -202,5 +203,5 @@ def _way_problem(arm: ArmConfig, posture: Posture, reading: ArmReading) -> str:
             return f"{point[2]:.3f} m high is outside the workspace {box}"
     way = ArmWaypoints(points, np.tile(start.quaternion, (_PLACES, 1)))
     chunk = Chunk(0, 0, 0, one_way_s(arm) / _PLACES, way)
-    here = Situation(-1, "", 0, "", start)
-    return check_keep_out(chunk, here, limits) or posture.chunk_problem(chunk, start)
+    here = Situation(_NOW_NS - 1, "", 0, "", start)
+    return check_keep_out(chunk, here, limits) or posture.chunk_problem(chunk, start, _NOW_NS)

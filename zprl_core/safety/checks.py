@@ -39,7 +39,7 @@ class ChunkCommand:
         dim: numbers per waypoint.
         actions: ``(H, dim)`` or flat ``(H * dim,)``.
         purpose: what the motion is for.
-        arm: name of the arm that it is for; empty: the sender did not say.
+        frame: base frame of the arm that it is for; empty: the sender did not say.
     """
 
     run_id: str
@@ -50,7 +50,7 @@ class ChunkCommand:
     dim: int
     actions: ArrayLike
     purpose: Purpose = "policy"
-    arm: str = ""
+    frame: str = ""
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class Situation:
         now_ns: the present time on the stamps' clock, ns.
         run_id, episode, session_state: from the session's latest state.
         setpoint: what is commanded when the chunk takes over.
-        arm: name of this arm; empty: any chunk's will do.
+        frame: base frame of this arm; empty: any chunk's will do.
     """
 
     now_ns: int
@@ -74,7 +74,7 @@ class Situation:
     episode: int
     session_state: str
     setpoint: Setpoint
-    arm: str = ""
+    frame: str = ""
 
 
 Check = Callable[[Chunk, Situation, SafetyLimits], str]
@@ -87,8 +87,8 @@ def check_lease(command: ChunkCommand, situation: Situation) -> str:
         return f"it is for run {command.run_id!r}, this is run {situation.run_id!r}"
     if command.episode != situation.episode:
         return f"it is for episode {command.episode}, this is episode {situation.episode}"
-    if command.arm and situation.arm and command.arm != situation.arm:
-        return f"it is for arm {command.arm!r}, this is arm {situation.arm!r}"
+    if command.frame and situation.frame and command.frame != situation.frame:
+        return f"it is for another arm: its frame is {command.frame!r}, this one's {situation.frame!r}"
     if not may_move(situation.session_state, command.purpose):
         return f"no motion for {command.purpose} while the session is {situation.session_state}"
     return ""

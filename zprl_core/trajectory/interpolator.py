@@ -137,14 +137,14 @@ class ChunkInterpolator:
             self._finish(t_ns, reason)
         self._status = Status.STOPPED
 
-    def restart(self, t_ns: int, measured: Setpoint) -> None:
+    def restart(self, t_ns: int, measured: Setpoint, *, keep_gripper: bool = True) -> None:
         """Starts again at rest from the measured pose.
 
         A gripper width that was commanded before stays commanded, so that a grasp is kept; the measured one
-        only counts where there was none.
+        only counts where there was none, or where the gripper is not to be kept.
         """
         self.stop(t_ns, "restarted")
-        if self._gripper is None:
+        if self._gripper is None or not keep_gripper:
             self._gripper = measured.gripper_width
         self._begin_hold(measured, Status.HOLDING)
 

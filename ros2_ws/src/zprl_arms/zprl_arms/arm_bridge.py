@@ -62,6 +62,7 @@ class ArmBridge(LifecycleNode):
         self._state = ""
         self._stopped = False
         self._deferred: ActionChunk | None = None
+        self._called: Header | None = None  # of this bridge's last call to stop the rig
 
     def configure(self) -> None:
         """Connect, and hold where the arm is."""
@@ -227,7 +228,7 @@ class ArmBridge(LifecycleNode):
             return response
         world = self._driver.reset(request.layout_seed)
         self._controller.reset(world.home)
-        self._episode = request.episode
+        self._episode, self._deferred = request.episode, None
         start_ns = self._now_ns() if self._lockstep is None else self._lockstep.reset(request.episode)
         response.ok, response.layout = True, world.layout
         response.start = convert.time_message(start_ns)
@@ -245,14 +246,18 @@ class ArmBridge(LifecycleNode):
     def _on_neighbour(self, state: ArmState) -> None:
         assert self._posture is not None
         pose = Pose(*convert.pose_arrays(state.pose_base_tcp))
-        self._posture.on_neighbour(state.arm, convert.vector(state.joint_position_rad), pose)
+        joints = convert.vector(state.joint_position_rad)
+        self._posture.on_neighbour(state.arm, joints, pose, convert.stamp_ns(state))
 
     def _on_lease(self, message: Header) -> None:
         if message.frame_id == self._setup.run_id:
             self._controller.on_lease(self._now_ns())
 
     def _on_stop(self, message: Stop) -> None:
-        """Somebody stops the rig. What this bridge published itself is latched already."""
+        """Somebody stops the rig. An echo of this bridge's own call could come after it was cleared."""
+        if message.header == self._called:
+            return
+        self._stopped = True  # known to the rig: not to be called out again
         self._controller.stop(f"stopped by {message.source}: {message.reason}", self._now_ns())
 
     def _on_stop_service(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -262,8 +267,8 @@ class ArmBridge(LifecycleNode):
 
     def _stop_rig(self, source: str, reason: str) -> None:
         self._controller.stop(f"stopped by {source}: {reason}", self._now_ns())
-        stamp = convert.header(self._now_ns(), self._config.frame)
-        self._stops.publish(Stop(header=stamp, source=source, reason=reason))
+        self._called = convert.header(self._now_ns(), self._config.frame)
+        self._stops.publish(Stop(header=self._called, source=source, reason=reason))
 
     def _home(self) -> None:
         """While the session resets, a real arm goes home, as soon as nothing stops it."""
@@ -273,7 +278,7 @@ class ArmBridge(LifecycleNode):
         if self._shadow:
             self.get_logger().info("shadow mode: the arm is not moved to its home")
             self._controller.homed_episode = episode
-        elif not self._controller.fault and self._controller.owner != "homing":
+        elif not self._controller.fault and self._controller.at_rest:
             self._controller.go_home(episode, self._now_ns())
 
     def _clear_driver(self) -> None:

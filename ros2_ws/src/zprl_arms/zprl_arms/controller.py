@@ -25,7 +25,7 @@ from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
 from zprl_core.safety import ChunkCommand, SafetyGate, ServoLimiter, Situation, may_move
-from zprl_core.safety.supervision import contact_problem, tracking_problem
+from zprl_core.safety.supervision import contact_problem, stale_problem, tracking_problem
 from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, Setpoint, Status
 
 Source = Literal["policy", "human"]
@@ -202,7 +202,7 @@ class ArmController:
             self._posture.measured_rad = reading.joint_position_rad
         if self._homing is not None:
             self._look_for_home(self._homing, reading.joint_position_rad, t_ns)
-        problem = "" if self._shadow or self._state not in MOVING else self._problem(reading)
+        problem = "" if self._shadow or self._state not in MOVING else self._problem(reading, t_ns)
         if problem:
             self.stop(problem, t_ns)
 
@@ -217,10 +217,16 @@ class ArmController:
             self._halt(self._latest(t_ns), reason)
 
     def clear(self, t_ns: int, measured: Setpoint) -> None:
-        """Forget why the arm stopped, because a person asked for it; hold where it is measured."""
+        """Forget why the arm stopped, because a person asked for it; hold where it is measured, or where it
+        comes to rest.
+        """
+        moving = not self.at_rest
         self._stop_reason = self._last_refusal = ""
-        self._homing, self._braking = None, False
-        self._go_on_from(self._latest(t_ns), measured)
+        self._homing, self._braking = None, moving
+        if moving:
+            self._interpolator.restart(self._latest(t_ns), self._limiter.last)
+        else:
+            self._go_on_from(self._latest(t_ns), measured)
 
     def go_home(self, episode: int, t_ns: int) -> None:
         """Begin to go home for an episode, unless it is stopped."""
@@ -228,7 +234,8 @@ class ArmController:
             return
         self._go_on_from(self._latest(t_ns), self._measured)
         try:
-            self._homing = self._posture.way_home(self._limits, episode, self._last_ns, self._measured)
+            start = Setpoint.at(self._measured.pose, self._limiter.last.gripper_width)
+            self._homing = self._posture.way_home(self._limits, episode, self._last_ns, start)
         except SafetyError as error:
             self.stop(str(error), t_ns)
 
@@ -300,7 +307,8 @@ class ArmController:
     def _look_for_home(self, move: HomingMove, joint_position_rad: NDArray[np.float64], t_ns: int) -> None:
         if move.arrived(t_ns, joint_position_rad):
             self.homed_episode, self._homing = move.episode, None
-            self._interpolator.restart(t_ns, self._limiter.last)
+            at_home = Setpoint.at(self._limiter.last.pose, move.width_at_home)
+            self._interpolator.restart(t_ns, at_home, keep_gripper=False)
         elif reason := move.problem(t_ns, joint_position_rad):
             self.stop(reason, t_ns)
 
@@ -319,13 +327,14 @@ class ArmController:
     def _interrupt_homing(self) -> None:
         self._homing, self._braking = None, True
 
-    def _problem(self, reading: ArmReading) -> str:
+    def _problem(self, reading: ArmReading, t_ns: int) -> str:
         """What a moving arm must stop for."""
-        limits, tool = self._arm.limits, reading.pose_base_tcp
+        limits, tool, stamp_ns = self._arm.limits, reading.pose_base_tcp, reading.stamp_ns
         return (
-            tracking_problem(self._limiter.last.pose, tool, limits.tracking_m, limits.tracking_rad)
+            ("" if stamp_ns is None else stale_problem(stamp_ns, t_ns, self._arm.watchdog_s))
+            or tracking_problem(self._limiter.last.pose, tool, limits.tracking_m, limits.tracking_rad)
             or contact_problem(reading.wrench_base, limits.external_force_n, limits.external_torque_nm)
-            or ("" if self._posture is None else self._posture.nearing_problem(tool))
+            or ("" if self._posture is None else self._posture.nearing_problem(tool, t_ns))
         )
 
     def _go_on_from(self, t_ns: int, measured: Setpoint) -> None:
@@ -354,9 +363,11 @@ class ArmController:
         if self.fault:
             raise SafetyError(f"chunk {command.name}: {self.fault}")
         present = self._setpoint_at(max(command.stamp_ns, now_ns), now_ns)
-        situation = Situation(now_ns, self._run_id, self._episode, self._state, present)
+        situation = Situation(
+            now_ns, self._run_id, self._episode, self._state, present, frame=self._arm.frame
+        )
         chunk = self._gate.admit(command, situation)
-        problem = "" if self._posture is None else self._posture.chunk_problem(chunk, present)
+        problem = "" if self._posture is None else self._posture.chunk_problem(chunk, present, now_ns)
         if problem:
             raise SafetyError(f"chunk {command.name}: {problem}")
         self._interpolator.add_chunk(chunk, self._latest(now_ns))

@@ -24,7 +24,7 @@ class HomingMove:
         config: how near is near enough, and what the gripper does there.
         episode: which it is for.
         start_ns: when it begins.
-        width: of the gripper when it begins, m; None without one.
+        width: that the gripper is told when it begins, m; None without one.
     """
 
     def __init__(
@@ -33,6 +33,12 @@ class HomingMove:
         self._path, self._config, self._start_ns, self._width = path, config, start_ns, width
         self.episode = episode
 
+    @property
+    def width_at_home(self) -> float | None:
+        """What the gripper is told there, m; None without one."""
+        wanted = self._config.gripper_width_m
+        return self._width if self._width is None or wanted is None else wanted
+
     def sample(self, t_ns: int) -> tuple[Setpoint, NDArray[np.float64]]:
         """Setpoint and joint angles, float64 (joints,) rad, for the time `t_ns`.
 
@@ -40,9 +46,7 @@ class HomingMove:
         """
         elapsed_s = (t_ns - self._start_ns) * 1e-9
         setpoint, joints = self._path.sample(elapsed_s)
-        over = elapsed_s >= self._path.duration_s
-        opened = self._width is not None and over and self._config.gripper_width_m is not None
-        width = self._config.gripper_width_m if opened else self._width
+        width = self.width_at_home if elapsed_s >= self._path.duration_s else self._width
         return Setpoint(setpoint.position, setpoint.quaternion, width), joints
 
     def arrived(self, t_ns: int, joint_position_rad: NDArray[np.float64]) -> bool:

@@ -23,6 +23,7 @@ def chunk_command(message: ActionChunk) -> ChunkCommand:
         stamp_ns=convert.stamp_ns(message),
         dt_s=message.dt_s,
         dim=message.dim,
+        frame=message.header.frame_id,
         actions=convert.vector(message.actions).copy(),  # scipy's rotations refuse read-only memory
     )
 

@@ -30,6 +30,7 @@ class _Neighbour(NamedTuple):
 
     arm: OtherArm
     tool_in_rig: Pose
+    stamp_ns: int
 
 
 class Posture:
@@ -66,13 +67,16 @@ class Posture:
         self.commanded_rad = self.measured_rad
         self._parting_m = {}
 
-    def on_neighbour(self, name: str, joints_rad: Joints, pose_base_tcp: Pose) -> None:
-        """Another arm was measured, pose in its own base frame."""
+    def on_neighbour(self, name: str, joints_rad: Joints, pose_base_tcp: Pose, stamp_ns: int) -> None:
+        """Another arm was measured at a time, pose in its own base frame."""
         bodies, base = self._bodies[name]
-        self._near[name] = _Neighbour(OtherArm(name, bodies.at(joints_rad)), base.compose(pose_base_tcp))
+        tool = base.compose(pose_base_tcp)
+        self._near[name] = _Neighbour(OtherArm(name, bodies.at(joints_rad)), tool, stamp_ns)
 
-    def chunk_problem(self, chunk: Chunk, present: Setpoint) -> str:
+    def chunk_problem(self, chunk: Chunk, present: Setpoint, now_ns: int) -> str:
         """Why the joints cannot carry out a chunk that takes over at `present`; empty when they can."""
+        if problem := self._unknown_neighbour(now_ns):
+            return problem
         way = chunk.waypoints
         for pose in (Pose(p, q) for p, q in zip(way.position, way.quaternion, strict=True)):
             if problem := self.tool_problem(pose):
@@ -91,8 +95,8 @@ class Posture:
         """Why the tool must not go there (base frame): too near another arm's; or empty."""
         return self._tool_problem(tool, {})
 
-    def nearing_problem(self, tool: Pose) -> str:
-        """Why the tool must not be where it is measured (base frame); or empty.
+    def nearing_problem(self, tool: Pose, now_ns: int) -> str:
+        """Why the tool must not move on from where it is measured (base frame); or empty.
 
         Where it was too near another arm's when the way started, it may stay so, no nearer, until it first is
         far enough: otherwise arms that were stopped for it could never part again.
@@ -102,7 +106,7 @@ class Posture:
             gap_m = mine.distance(neighbour.tool_in_rig)[0]
             before_m = self._parting_m.get(name, gap_m - _SWAY_M)
             self._parting_m[name] = self._least_m if gap_m >= self._least_m else min(before_m, self._least_m)
-        return self._tool_problem(tool, self._parting_m)
+        return self._unknown_neighbour(now_ns) or self._tool_problem(tool, self._parting_m)
 
     def slowed(self, wanted: Setpoint, before: Setpoint, step_s: float) -> Setpoint:
         """The setpoint on the way from `before` to `wanted` at which no joint turns too fast.
@@ -138,6 +142,17 @@ class Posture:
         free = self._gate.leaving(start, self._others)
         path = Homing(self._gate.kinematics, limits, self._arm.homing, start, measured, free)
         return HomingMove(path, self._arm.homing, episode, start_ns, measured.gripper_width)
+
+    def _unknown_neighbour(self, now_ns: int) -> str:
+        """Which other arm's place is not known; or empty."""
+        most_s = self._arm.watchdog_s
+        for name in self._bodies:
+            if name not in self._near:
+                return f"the state of arm '{name}' never came; where it is must be known"
+            age_s = (now_ns - self._near[name].stamp_ns) * 1e-9
+            if age_s > most_s:
+                return f"the state of arm '{name}' is {age_s:.2f} s old, allowed {most_s:g} s (watchdog_s)"
+        return ""
 
     def _tool_problem(self, tool: Pose, least_m: Mapping[str, float]) -> str:
         mine, usual = self._base.compose(tool), self._least_m

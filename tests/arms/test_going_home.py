@@ -1,0 +1,79 @@
+"""The way home as the controller carries it out, with an arm that is always where it was told to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zprl_arms.controller import ArmController
+from zprl_arms.driver import ArmReading
+from zprl_arms.posture import Posture
+from zprl_core.config import load_rig, load_task
+from zprl_core.kinematics.arm import ArmKinematics
+from zprl_core.trajectory import Setpoint
+
+RIG, TASK = load_rig("xarm6_place_orange"), load_task("place_orange_demo")
+(ARM,) = RIG.arms
+KINEMATICS = ArmKinematics(ARM.model, ARM.tool)
+AWAY = np.array(ARM.homing.joints_rad) + np.array([0.3, 0.0, -0.1, 0.0, 0.1, 0.0])
+GRASP_M, OPEN_M = 0.05, 0.088
+S, PERIOD_S = 1_000_000_000, 1.0 / ARM.servo_rate_hz
+
+
+class PerfectArm:
+    """Does at once what it is told, but for a grasped object that is wider than what is commanded."""
+
+    def __init__(self) -> None:
+        self.joints, self.width, self.t_ns = AWAY, 0.064, S
+        start = Setpoint.at(KINEMATICS.forward(AWAY), GRASP_M)
+        posture = Posture(RIG, ARM, AWAY)
+        self.controller = ArmController(ARM, TASK, "run", start, posture=posture, streams_joints=True)
+        self.controller.on_session("resetting", 4, S, start)
+        self.widths: list[float] = []
+        self.positions: list[np.ndarray] = []
+
+    def reading(self) -> ArmReading:
+        return ArmReading(self.joints, np.zeros(6), KINEMATICS.forward(self.joints), self.width)
+
+    def serve(self, seconds: float) -> None:
+        for _ in range(round(seconds / PERIOD_S)):
+            self.controller.on_reading(self.reading(), self.t_ns)
+            self.t_ns += round(PERIOD_S * S)
+            sent = self.controller.setpoint(self.t_ns, PERIOD_S)
+            assert self.controller.joints is not None and sent.gripper_width is not None
+            self.joints = self.controller.joints
+            self.widths.append(sent.gripper_width)
+            self.positions.append(sent.position)
+
+
+@pytest.fixture
+def arm() -> PerfectArm:
+    made = PerfectArm()
+    made.controller.on_reading(made.reading(), S)
+    made.controller.go_home(4, S)
+    return made
+
+
+def test_the_grasp_is_kept_on_the_way_and_opened_at_home_for_good(arm: PerfectArm) -> None:
+    arm.serve(1.0)
+    assert arm.controller.owner == "homing" and arm.controller.homed_episode == -1
+    assert set(arm.widths) == {GRASP_M}, "what is commanded, not what is measured around the object"
+    arm.serve(10.0)
+    assert arm.controller.fault == "" and arm.controller.homed_episode == 4
+    assert arm.joints == pytest.approx(ARM.homing.joints_rad, abs=1e-6)
+    assert arm.widths[-1] == pytest.approx(OPEN_M)
+
+
+def test_a_way_home_that_is_interrupted_and_cleared_at_once_still_slows_down(arm: PerfectArm) -> None:
+    arm.serve(2.4)  # in the middle of the turn
+    arm.controller.on_session("faulted", 4, arm.t_ns, arm.reading().setpoint)
+    arm.controller.on_session("resetting", 5, arm.t_ns, arm.reading().setpoint)
+    assert not arm.controller.at_rest
+    arm.serve(1.0)
+    assert arm.controller.at_rest
+    velocity = np.diff(arm.positions, axis=0) / PERIOD_S
+    acceleration = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / PERIOD_S
+    assert acceleration.max() <= ARM.limits.linear_acceleration_m_s2 * (1 + 1e-3)
+    arm.controller.go_home(5, arm.t_ns)
+    arm.serve(10.0)
+    assert arm.controller.homed_episode == 5

@@ -25,6 +25,7 @@ from zprl_core.config import ArmConfig, RigConfig, TaskConfig
 from zprl_core.config.arm import XArmConfig
 from zprl_core.errors import RigError
 from zprl_core.trajectory import Setpoint
+from zprl_core.trajectory.rotation import Vector
 from zprl_core.transforms import Pose
 
 _FIRST_REPORT_S = 3.0
@@ -158,7 +159,7 @@ class XArm:
         measured = self._measured()
         self._foreign = ForeignMotion(measured)
         self._pace = Pace(self._arm, measured, report.joints_rad)
-        self._rotvec: NDArray[np.float64] | None = None
+        self._rotvec: Vector | None = None
         self._first = True
         if self._sender is not None:
             self._sender.drop()
@@ -231,7 +232,7 @@ class XArm:
         self._foreign.sent(time.time_ns(), sent.pose)
         self._rotvec = xarm_poses.continuous_rotvec(sent.quaternion, self._rotvec)
         position = (sent.position * xarm_poses.MM).tolist()
-        return int(self._api.set_servo_cartesian_aa([*position, *self._rotvec.tolist()]))
+        return int(self._api.set_servo_cartesian_aa([*position, *self._rotvec]))
 
     def _send_joints(self, command: _Command) -> int:
         if command.joints_rad is None:

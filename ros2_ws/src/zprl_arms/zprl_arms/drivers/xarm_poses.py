@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from zprl_core import transforms
+from zprl_core.trajectory import rotation as rot
+from zprl_core.trajectory.motion import as_quaternion
 from zprl_core.transforms import Pose
 
 Array = NDArray[np.float64]
@@ -19,8 +20,10 @@ _NO_ROTATION = 1e-6
 
 def pose_from_rpy(numbers: Sequence[float]) -> Pose:
     """(x, y, z, roll, pitch, yaw), mm and rad about the fixed axes x, y, z, as a pose in m."""
-    quaternion = np.roll(Rotation.from_euler("xyz", numbers[3:6]).as_quat(), 1)
-    return Pose(np.asarray(numbers[:3], dtype=np.float64) / MM, quaternion)
+    x, y, z, roll, pitch, yaw = numbers[:6]
+    turned = rot.multiply(rot.exp((0.0, pitch, 0.0)), rot.exp((roll, 0.0, 0.0)))
+    quaternion = rot.multiply(rot.exp((0.0, 0.0, yaw)), turned)
+    return Pose(np.array((x / MM, y / MM, z / MM)), np.array(quaternion))
 
 
 def rpy_from_pose(pose: Pose) -> list[float]:
@@ -29,15 +32,16 @@ def rpy_from_pose(pose: Pose) -> list[float]:
     return [*(pose.position * MM).tolist(), *angles.tolist()]
 
 
-def continuous_rotvec(quaternion: Array, before: Array | None) -> Array:
-    """The rotation vector of an orientation, rad, float64 (3,), on the same side of pi as the one before.
+def continuous_rotvec(quaternion: Array, before: rot.Vector | None) -> rot.Vector:
+    """The rotation vector of an orientation, rad, on the same side of pi as the one before.
 
     A rotation by a about an axis is one by 2 pi - a about the opposite axis: of the two, the vector nearer to
     `before` (at first: the shorter one).
     """
-    rotvec = transforms.rotvec_from_quaternion(quaternion)
-    angle = float(np.linalg.norm(rotvec))
+    rotvec = rot.log(as_quaternion(quaternion))
+    angle = rot.norm(rotvec)
     if before is None or angle < _NO_ROTATION:
         return rotvec
-    other: Array = rotvec * (1.0 - 2.0 * math.pi / angle)
-    return other if np.linalg.norm(other - before) < np.linalg.norm(rotvec - before) else rotvec
+    other = rot.scale(1.0 - 2.0 * math.pi / angle, rotvec)
+    nearer = rot.norm(rot.subtract(other, before)) < rot.norm(rot.subtract(rotvec, before))
+    return other if nearer else rotvec

@@ -23,6 +23,7 @@ from zprl_bringup.node import LifecycleNode, run
 from zprl_core.arithmetic import fast_matmul, use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
+from zprl_core.provenance import Provenance
 from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
 from zprl_core.rl.learner import Learner, Setup
@@ -61,7 +62,8 @@ class LearnerNode(LifecycleNode):
         moments = (bottleneck.c_mean.numpy(), bottleneck.c_std.numpy())
         latent = Setup(*moments, bottleneck.latent_dim, setup.task.rl.lambda_)
         log = RecordLog(self._folder.transitions_file)
-        self._learner = Learner(setup.task, latent, setup.seed, log)
+        cell = Provenance.of(setup.rig, setup.task, lockstep=setup.lockstep)
+        self._learner = Learner(setup.task, latent, setup.seed, log, cell)
         self._take_up()
         self._sent_updates = -1
         self._status = self.create_publisher(LearnerStatus, "/learner/status", qos.status())
@@ -93,11 +95,13 @@ class LearnerNode(LifecycleNode):
             return
         if self._checkpoint.exists():
             learner.load(self._checkpoint)
+        records = read_records(self._folder.episodes_file)
         if self._setup.lockstep:
-            done = (record.episode for record in read_records(self._folder.episodes_file))
-            learner.forget_episodes_after(max(done, default=-1))
+            learner.forget_episodes_after(max((record.episode for record in records), default=-1))
         for _version in learner.replay_log():
             pass
+        for record in records:  # what was corrected while no learner was there to hear it
+            self._correct(record.episode, record.chunks - 1, record.outcome)
         learner.save(self._checkpoint)  # the old one may be from an episode that was just forgotten
         counters = learner.counters
         self.get_logger().info(f"resumed at {counters.records} transitions, {counters.updates} updates")
@@ -110,10 +114,15 @@ class LearnerNode(LifecycleNode):
         try:
             for message in request.transitions:
                 self._learn(message)
+            for correction in request.corrections:
+                self._correct(correction.episode, correction.chunk, correction.outcome)
+            if not request.transitions and not request.corrections:
+                self._settle()
         except DataError as error:
             self.get_logger().error(str(error))
             response.reason = str(error)
             return response
+        self._publish_status()
         response.ok = True
         response.actor_version = self._learner.version
         if request.known_version < 0 or self._sent_updates != self._learner.counters.updates:
@@ -132,9 +141,21 @@ class LearnerNode(LifecycleNode):
         self._learner.update(transition(message))
         if self._learner.counters.updates > before:
             self._update_s.append(self._learner.update_s)
-        self._publish_status()
         self._between_episodes = bool(message.last)
-        if message.last:
+
+    def _correct(self, episode: int, chunk: int, outcome: str) -> None:
+        correction = self._learner.correct(episode, chunk, outcome)
+        if correction is None:
+            return
+        first, end = correction.updates
+        made = f"{end - first} updates, from number {first} on, were made with the old label"
+        self.get_logger().info(f"episode {episode}: {correction.before} corrected to {outcome}; {made}")
+
+    def _settle(self) -> None:
+        """The label of the last ending is final."""
+        unsettled = self._learner.counters.unsettled
+        self._learner.settle()
+        if self._learner.counters.unsettled != unsettled:
             self._end_episode()
 
     def _end_episode(self) -> None:
@@ -158,6 +179,7 @@ class LearnerNode(LifecycleNode):
                 actor_version=self._learner.version,
                 transitions=counters.transitions,
                 excluded=counters.excluded,
+                corrected=counters.corrected,
                 update_s=float(np.median(self._update_s)) if self._update_s else 0.0,
                 q_mean=metrics.get("q", 0.0),
                 critic_loss=metrics.get("critic_loss", 0.0),
@@ -172,6 +194,7 @@ class LearnerNode(LifecycleNode):
             "updates": counters.updates,
             "transitions": counters.transitions,
             "excluded": counters.excluded,
+            "corrections": [correction._asdict() for correction in self._learner.corrections],
             "update_ms": round(1e3 * float(np.median(self._update_s)), 3) if self._update_s else None,
             **{name: round(value, 6) for name, value in self._learner.metrics.items()},
         }

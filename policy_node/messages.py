@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from zprl_interfaces.msg import ActionChunk
+import numpy as np
+from numpy.typing import NDArray
+from zprl_interfaces.msg import ActionChunk, SteeringStatus
 from zprl_interfaces.msg import ChunkReport as ChunkReportMessage
 from zprl_interfaces.msg import Transition as TransitionMessage
 
@@ -31,6 +34,30 @@ def chunk_message(
     )
 
 
+def steering_status(send: SendChunk, stamp_ns: int, inference_s: float, stalls: int) -> SteeringStatus:
+    """The account of a planned chunk.
+
+    Args:
+        send: the chunk. stamp_ns: when it begins.
+        inference_s: from snapshot to plan.
+        stalls: chunks so far that waited for their actor.
+    """
+    values = send.plan.guard
+    return SteeringStatus(
+        header=convert.header(stamp_ns),
+        episode=send.episode,
+        chunk=send.chunk,
+        actor_version=send.actor_version,
+        inference_s=inference_s,
+        perturbation_rms_ratio=0.0 if math.isnan(values.rms_ratio) else values.rms_ratio,
+        mahalanobis=values.mahalanobis,
+        feature_displacement=values.displacement,
+        lambda_scale=send.plan.scale,
+        guard=send.guard.beyond,
+        stalls=stalls,
+    )
+
+
 def transition_message(transition: Transition) -> TransitionMessage:
     """A transition for /learner/update."""
     return TransitionMessage(
@@ -54,22 +81,44 @@ def chunk_report(message: ChunkReportMessage, clamped_limit: float) -> ChunkRepo
     Args:
         clamped_limit: share of clamped servo periods above which a chunk is not learned from.
     """
-    if message.status == ChunkReportMessage.REFUSED:
-        return ChunkReport(spoiled=f"refused: {message.reason}")
-    if message.status == ChunkReportMessage.SHADOW:
-        return ChunkReport(spoiled="shadow mode: it was not executed")
-    if message.status == ChunkReportMessage.OVERRIDDEN:
-        return ChunkReport(spoiled=f"overridden: {message.reason}")
-    if message.clamped_fraction > clamped_limit:
-        share, limit = f"{message.clamped_fraction:.0%}", f"{clamped_limit:.0%}"
-        return ChunkReport(spoiled=f"clamped in {share} of its servo periods, allowed {limit}")
-    if message.status == ChunkReportMessage.INTERRUPTED:
-        return ChunkReport(interrupted=f"interrupted: {message.reason}")
-    return ChunkReport()
+    spoiled, interrupted = _spoiled(message, clamped_limit), ""
+    if not spoiled and message.status == ChunkReportMessage.INTERRUPTED:
+        interrupted = f"interrupted: {message.reason}"
+    by_hand = message.status == ChunkReportMessage.OVERRIDDEN
+    return ChunkReport(spoiled, interrupted, by_hand, _executed(message))
 
 
 def worst(reports: Sequence[ChunkReport]) -> ChunkReport:
-    """The account of a chunk that several arms executed: what spoiled or interrupted it for one of them."""
+    """The account of a chunk that several arms executed, in their order.
+
+    What spoiled or interrupted it for one of them. Where that is only that a person took over one or more of
+    them, it says what all of them executed, if that is known.
+    """
     spoiled = (report.spoiled for report in reports if report.spoiled)
     interrupted = (report.interrupted for report in reports if report.interrupted)
-    return ChunkReport(next(spoiled, ""), next(interrupted, ""))
+    parts = [report.executed for report in reports if report.executed is not None]
+    by_hand = any(report.by_hand for report in reports) and not any(
+        report.interrupted or (report.spoiled and not report.by_hand) for report in reports
+    )
+    whole = by_hand and len(parts) == len(reports)
+    executed = np.concatenate(parts, axis=1) if whole else None
+    return ChunkReport(next(spoiled, ""), next(interrupted, ""), by_hand, executed)
+
+
+def _spoiled(message: ChunkReportMessage, clamped_limit: float) -> str:
+    if message.status == ChunkReportMessage.REFUSED:
+        return f"refused: {message.reason}"
+    if message.status == ChunkReportMessage.SHADOW:
+        return "shadow mode: it was not executed"
+    if message.status == ChunkReportMessage.OVERRIDDEN:
+        return f"overridden: {message.reason}"
+    if message.clamped_fraction > clamped_limit:
+        share, limit = f"{message.clamped_fraction:.0%}", f"{clamped_limit:.0%}"
+        return f"clamped in {share} of its servo periods, allowed {limit} ({message.reason})"
+    return ""
+
+
+def _executed(message: ChunkReportMessage) -> NDArray[np.float64] | None:
+    if not message.executed or message.dim < 1:
+        return None
+    return convert.vector(message.executed).reshape(-1, message.dim)

@@ -13,15 +13,24 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from zprl_interfaces.msg import ActionChunk, ChunkReport, ObserveDue, SessionState, SteeringStatus
+from zprl_interfaces.msg import (
+    ActionChunk,
+    ChunkReport,
+    Correction,
+    ObserveDue,
+    SessionState,
+    SteeringStatus,
+)
 from zprl_interfaces.srv import Update
 
-from policy_node import messages
+from policy_node import guarded, messages
+from policy_node.beside import Beside
 from policy_node.observer import Observer
 from policy_node.schedule import Schedule
 from policy_node.trace import Trace
@@ -29,7 +38,14 @@ from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer, TickGrid
 from zprl_core.agent import ChunkReport as ReportOfChunk
-from zprl_core.agent import EpisodeAgent, SendBarrier, SendChunk, SendTransition
+from zprl_core.agent import (
+    EpisodeAgent,
+    SendBarrier,
+    SendChunk,
+    SendCorrection,
+    SendInversion,
+    SendTransition,
+)
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
@@ -38,6 +54,12 @@ from zprl_core.rl.learner import load_actor
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.snapshot import SnapshotError
+from zprl_core.steering.guard import Guard
+from zprl_core.steering.inversion import Inversion
+
+_NO_CHUNK = -1  # whose version nothing waits for
+UNDOABLE = ("labelled", "judging", "paused")
+"""Session states in which an outcome is not final yet."""
 
 
 class PolicyNode(LifecycleNode):
@@ -58,6 +80,7 @@ class PolicyNode(LifecycleNode):
         self._schedule: Schedule | None = None
         self._flushed = -1
         self._held = ""
+        self._guarded = False
         self._encode_s = 0.0
 
     def configure(self) -> None:
@@ -72,6 +95,11 @@ class PolicyNode(LifecycleNode):
             )
         model, _, _ = load_base(Path(self._base), setup.task)
         self._runtime = PolicyRuntime(model, setup.task, setup.task.rl.lambda_)
+        if model.latents is None:
+            self.get_logger().warning(
+                f"{self._base}: no distribution of its latents, so their Mahalanobis distance is not known; "
+                f"add it by `zprl pretrain --latents {self._base} --data DIR --task ... --out CKPT`"
+            )
         if self._actor:
             trained = load_actor(RunFolder(Path(self._actor)).learner_checkpoint, setup.task)
             self._runtime.set_actor(*trained)
@@ -81,8 +109,11 @@ class PolicyNode(LifecycleNode):
             lockstep=setup.lockstep,
             max_chunks=setup.task.chunks_per_episode,
             learner=not self._actor,
+            guard=Guard(setup.task.rl.guard),
+            invert=setup.task.rl.human_chunks == "invert",
         )
         self._trace = Trace(setup.run_dir)
+        self._beside = Beside(self, partial(use_threads, self._threads))
         self._warm_up()
         self._open()
 
@@ -98,6 +129,7 @@ class PolicyNode(LifecycleNode):
     def shut_down(self) -> None:
         """Write what is known."""
         if hasattr(self, "_trace"):
+            self._beside.close()
             self._trace.close()
 
     def _open(self) -> None:
@@ -115,6 +147,7 @@ class PolicyNode(LifecycleNode):
         self._learner = self.create_client(Update, "/learner/update")
         self._observer = Observer(self, setup, self._on_sample)
         self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
+        self.create_subscription(Correction, "/session/correction", self._on_correction, qos.changes())
         if setup.lockstep:
             self.create_subscription(ObserveDue, "/rig/observe", self._on_observe_due, profile)
         else:
@@ -143,8 +176,14 @@ class PolicyNode(LifecycleNode):
 
     def _tell_agent(self, message: SessionState) -> None:
         self._agent.on_cleared(message.episode, message.cleared_chunk)
-        if message.outcome:
-            self._agent.on_ending(message.episode, message.ending_chunk, message.outcome)
+        self._agent.on_ending(message.episode, message.ending_chunk, message.outcome)
+        if message.state not in UNDOABLE:
+            self._agent.on_closed()
+
+    def _on_correction(self, message: Correction) -> None:
+        """Corrections go to the learner behind the transitions that they are about."""
+        if message.run_id == self._setup.run_id and not self._actor:
+            self._send_update([], _NO_CHUNK, [message])
 
     def _begin_if_running(self, message: SessionState) -> None:
         """Begin the session's episode once the last one owes nothing."""
@@ -161,7 +200,7 @@ class PolicyNode(LifecycleNode):
 
     def _begin(self, message: SessionState) -> None:
         if self._agent.episode is None:
-            self._trace.rewind(message.episode)
+            self._agent.resume_guard(self._trace.rewind(message.episode))
         self._agent.begin(message.episode, message.mode)
         self._due = {key: due for key, due in self._due.items() if key[0] >= message.episode}
         self._start_ns = {}
@@ -236,13 +275,29 @@ class PolicyNode(LifecycleNode):
             match effect:
                 case SendChunk():
                     self._send_chunk(effect, self._encode_s + time.perf_counter() - began)
+                case SendInversion():
+                    self._invert(effect)
                 case SendTransition():
                     self._send_update(
                         [messages.transition_message(effect.transition)], effect.transition.chunk
                     )
                 case SendBarrier():
                     self._send_update([], None)
+                case SendCorrection():
+                    self._send_update([], _NO_CHUNK, [self._correction(effect)])
             began = time.perf_counter()
+
+    def _invert(self, send: SendInversion) -> None:
+        done = partial(self._on_inversion, send.episode, send.chunk)
+        self._beside.start(self._runtime.explain, send.plan, send.executed, send.noise, done=done)
+
+    def _on_inversion(self, episode: int, chunk: int, inversion: Inversion) -> None:
+        learned = "learned from" if inversion.matched else "not learned from"
+        self.get_logger().info(
+            f"chunk {episode}/{chunk}, taken over, is {learned}: the nearest latent is {inversion.error} off"
+        )
+        self._agent.on_inversion(episode, chunk, inversion)
+        self._advance()
 
     def _observe(self, chunk: int, stamp_ns: int) -> bool:
         began = time.perf_counter()
@@ -294,24 +349,28 @@ class PolicyNode(LifecycleNode):
         return self._grid.at(start)
 
     def _publish_status(self, send: SendChunk, start_ns: int, inference_s: float) -> None:
-        plan = send.plan
-        moved = float(np.sqrt(np.mean((plan.z_tilde - plan.z) ** 2)))
-        ratio = moved / max(float(np.sqrt(np.mean(plan.z**2))), 1e-9)
-        self._status.publish(
-            SteeringStatus(
-                header=convert.header(start_ns),
-                episode=send.episode,
-                chunk=send.chunk,
-                actor_version=send.actor_version,
-                inference_s=inference_s,
-                perturbation_rms_ratio=ratio,
-            )
+        self._status.publish(messages.steering_status(send, start_ns, inference_s, self._trace.stalls))
+        if math.isnan(send.plan.guard.rms_ratio):
+            return
+        if text := guarded.news(send, self._guarded):
+            self.get_logger().warning(text)
+        self._guarded = bool(send.guard.beyond)
+
+    def _correction(self, effect: SendCorrection) -> Correction:
+        return Correction(
+            header=convert.header(self.now_ns()),
+            run_id=self._setup.run_id,
+            episode=effect.episode,
+            chunk=effect.chunk,
+            outcome=effect.outcome,
         )
 
-    def _send_update(self, transitions: list[Any], chunk: int | None) -> None:
+    def _send_update(
+        self, transitions: list[Any], chunk: int | None, corrections: Sequence[Correction] = ()
+    ) -> None:
         episode = self._agent.current
         request = Update.Request(run_id=self._setup.run_id, known_version=self._agent.known_version)
-        request.transitions = transitions
+        request.transitions, request.corrections = transitions, list(corrections)
         self.call(self._learner, request, partial(self._on_update, episode, chunk))
 
     def _on_update(self, episode: int, chunk: int | None, answer: Update.Response) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from policy_node import guarded
 from zprl_core.agent import SendChunk
 from zprl_core.noise import digest
 from zprl_core.run_folder import read_json, write_json
+from zprl_core.steering.guard import GuardValues
 
 REMEMBERED = 20_000
 """Ticks and plans whose times are kept: the last ten minutes at 30 Hz."""
@@ -29,7 +31,9 @@ class Trace:
         self._path = run_dir / "chunks.log"
         self._stats = run_dir / "stats" / "policy_node.json"
         self._file = self._path.open("a", encoding="utf-8")
-        self.stalls = int(read_json(self._stats).get("stalls", 0)) if self._stats.exists() else 0
+        before = read_json(self._stats) if self._stats.exists() else {}
+        self.stalls = int(before.get("stalls", 0))
+        self._guard = guarded.GuardRecord(run_dir / "tb", before, REMEMBERED)
         self._inference_s: deque[float] = deque(maxlen=REMEMBERED)
         self._tick_error_s: deque[float] = deque(maxlen=REMEMBERED)
 
@@ -42,8 +46,10 @@ class Trace:
             "actor_version": send.actor_version,
             "weights": send.weights,
             **{name: digest(getattr(plan, name)) for name in ("c", "z", "z_tilde", "w", "actions")},
+            **guarded.to_line(send),
         }
-        self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+        self._file.write(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n")
+        self._guard.note(send)
 
     def inference(self, seconds: float) -> None:
         """Note how long a chunk took from snapshot to plan, without waiting."""
@@ -53,22 +59,31 @@ class Trace:
         """Note how late a tick was."""
         self._tick_error_s.append(error_s)
 
-    def rewind(self, episode: int) -> None:
-        """Forget the lines of this episode and of later ones."""
+    def rewind(self, episode: int) -> list[GuardValues]:
+        """Forget the lines of this episode and of later ones.
+
+        Returns:
+            The guard's values of the steered chunks before it.
+        """
         self._file.close()
         lines = self._path.read_text(encoding="utf-8").split("\n")
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["episode"] < episode]
         self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         self._file = self._path.open("a", encoding="utf-8")
+        values = guarded.from_lines(map(json.loads, kept))
+        self._guard.resume(len(values))
+        return values
 
     def flush(self) -> None:
         """At an episode's end: lines and counters to the disk."""
         self._file.flush()
-        write_json(self._stats, {"stalls": self.stalls, **self._times()})
+        self._guard.end_episode()
+        write_json(self._stats, {"stalls": self.stalls, **self._guard.stats(), **self._times()})
 
     def close(self) -> None:
         """Flush and close."""
         self.flush()
+        self._guard.close()
         self._file.close()
 
     def _times(self) -> dict[str, Any]:

@@ -132,6 +132,8 @@ class InProcess:
                     chunk = effect.transition.chunk if isinstance(effect, SendTransition) else None
                     if isinstance(effect, SendTransition):
                         self._learner.update(effect.transition)
+                    else:
+                        self._learner.settle()
                     version, weights = self._learner.version, self._learner.actor_bytes()
                     self._agent.on_version(self._episode, chunk, version, weights)
         return send
@@ -156,12 +158,10 @@ class InProcess:
         self._lockstep.execute()
         limit = self._config.limits.excluded_clamped_fraction
         for report in self._controller.reports(self._lockstep.now_ns):
-            clamped = report.outcome.clamped_fraction if report.outcome else 0.0
-            spoiled = (
-                f"clamped in {clamped:.0%} of its servo periods, allowed {limit:.0%}"
-                if clamped > limit
-                else ""
-            )
+            spoiled = ""
+            if report.outcome and (clamped := report.outcome.clamped_fraction) > limit:
+                share = f"clamped in {clamped:.0%} of its servo periods, allowed {limit:.0%}"
+                spoiled = f"{share} ({report.outcome.clamped_text})"
             self._agent.on_report(send.episode, report.chunk, ChunkReport(spoiled=spoiled))
         return ""
 
@@ -171,6 +171,7 @@ class InProcess:
 
     def _end(self, chunk: int, outcome: str, reason: str) -> Result:
         self._agent.on_ending(self._episode, chunk, outcome)
+        self._agent.on_closed()
         self._due()
         self._session("labelled")
         return Result(outcome, chunk + 1, reason)

@@ -8,7 +8,9 @@ The rules (chunks t = 0, 1, 2, ... of one episode, synchronous learning as in se
 - transition t = (c_t, z_t, z~_t, r_t, c_t+1, z_t+1), where z_t+1 is the very draw that chunk t + 1 uses;
 - a non-terminal transition is learned from as soon as its chunk is known not to have ended the episode;
   only the ending transition waits for the outcome;
-- every draw is a function of (seed, episode, chunk), see `zprl_core.noise`.
+- every draw is a function of (seed, episode, chunk), see `zprl_core.noise`;
+- a chunk that a person took over is not learned from, unless a latent explains what was executed and
+  `rl.human_chunks` says so: then its transition has that latent for z~.
 
 `EpisodeAgent` is told what happened (`on_...`) and asked what is to be done (`due`). It never waits and
 never reads a clock: the policy node and the in-process loop both drive it.
@@ -16,15 +18,17 @@ never reads a clock: the policy node and the in-process loop both drive it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zprl_core import noise
+from zprl_core.config import GuardConfig
 from zprl_core.noise import Stream
-from zprl_core.rl.transition import Transition
+from zprl_core.rl.transition import REWARDS, TERMINAL, Transition
+from zprl_core.steering.guard import Guard, GuardState, GuardValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,10 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zprl_core.runtime import Plan, PolicyRuntime
+    from zprl_core.steering.inversion import Inversion
 
-REWARDS = {"success": 1.0, "failure": 0.0, "horizon": 0.0}
-TERMINAL = {"success", "failure"}
 STEERED = {"explore", "steer"}
+RESTARTS = 3
+"""Draws of p(z|c) from which a latent that explains a person's chunk is looked for, after the plan's z."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +48,15 @@ class ChunkReport:
     """What became of a chunk: why it was refused, taken over or clamped too much, and why it was cut short.
 
     Empty texts: executed as commanded. A label cuts its own chunk short; that chunk is learned from.
+
+    by_hand: whether a person's taking over is what spoiled it. executed: setpoints sent at the waypoints'
+    times, (H, da) in physical units; None: not known.
     """
 
     spoiled: str = ""
     interrupted: str = ""
+    by_hand: bool = False
+    executed: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,21 @@ class SendChunk:
     plan: Plan
     actor_version: int
     weights: str  # digest of the actor's weights, empty where none were received
+    guard: GuardState = field(default_factory=GuardState)  # after this chunk
+
+
+@dataclass(frozen=True)
+class SendInversion:
+    """Look for the latent that explains what was executed; it goes to `EpisodeAgent.on_inversion`.
+
+    executed: (H, da), physical units. noise: standard normal (RESTARTS, dim z).
+    """
+
+    episode: int
+    chunk: int
+    plan: Plan
+    executed: NDArray[np.float64]
+    noise: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -69,10 +94,23 @@ class SendTransition:
 
 @dataclass(frozen=True)
 class SendBarrier:
-    """Ask the learner which actor the episode starts with; its answer goes to `EpisodeAgent.on_version`."""
+    """Ask the learner which actor an episode starts with; its answer goes to `EpisodeAgent.on_version`.
+
+    It settles the episode before: the updates that its ending owes are made first. So one is sent too as soon
+    as a label is final, while the arm is being reset.
+    """
 
 
-Effect = SendChunk | SendTransition | SendBarrier
+@dataclass(frozen=True)
+class SendCorrection:
+    """Tell the learner that an ending that it was handed has another outcome."""
+
+    episode: int
+    chunk: int
+    outcome: str
+
+
+Effect = SendChunk | SendInversion | SendTransition | SendBarrier | SendCorrection
 
 
 @dataclass
@@ -86,17 +124,27 @@ class _Episode:
     plans: dict[int, Plan] = field(default_factory=dict)
     reports: dict[int, ChunkReport] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
+    sought: set[int] = field(default_factory=set)
+    inversions: dict[int, Inversion] = field(default_factory=dict)
     start_version: int | None = None
     barrier_sent: bool = False
     cleared: int = -1
     sent: int = -1
     ending: int | None = None
     outcome: str = ""
+    sent_outcome: str = ""
+    closed: bool = False
+    settled: bool = False
 
 
 def digest_of(weights: bytes) -> str:
     """What identifies an actor's weights in logs."""
     return noise.digest(np.frombuffer(weights, np.uint8))
+
+
+def _with_error(spoiled: str, inversion: Inversion | None) -> str:
+    """Why a chunk is not learned from, with how far the best latent is from explaining it."""
+    return spoiled if inversion is None else f"{spoiled}; the nearest latent is {inversion.error} off"
 
 
 class EpisodeAgent:
@@ -108,16 +156,29 @@ class EpisodeAgent:
         lockstep: a chunk is sent only after the one before it was cleared.
         max_chunks: an episode's horizon in chunks; no chunk beyond it is planned.
         learner: whether a learner answers; without one, "steer" uses the actor that the runtime holds.
+        guard: of the steered latent; None: with the settings' defaults, which never scale lambda.
+        invert: whether a latent is looked for that explains a chunk which a person took over.
 
     Attributes:
         known_version: newest actor version that was received, -1 before the first.
+        guard_state: what the guard remembers of all steered chunks so far, evaluation included.
     """
 
     def __init__(
-        self, runtime: PolicyRuntime, seed: int, *, lockstep: bool, max_chunks: int, learner: bool
+        self,
+        runtime: PolicyRuntime,
+        seed: int,
+        *,
+        lockstep: bool,
+        max_chunks: int,
+        learner: bool,
+        guard: Guard | None = None,
+        invert: bool = False,
     ) -> None:
         self.runtime, self.seed, self.lockstep, self.max_chunks = runtime, seed, lockstep, max_chunks
         self.learner = learner
+        self.guard_state = GuardState()
+        self._guard, self._invert = guard or Guard(GuardConfig()), invert
         self.known_version = -1
         self._weights: dict[int, bytes] = {}
         self._digests: dict[int, str] = {}
@@ -155,6 +216,10 @@ class EpisodeAgent:
         # A void chunk leaves nothing behind, the chunks before it do.
         return e.sent < (e.ending - 1 if e.outcome == "void" else e.ending)
 
+    def resume_guard(self, history: Iterable[GuardValues]) -> None:
+        """The values of the run's steered chunks before the first episode that is begun, in their order."""
+        self.guard_state = self._guard.replay(history)
+
     def begin(self, episode: int, mode: str) -> None:
         """Start an episode; mode is one of base_c, base_z, explore, steer."""
         self._episode = _Episode(episode, mode)
@@ -173,15 +238,30 @@ class EpisodeAgent:
         if self._episode and episode == self._episode.index:
             self._episode.reports[chunk] = report
 
+    def on_inversion(self, episode: int, chunk: int, inversion: Inversion) -> None:
+        """What was found for a chunk that a person took over."""
+        if self._episode and episode == self._episode.index:
+            self._episode.inversions[chunk] = inversion
+
     def on_cleared(self, episode: int, chunk: int) -> None:
         """Chunks up to this one did not end the episode."""
         if self._episode and episode == self._episode.index:
             self._episode.cleared = max(self._episode.cleared, chunk)
 
     def on_ending(self, episode: int, chunk: int, outcome: str) -> None:
-        """The episode ended in this chunk: success, failure, horizon or void."""
-        if self._episode and episode == self._episode.index and self._episode.ending is None:
-            self._episode.ending, self._episode.outcome = chunk, outcome
+        """The episode ended in this chunk: success, failure, horizon or void.
+
+        Until `on_closed` the outcome may become another one, or empty while an undone label is missing.
+        """
+        e = self._episode
+        if e is None or episode != e.index or e.closed or (e.ending is None and not outcome):
+            return
+        e.ending, e.outcome = chunk if e.ending is None else e.ending, outcome
+
+    def on_closed(self) -> None:
+        """The label of the episode is final."""
+        if self._episode and self._episode.ending is not None:
+            self._episode.closed = True
 
     def on_version(self, episode: int, chunk: int | None, version: int, weights: bytes) -> None:
         """The learner's answer to transition `chunk`, or to the barrier (None).
@@ -209,26 +289,49 @@ class EpisodeAgent:
             e.barrier_sent = True
             yield SendBarrier()
         if e.mode == "explore":
+            yield from self._due_inversions(e)
             yield from self._due_transitions(e)
+            yield from self._due_ending(e)
         if plan and e.ending is None:
             yield from self._due_chunk(e)
 
     def _next_transition(self, e: _Episode) -> int | None:
         """The chunk whose transition can be formed now, if any."""
         chunk = e.sent + 1
-        if chunk not in e.plans or chunk not in e.reports:
+        if chunk not in e.plans or chunk not in e.reports or chunk in e.sought - e.inversions.keys():
             return None
         if chunk != e.ending:
             return chunk if chunk <= e.cleared and chunk + 1 in e.c else None
-        if e.outcome == "void":
+        if e.outcome in ("", "void"):
             return None
         # At the horizon the value of what follows counts, so its observation is waited for.
         return chunk if e.outcome in TERMINAL or chunk + 1 in e.c else None
+
+    def _due_inversions(self, e: _Episode) -> Iterator[Effect]:
+        if not self._invert:
+            return
+        for chunk, report in e.reports.items():
+            if report.by_hand and report.executed is not None and chunk in e.plans and chunk not in e.sought:
+                e.sought.add(chunk)
+                starts = self._draw(chunk, Stream.INVERSION, (RESTARTS, *self.runtime.latent_shape))
+                yield SendInversion(e.index, chunk, e.plans[chunk], report.executed, starts)
 
     def _due_transitions(self, e: _Episode) -> Iterator[Effect]:
         while (chunk := self._next_transition(e)) is not None:
             e.sent = chunk
             yield SendTransition(self._transition(e, chunk, ending=chunk == e.ending))
+
+    def _due_ending(self, e: _Episode) -> Iterator[Effect]:
+        """What follows an ending that was sent: another label, and that the label is final."""
+        if e.ending is None or e.sent != e.ending:
+            return
+        e.sent_outcome = e.sent_outcome or e.outcome
+        if e.outcome not in ("", e.sent_outcome):
+            e.sent_outcome = e.outcome
+            yield SendCorrection(e.index, e.ending, e.outcome)
+        if e.closed and not e.settled:
+            e.settled = True
+            yield SendBarrier()
 
     def _due_chunk(self, e: _Episode) -> Iterator[Effect]:
         chunk = len(e.plans)
@@ -245,9 +348,12 @@ class EpisodeAgent:
             e.z[chunk],
             self._draw(chunk, Stream.PERTURBATION, self.runtime.latent_shape),
             self._draw(chunk, Stream.FLOW, self.runtime.action_shape),
+            self.guard_state.scale if e.mode in STEERED else 1.0,
         )
         e.plans[chunk] = plan
-        yield SendChunk(e.index, chunk, plan, version, self._digests.get(version, ""))
+        if e.mode in STEERED:
+            self.guard_state = self._guard.after(self.guard_state, plan.guard)
+        yield SendChunk(e.index, chunk, plan, version, self._digests.get(version, ""), self.guard_state)
 
     def _required_version(self, e: _Episode, chunk: int) -> int | None:
         if not self._asks_learner(e):
@@ -260,8 +366,9 @@ class EpisodeAgent:
     def _transition(self, e: _Episode, chunk: int, ending: bool) -> Transition:
         outcome = e.outcome if ending else ""
         terminal = outcome in TERMINAL
-        report = e.reports[chunk]
-        labelled = terminal and not report.spoiled
+        report, inversion = e.reports[chunk], e.inversions.get(chunk)
+        explained = inversion is not None and inversion.matched
+        spoiled = "" if explained else _with_error(report.spoiled, inversion)
         # Behind a terminal state nothing is bootstrapped; an episode cut short has no next observation.
         following = chunk + 1 if chunk + 1 in e.c else chunk
         return Transition(
@@ -269,13 +376,13 @@ class EpisodeAgent:
             chunk=chunk,
             c=e.c[chunk],
             z=e.z[chunk],
-            z_tilde=e.plans[chunk].z_tilde,
+            z_tilde=inversion.z_tilde if explained and inversion else e.plans[chunk].z_tilde,
             reward=REWARDS.get(outcome, 0.0),
             terminal=terminal,
             last=ending,
             c_next=e.c[following],
             z_next=e.z[following],
-            excluded="" if labelled else report.spoiled or report.interrupted,
+            excluded=spoiled or ("" if terminal else report.interrupted),
         )
 
     def _draw(self, chunk: int, stream: Stream, shape: tuple[int, ...]) -> NDArray[np.float32]:

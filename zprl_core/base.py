@@ -11,17 +11,23 @@ from torch import nn
 from zprl_core import checkpoint
 from zprl_core.bottleneck.vib import Bottleneck
 from zprl_core.config import TaskConfig
-from zprl_core.errors import CheckpointError
+from zprl_core.errors import CheckpointError, DataError
 from zprl_core.policy.base_policy import BasePolicy
+from zprl_core.provenance import Provenance
+from zprl_core.steering.latents import LatentDistribution
 
 KIND = "base policy"
 
 
 class BaseModel(nn.Module):
-    """Base policy and bottleneck of a task, freshly initialised from torch's global generator."""
+    """Base policy and bottleneck of a task, freshly initialised from torch's global generator.
+
+    latents: distribution of z over the demonstrations; None: not known (older checkpoints).
+    """
 
     def __init__(self, task: TaskConfig) -> None:
         super().__init__()
+        self.latents: LatentDistribution | None = None
         self.policy = BasePolicy(task)
         settings = task.bottleneck
         self.bottleneck = Bottleneck(self.policy.c_dim, settings.latent_dim, settings.hidden, settings.layers)
@@ -34,9 +40,24 @@ def new_model(task: TaskConfig, seed: int) -> BaseModel:
         return BaseModel(task)
 
 
-def save_base(path: Path, model: BaseModel, task: TaskConfig, info: dict[str, Any] | None = None) -> None:
-    """Write the checkpoint in one piece. info: plain data for people, such as losses and versions."""
-    checkpoint.save(path, KIND, task.to_dict(), {"model": model.state_dict(), "info": info or {}})
+def save_base(
+    path: Path,
+    model: BaseModel,
+    task: TaskConfig,
+    info: dict[str, Any] | None = None,
+    provenance: Provenance | None = None,
+) -> None:
+    """Write the checkpoint in one piece.
+
+    Args:
+        path: of the checkpoint.
+        model, task: what is kept; L stands in the task.
+        info: plain data for people, such as losses and versions.
+        provenance: of the demonstrations; None: not known.
+    """
+    latents = None if model.latents is None else model.latents.to_state()
+    state = {"model": model.state_dict(), "info": info or {}, "latents": latents}
+    checkpoint.save(path, KIND, task.to_dict(), state, provenance)
 
 
 def load_base(path: Path, task: TaskConfig | None = None) -> tuple[BaseModel, TaskConfig, dict[str, Any]]:
@@ -56,6 +77,8 @@ def load_base(path: Path, task: TaskConfig | None = None) -> tuple[BaseModel, Ta
     model = BaseModel(trained_for)
     try:
         model.load_state_dict(data.state["model"])
-    except (RuntimeError, KeyError) as error:
+        if data.state.get("latents") is not None:
+            model.latents = LatentDistribution.from_state(data.state["latents"])
+    except (RuntimeError, KeyError, DataError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its own settings: {error}") from error
     return model.eval().requires_grad_(False), trained_for, data.state["info"]

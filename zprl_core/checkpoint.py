@@ -19,8 +19,11 @@ import torch
 from zprl_core import __version__
 from zprl_core.config import TaskConfig, loader
 from zprl_core.errors import CheckpointError
+from zprl_core.provenance import Provenance
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""Format 1 does not say where a checkpoint comes from."""
 TASK_KEYS = (
     "name",
     "rate_hz",
@@ -36,19 +39,29 @@ TASK_KEYS = (
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Contents of a file: what kind of state, the task as plain data, and the state itself."""
+    """Contents of a file: what kind of state, the task as plain data (L is in it), and the state itself.
+
+    provenance: the cell that it was learned on or from; None: not known.
+    """
 
     kind: str
     task: dict[str, Any]
     state: dict[str, Any]
     source: str = "checkpoint"
+    provenance: Provenance | None = None
 
     def task_config(self) -> TaskConfig:
         """The task it belongs to."""
         return TaskConfig.from_dict(self.task, source=self.source)
 
 
-def save(path: Path, kind: str, task: dict[str, Any], state: dict[str, Any]) -> None:
+def save(
+    path: Path,
+    kind: str,
+    task: dict[str, Any],
+    state: dict[str, Any],
+    provenance: Provenance | None = None,
+) -> None:
     """Write the whole file or nothing.
 
     Args:
@@ -56,6 +69,7 @@ def save(path: Path, kind: str, task: dict[str, Any], state: dict[str, Any]) -> 
         kind: such as "base policy" or "learner"; `load` asks for it.
         task: `TaskConfig.to_dict()`; kept with its fingerprint.
         state: nested dicts and lists of tensors, numbers and strings.
+        provenance: the cell that it was learned on or from; None: not known.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
@@ -64,6 +78,7 @@ def save(path: Path, kind: str, task: dict[str, Any], state: dict[str, Any]) -> 
         "task": task,
         "fingerprint": loader.fingerprint(task, TASK_KEYS),
         "versions": {"zprl": __version__, "torch": str(torch.__version__)},
+        "provenance": None if provenance is None else provenance.to_dict(),
         "state": state,
     }
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -92,16 +107,20 @@ def load(path: Path, kind: str) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing, is not a checkpoint, is truncated or damaged, or holds another
             kind or format; names the file and what is wrong.
+        ConfigError: its provenance is none; names the file and the key.
     """
     with _as_checkpoint_errors(path):
         content = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(content, dict) or not {"format", "kind", "task", "state"} <= content.keys():
         raise CheckpointError(f"{path} is a torch file but not a ZPRL checkpoint")
-    if content["format"] != FORMAT:
-        raise CheckpointError(f"{path}: format is {content['format']!r}, this version reads {FORMAT}")
+    if content["format"] not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise CheckpointError(f"{path}: format is {content['format']!r}, this version reads {known}")
     if content["kind"] != kind:
         raise CheckpointError(f"{path} holds a {content['kind']}, a {kind} is needed")
-    return Checkpoint(kind, content["task"], content["state"], str(path))
+    found = content.get("provenance")
+    provenance = None if found is None else Provenance.from_dict(found, f"{path}: provenance")
+    return Checkpoint(kind, content["task"], content["state"], str(path), provenance)
 
 
 @contextmanager

@@ -33,6 +33,9 @@ class RunSettings:
         lockstep: simulated time, as fast as the machine allows; else the wall clock.
         resume: go on from the run folder's state.
         shadow: motors stay off: everything runs, nothing moves, nothing is learned.
+        operator: on a simulated rig: a person starts and labels, instead of the judge.
+        panel: "host:port" of the operator's panel, empty for none.
+        record: every episode becomes a bag.
     """
 
     rig_file: str
@@ -45,6 +48,9 @@ class RunSettings:
     actor: str = ""
     resume: bool = False
     shadow: bool = False
+    operator: bool = False
+    panel: str = ""
+    record: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class NodeSpec:
         remappings: (from, to) topic names.
         lifecycle: whether it is a lifecycle node.
         environment: variables that this process needs beside the graph's.
+        respawn: it is started again when it ends; without it, the session ends with it.
     """
 
     package: str
@@ -68,6 +75,7 @@ class NodeSpec:
     remappings: tuple[tuple[str, str], ...] = ()
     lifecycle: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    respawn: bool = False
 
     def plain_parameters(self) -> dict[str, bool | int | float | str | list[str]]:
         """The parameters as YAML has them."""
@@ -97,13 +105,18 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
         "seed": run.seed,
         "lockstep": run.lockstep,
     }
-    nodes = [*_hardware(rig, task, run, common), *_learning(mode, run, common)]
+    nodes = [*_recorder(run, common), *_hardware(rig, task, run, common), *_learning(mode, run, common)]
     managed = tuple(f"{node.namespace.rstrip('/')}/{node.name}" for node in nodes if node.lifecycle)
-    judged = rig.simulation is not None and rig.simulation.scene in JUDGED_SCENES
-    session = {**common, "managed_nodes": managed, "operator": not rig.simulated, "judge": judged}
+    operator = run.operator or not rig.simulated
+    judged = not operator and rig.simulation is not None and rig.simulation.scene in JUDGED_SCENES
+    session = {**common, "managed_nodes": managed, "operator": operator, "judge": judged}
     nodes.append(NodeSpec("zprl_session", "session_node", "session_node", parameters=session))
     if judged:
         nodes.append(NodeSpec("zprl_session", "auto_judge", "auto_judge", parameters=common))
+    if run.panel:
+        watched = tuple(f"{node.namespace.rstrip('/')}/{node.name}" for node in nodes)
+        panel = {**common, "address": run.panel, "nodes": watched, "managed_nodes": managed}
+        nodes.append(NodeSpec("zprl_panel", "panel_node", "panel_node", parameters=panel, respawn=True))
     return tuple(nodes)
 
 
@@ -116,11 +129,20 @@ def _check_lockstep(rig: RigConfig, run: RunSettings) -> None:
         raise RigError(f"rig {rig.name}: lockstep needs arms of driver sim; {who} on the wall clock")
 
 
+def _recorder(run: RunSettings, common: Mapping[str, Parameter]) -> list[NodeSpec]:
+    """First of all nodes, so that it has found the topics of the others when the first episode starts."""
+    if not run.record:
+        return []
+    return [
+        NodeSpec("zprl_recorder", "recorder_node", "recorder_node", parameters=dict(common), lifecycle=True)
+    ]
+
+
 def _hardware(
     rig: RigConfig, task: TaskConfig, run: RunSettings, common: Mapping[str, Parameter]
 ) -> list[NodeSpec]:
     nodes = []
-    if rig.simulated and any(arm.driver == "xarm" for arm in rig.arms):
+    if rig.simulated and any(arm.driver != "sim" for arm in rig.arms):
         nodes.append(
             NodeSpec("zprl_sim", "world_node", "world_node", parameters=dict(common), lifecycle=True)
         )

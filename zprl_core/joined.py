@@ -13,22 +13,22 @@ class JoinedReports(Generic[T]):
     """Collects the arms' reports of one chunk after another.
 
     Args:
-        arms: names of all arms.
+        arms: names of all arms, in the order in which an action has them.
     """
 
     def __init__(self, arms: Iterable[str]) -> None:
-        self._arms = frozenset(arms)
+        self._arms = tuple(arms)
         self._reports: dict[tuple[int, int], dict[str, T]] = {}
 
     def add(self, arm: str, episode: int, chunk: int, report: T) -> list[T] | None:
-        """Takes one arm's report; returns those of all arms once the last one has come.
+        """Takes one arm's report; returns those of all arms, in their order, once the last one has come.
 
         Reports of earlier episodes that never became complete are forgotten.
         """
         self._reports = {key: found for key, found in self._reports.items() if key[0] >= episode}
         found = self._reports.setdefault((episode, chunk), {})
         found[arm] = report
-        if not self._arms <= found.keys():
+        if not found.keys() >= set(self._arms):
             return None
         del self._reports[episode, chunk]
-        return list(found.values())
+        return [found[name] for name in self._arms]

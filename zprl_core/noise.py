@@ -24,6 +24,7 @@ class Stream(IntEnum):
     UPDATE = 4  # noise inside an update, eq. (9) to (11)
     LAYOUT = 5  # where the objects lie
     INITIAL = 6  # initial weights
+    INVERSION = 7  # where the search for a latent that explains a person's chunk starts
 
 
 def generator(seed: int, episode: int, chunk: int, stream: Stream) -> np.random.Generator:

@@ -19,6 +19,7 @@ from torch import Tensor
 from zprl_core.base import load_base
 from zprl_core.bottleneck.vib import Bottleneck
 from zprl_core.errors import CheckpointError
+from zprl_core.steering.latents import LatentDistribution
 
 GUIDELINE = (0.10, 0.20)
 TARGET_RATIO = 0.15
@@ -26,6 +27,8 @@ TARGET_RATIO = 0.15
 SWEEP_RATIOS = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30, 0.50, 0.75, 1.0, 1.5)
 SAMPLES = 10_000
 """At most this many latents, as in the paper."""
+FAR = 0.99
+"""Quantile of the offline latents' distances that the guard takes as far."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,17 @@ def draw_latents(bottleneck: Bottleneck, c: Tensor, seed: int) -> Tensor:
     rows = rng.permutation(len(c))[:SAMPLES]
     noise = rng.standard_normal((len(rows), bottleneck.latent_dim), dtype=np.float32)
     return bottleneck.sample(c[rows], torch.from_numpy(noise))
+
+
+def fit_latents(bottleneck: Bottleneck, c: Tensor, seed: int) -> LatentDistribution:
+    """The Gaussian that the guard measures against, from embeddings c (N, c_dim) of the demonstrations.
+
+    As in the paper's appendix: Ledoit-Wolf's covariance of 10,000 latents.
+    """
+    z = draw_latents(bottleneck, c, seed).double().numpy()
+    gaussian = LedoitWolf().fit(z)
+    far = float(np.quantile(np.sqrt(gaussian.mahalanobis(z)), FAR))
+    return LatentDistribution(gaussian.location_, gaussian.precision_, far)
 
 
 @torch.no_grad()

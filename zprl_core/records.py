@@ -37,6 +37,7 @@ class EpisodeRecord:
         label_author: who gave the outcome: "judge", a person, "horizon".
         reason: free text, such as why the episode is void.
         layout: where the objects lay, for people.
+        helped_chunks: chunks in which a person had the arm.
     """
 
     episode: int
@@ -51,11 +52,17 @@ class EpisodeRecord:
     label_author: str
     reason: str = ""
     layout: str = ""
+    helped_chunks: int = 0
 
     @property
     def success(self) -> bool:
         """Whether r was 1."""
         return self.outcome == "success"
+
+    @property
+    def unaided(self) -> bool:
+        """Whether it succeeded, and no person had the arm."""
+        return self.success and not self.helped_chunks
 
     @property
     def void(self) -> bool:

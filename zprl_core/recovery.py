@@ -13,15 +13,18 @@ from collections.abc import Sequence
 
 from zprl_core import record_log
 from zprl_core.plan import TRAIN, Block, position
-from zprl_core.records import EpisodeRecord, append_record, read_records
+from zprl_core.records import EpisodeRecord
 from zprl_core.run_folder import RunFolder, write_text
 from zprl_core.session.layouts import next_layout_seed
+from zprl_core.session.ledger import Entry, EntryEvent, LedgerFile, in_effect, record_outcomes
 
 INTERRUPTED = "the run was interrupted"
+AUTHOR = "resume"
 
 
 def drop_unlearned(folder: RunFolder) -> int | None:
-    """Drop the records from the first training episode on whose ending the learner never logged.
+    """Drop the records from the first episode on whose ending the learner never logged, or whose label was
+    undone and not given anew.
 
     Returns:
         Index of that episode; None where every ending is in the log.
@@ -29,16 +32,22 @@ def drop_unlearned(folder: RunFolder) -> int | None:
     Raises:
         DataError: a damaged file; nothing is changed then.
     """
-    records = read_records(folder.episodes_file)
+    ledger = LedgerFile(folder.ledger_file)
+    records = record_outcomes(folder.episodes_file, ledger.entries)
     learned: set[int] = set()
     if folder.transitions_file.exists():
         learned = {r["episode"] for _, r in record_log.read(folder.transitions_file) if r.get("last")}
     training = [record for record in records if record.block == TRAIN and not record.void]
-    first = min((record.episode for record in training if record.episode not in learned), default=None)
-    if first is not None:
-        kept = [record.to_json() + "\n" for record in records if record.episode < first]
-        write_text(folder.episodes_file, "".join(kept))
-    return first
+    unlearned = [record for record in training if record.episode not in learned]
+    last = {entry.record.episode: entry for entry in in_effect(ledger.entries)}
+    undone = [entry.record for entry in last.values() if entry.event == "undo"]
+    lost = min((*unlearned, *undone), key=lambda record: record.episode, default=None)
+    if lost is None:
+        return None
+    ledger.append(_entry("forget", lost))
+    kept = [record.to_json() + "\n" for record in records if record.episode < lost.episode]
+    write_text(folder.episodes_file, "".join(kept))
+    return lost.episode
 
 
 def void_unrecorded(folder: RunFolder, blocks: Sequence[Block]) -> list[int]:
@@ -59,26 +68,31 @@ def void_unrecorded(folder: RunFolder, blocks: Sequence[Block]) -> list[int]:
     for _, record in record_log.read(folder.transitions_file):
         if record["kind"] == "transition":
             chunks[record["episode"]] = record["chunk"] + 1
-    records = read_records(folder.episodes_file)
+    ledger = LedgerFile(folder.ledger_file)
+    records = record_outcomes(folder.episodes_file, ledger.entries)
     missing = sorted(set(chunks) - {record.episode for record in records})
     place = position(blocks, records)
     if place is None:
         return []
     for episode in missing:
-        append_record(
-            folder.episodes_file,
-            EpisodeRecord(
-                episode=episode,
-                block=place.block.name,
-                mode=place.block.mode,
-                layout_seed=next_layout_seed(folder.spec.seed, place, records),
-                outcome="void",
-                steps=0,
-                chunks=chunks[episode],
-                start_stamp_ns=0,
-                end_stamp_ns=0,
-                label_author="resume",
-                reason=INTERRUPTED,
-            ),
+        void = EpisodeRecord(
+            episode=episode,
+            block=place.block.name,
+            mode=place.block.mode,
+            layout_seed=next_layout_seed(folder.spec.seed, place, records),
+            outcome="void",
+            steps=0,
+            chunks=chunks[episode],
+            start_stamp_ns=0,
+            end_stamp_ns=0,
+            label_author=AUTHOR,
+            reason=INTERRUPTED,
         )
+        ledger.append(_entry("fault", void))
+    record_outcomes(folder.episodes_file, ledger.entries)
     return missing
+
+
+def _entry(event: EntryEvent, record: EpisodeRecord) -> Entry:
+    before = record.outcome if event == "forget" else ""
+    return Entry(event=event, command_id="", author=AUTHOR, before=before, stamp_ns=0, record=record)

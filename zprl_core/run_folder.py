@@ -5,12 +5,15 @@ RUN/config/{task,rig}.yaml   the resolved settings that every node of the run lo
 RUN/run.json                 what the run was started with
 RUN/plan.json                its blocks, see zprl_core.plan
 RUN/versions.json            what it was computed with, a list: one entry per start
+RUN/ledger.jsonl             every outcome, undo and correction, see zprl_core.session.ledger
 RUN/episodes.jsonl           one line per episode, see zprl_core.records
 RUN/chunks.log               one line per chunk with hashes
 RUN/transitions.log          every transition, see zprl_core.record_log
 RUN/checkpoints/learner.ckpt the learner's newest state
 RUN/stats/<node>.json        counters and times that the nodes leave
 RUN/tb/                      TensorBoard events
+RUN/bags/episode_<n>/        what was recorded of an episode, see zprl_core.bags
+RUN/panel/                   what lets people into the operator's panel, readable by their owner only
 RUN/logs/<node>.log          what the nodes printed
 RUN/summary.json             the result
 """
@@ -89,6 +92,8 @@ class RunSpec:
         chunks: training chunks.
         eval_episodes: episodes per evaluation.
         shadow: motors stay off.
+        operator: a person labels, on a simulated rig too.
+        record: every episode becomes a bag; a resumed run may say otherwise.
     """
 
     run_id: str
@@ -102,6 +107,8 @@ class RunSpec:
     chunks: int
     eval_episodes: int
     shadow: bool = False
+    operator: bool = False
+    record: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,16 @@ class RunFolder:
         return self.path / "versions.json"
 
     @property
+    def live_file(self) -> Path:
+        """How to reach the session while it runs: {"environment": {name: value}}; see `zprl session`."""
+        return self.path / "live.json"
+
+    @property
+    def ledger_file(self) -> Path:
+        """Every outcome, undo and correction."""
+        return self.path / "ledger.jsonl"
+
+    @property
     def episodes_file(self) -> Path:
         """One line per episode."""
         return self.path / "episodes.jsonl"
@@ -166,9 +183,19 @@ class RunFolder:
         return self.path / "tb"
 
     @property
+    def panel_link(self) -> Path:
+        """The link that opens the operator's panel, readable by its owner only."""
+        return self.path / "panel" / "link"
+
+    @property
     def logs(self) -> Path:
         """Folder of what the nodes printed."""
         return self.path / "logs"
+
+    @property
+    def bags(self) -> Path:
+        """Folder of the recorded episodes."""
+        return self.path / "bags"
 
     @property
     def summary_file(self) -> Path:

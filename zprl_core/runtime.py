@@ -8,7 +8,7 @@ Every method takes and returns numpy float32 without a batch dimension:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,10 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zprl_core.actions import ActionCodec
 from zprl_core.arithmetic import channels_last, fast_matmul
 from zprl_core.base import BaseModel
 from zprl_core.rl import weights
 from zprl_core.rl.actor import Actor
+from zprl_core.steering.guard import GuardValues, measure
+from zprl_core.steering.inversion import Inversion, invert
 from zprl_core.steering.latent import LatentSteering
 
 if TYPE_CHECKING:
@@ -27,11 +30,15 @@ if TYPE_CHECKING:
 
 Mode = Literal["base_c", "base_z", "explore", "steer"]
 Array = NDArray[np.float32]
+STEERED = ("explore", "steer")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One planned chunk. dz is 0 where nothing steers (base_c, base_z), and z_tilde = z + lambda * dz."""
+    """One planned chunk. dz is 0 where nothing steers (base_c, base_z); z_tilde = z + scale * lambda * dz.
+
+    scale: of lambda, 1 unless the guard backs off. guard: how far the chunk was steered.
+    """
 
     c: Array
     z: Array
@@ -39,6 +46,8 @@ class Plan:
     z_tilde: Array
     w: Array
     actions: Array
+    scale: float = 1.0
+    guard: GuardValues = field(default_factory=GuardValues)
 
 
 class PolicyRuntime:
@@ -51,6 +60,7 @@ class PolicyRuntime:
 
     def __init__(self, model: BaseModel, task: TaskConfig, lambda_: float) -> None:
         self.matmul_error = fast_matmul()
+        self.task = task
         self.model = model.eval().requires_grad_(False)
         channels_last(self.model)
         self.steering = LatentSteering(model.policy, model.bottleneck, lambda_)
@@ -90,21 +100,45 @@ class PolicyRuntime:
         return _array(self.model.bottleneck.sample(_tensor(c), _tensor(noise)))
 
     @torch.inference_mode()
-    def plan(self, mode: Mode | str, c: Array, z: Array, noise: Array, w: Array) -> Plan:
+    def plan(self, mode: Mode | str, c: Array, z: Array, noise: Array, w: Array, scale: float = 1.0) -> Plan:
         """An action chunk.
 
         Args:
             mode: "base_c": through c, the bottleneck is not used. "base_z": through g(z). "explore":
                 dz ~ pi(.|c, z). "steer": dz = tanh(mean).
             noise: standard normal (dim z,), for dz in "explore".
+            scale: of lambda.
         """
         base, dz = _tensor(z), self._perturbation(mode, c, z, noise)
-        z_tilde = self.steering.apply(base, dz)
+        z_tilde = self.steering.apply(base, scale * dz)
         if mode == "base_c":
             actions = self.model.policy.act(_tensor(c), _tensor(w))
         else:
             actions = self.steering.act(_tensor(c), z_tilde, _tensor(w))
-        return Plan(c=c, z=z, dz=_array(dz), z_tilde=_array(z_tilde), w=w, actions=_array(actions))
+        return Plan(
+            c=c,
+            z=z,
+            dz=_array(dz),
+            z_tilde=_array(z_tilde),
+            w=w,
+            actions=_array(actions),
+            scale=scale,
+            guard=self._guard_values(base, z_tilde) if mode in STEERED else GuardValues(),
+        )
+
+    def explain(self, plan: Plan, executed: NDArray[np.float64], noise: Array) -> Inversion:
+        """The latent that explains what was executed in place of a plan, see `steering.inversion.invert`.
+
+        Args:
+            plan: of that chunk. executed: (H, da), physical units.
+            noise: standard normal (n, dim z), for n further starts.
+        """
+        codec, bound = ActionCodec.from_config(self.task.action), self.task.rl.human_match
+        return invert(self.model, codec, bound, plan.c, plan.z, plan.w, executed, noise)
+
+    def _guard_values(self, z: Tensor, z_tilde: Tensor) -> GuardValues:
+        before, after = (_array(self.steering.condition(latent)) for latent in (z, z_tilde))
+        return measure(_array(z), _array(z_tilde), before, after, self.model.latents)
 
     def _perturbation(self, mode: str, c: Array, z: Array, noise: Array) -> Tensor:
         if mode in ("base_c", "base_z"):

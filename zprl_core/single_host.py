@@ -19,6 +19,12 @@ from zprl_core.errors import ConfigError, RigError
 DOMAINS = range(1, 102)
 """Domains whose ports never collide with Linux's ephemeral ports, 0 left to others."""
 SHARED_MEMORY = Path("/dev/shm")
+_ADDRESS = (
+    "ROS_DOMAIN_ID",
+    "RMW_IMPLEMENTATION",
+    "FASTDDS_DEFAULT_PROFILES_FILE",
+    "ROS_AUTOMATIC_DISCOVERY_RANGE",
+)
 _PREFIXES = ("fastdds_", "fastrtps_")  # Fast DDS 3 and 2
 
 
@@ -59,26 +65,33 @@ def environment(profile: Path, domain: int, logs: Path, base: Mapping[str, str])
     return {**defaults, **base, "ROS_DOMAIN_ID": str(domain)}
 
 
+def address(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of a graph's environment that another process needs to take part in it."""
+    return {name: environment[name] for name in _ADDRESS}
+
+
 @contextlib.contextmanager
 def free_domain(base: Mapping[str, str]) -> Iterator[int]:
     """The caller's ROS_DOMAIN_ID, or one that no other session of this kind on this host holds.
 
     Raises:
         ConfigError: ROS_DOMAIN_ID is not a domain.
-        RigError: every domain is taken.
+        RigError: it, or every domain, is taken.
     """
-    if given := base.get("ROS_DOMAIN_ID"):
+    given, choice = base.get("ROS_DOMAIN_ID"), DOMAINS
+    if given:
         if not given.isdigit() or int(given) > 232:
             raise ConfigError(f"ROS_DOMAIN_ID: {given!r} is not a domain, allowed: 0 to 232")
-        yield int(given)
-        return
+        choice = range(int(given), int(given) + 1)
     folder = Path(tempfile.gettempdir()) / f"zprl-domains-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    for domain in DOMAINS:
+    for domain in choice:
         with (folder / str(domain)).open("w") as file:
             if _locked_by_nobody(file.fileno()):
                 yield domain
                 return
+    if given:
+        raise RigError(f"ROS_DOMAIN_ID: {given} has a session already: end that one, or give another domain")
     raise RigError(f"all ROS domains of {folder} are taken: end a session, or set ROS_DOMAIN_ID")
 
 

@@ -8,17 +8,20 @@ Everything is checked before anything is written.
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zprl_core import panel_address
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
 from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.graph import Mode, NodeSpec, RunSettings, graph
 from zprl_core.plan import Block, evaluation_plan, read_plan, training_plan, write_plan
+from zprl_core.provenance import Provenance, compare
 from zprl_core.recovery import drop_unlearned, void_unrecorded
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
 from zprl_core.versions import versions
@@ -34,6 +37,9 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
         "seed": "of every random draw; empty: 0",
         "realtime": "true: wall clock, false: lockstep; empty: the rig's",
         "shadow": "true: everything runs with the motors off; empty: false",
+        "operator": "true: a person labels instead of the judge, on a simulated rig; empty: false",
+        "panel": "host:port of the operator's panel, or none; empty: on this machine, where a person labels",
+        "record": "true: every episode becomes a bag, false: none; empty: true where the rig is real",
     },
     "evaluate": {
         "rig": "name of the rig, or a .yaml file",
@@ -44,11 +50,15 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
         "seed": "of every random draw; empty: 0",
         "realtime": "true: wall clock, false: lockstep; empty: the rig's",
         "shadow": "true: everything runs with the motors off; empty: false",
+        "operator": "true: a person labels instead of the judge, on a simulated rig; empty: false",
+        "panel": "host:port of the operator's panel, or none; empty: on this machine, where a person labels",
+        "record": "true: every episode becomes a bag, false: none; empty: true where the rig is real",
     },
 }
 """Arguments of launch/<mode>.launch.py and of `zprl launch <mode>`, and what they mean."""
 _LOCKSTEP = {"": None, "true": False, "false": True}
 """What the launch argument `realtime` means."""
+_YES_OR_NO = {"": None, "true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -75,15 +85,20 @@ def training(
     lambda_: float | None = None,
     lockstep: bool | None = None,
     shadow: bool = False,
+    operator: bool = False,
+    panel: str | None = None,
+    record: bool | None = None,
 ) -> Prepared:
-    """A new training run. None means: as the task or the rig says.
+    """A new training run. None means: as the task or the rig says; `panel` is "" for none.
 
     Raises:
         ZprlError: anything that does not exist or does not fit; nothing was written then.
     """
     refuse_used(out, "continue that run with --resume")
     rig_config, task_config = _load(rig, task)
-    task_config = _with_lambda(task_config, _base_checkpoint(base, task_config), lambda_)
+    in_lockstep = _lockstep(rig_config, lockstep)
+    warning = _check_base(base, task_config, _cell(rig_config, task_config, in_lockstep))
+    task_config = _with_lambda(task_config, base, lambda_)
     episodes = task_config.evaluation.episodes if eval_episodes is None else eval_episodes
     spec = RunSpec(
         run_id=new_run_id(),
@@ -93,16 +108,19 @@ def training(
         base=str(base.absolute()),
         actor="",
         seed=seed,
-        lockstep=_lockstep(rig_config, lockstep),
+        lockstep=in_lockstep,
         chunks=task_config.budget.chunks if chunks is None else chunks,
         eval_episodes=episodes,
         shadow=shadow,
+        operator=operator,
+        record=not rig_config.simulated if record is None else record,
     )
     every = eval_every or task_config.evaluation.every_chunks
-    return _create(out, spec, rig_config, task_config, training_plan(spec.chunks, episodes, every))
+    plan = training_plan(spec.chunks, episodes, every)
+    return _create(out, spec, rig_config, task_config, plan, [warning], panel)
 
 
-def resume(out: Path, **given: Any) -> Prepared:
+def resume(out: Path, *, panel: str | None = None, record: bool | None = None, **given: Any) -> Prepared:
     """Go on with a training run; what the user gave besides must be what it was started with.
 
     Raises:
@@ -113,9 +131,11 @@ def resume(out: Path, **given: Any) -> Prepared:
     wanted = {k: v for k, v in given.items() if k in {f.name for f in dataclasses.fields(RunSpec)}}
     if "base" in wanted:
         wanted["base"] = str(Path(wanted["base"]).absolute())
-    for kind, load in (("task", load_task), ("rig", load_rig)):
-        if kind in wanted:
-            wanted[kind] = load(wanted[kind]).name
+    present = load_rig(wanted["rig"]) if "rig" in wanted else rig
+    if "rig" in wanted:
+        wanted["rig"] = present.name
+    if "task" in wanted:
+        wanted["task"] = load_task(wanted["task"]).name
     folder.check_resumable(wanted)
     spec = folder.spec
     if spec.mode != "train":
@@ -128,8 +148,11 @@ def resume(out: Path, **given: Any) -> Prepared:
         raise ConfigError(
             f"{out}: was started with other evaluations than every {every} chunks; leave it out"
         )
-    _base_checkpoint(Path(spec.base), task)
-    prepared = _prepared(folder, spec, rig, task, blocks, resume=True)
+    own, now = _cell(rig, task, spec.lockstep), _cell(present, task, spec.lockstep)
+    _check_base(Path(spec.base), task, own)
+    _warn(folder, [compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
+    spec = spec if record is None else dataclasses.replace(spec, record=record)
+    prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel)
     if spec.lockstep:
         drop_unlearned(folder)
     else:
@@ -147,6 +170,9 @@ def evaluation(
     seed: int = 0,
     lockstep: bool | None = None,
     shadow: bool = False,
+    operator: bool = False,
+    panel: str | None = None,
+    record: bool | None = None,
 ) -> Prepared:
     """A measurement of a base checkpoint (both paths) or of a run (steered).
 
@@ -155,14 +181,17 @@ def evaluation(
     """
     refuse_used(out, "remove it")
     rig_config, task_config = _load(rig, task)
-    base, actor, lambda_ = policy, "", None
+    in_lockstep = _lockstep(rig_config, lockstep)
+    now = _cell(rig_config, task_config, in_lockstep)
+    base, actor, lambda_, warnings = policy, "", None, []
     if policy.is_dir():
         run = RunFolder.open(policy)
-        _trained_actor(run)
+        warnings.append(compare(str(run.path), _trained_actor(run), now, task_config.tick_s))
         base, actor = Path(run.spec.base), str(run.path)
         # The actor was trained at the lambda of its run, whatever the task's file says today.
         lambda_ = load_task(run.task_file).rl.lambda_
-    task_config = _with_lambda(task_config, _base_checkpoint(base, task_config), lambda_)
+    warnings.append(_check_base(base, task_config, now))
+    task_config = _with_lambda(task_config, base, lambda_)
     count = task_config.evaluation.episodes if episodes is None else episodes
     spec = RunSpec(
         run_id=new_run_id(),
@@ -172,12 +201,15 @@ def evaluation(
         base=str(base.absolute()),
         actor=actor,
         seed=seed,
-        lockstep=_lockstep(rig_config, lockstep),
+        lockstep=in_lockstep,
         chunks=0,
         eval_episodes=count,
         shadow=shadow,
+        operator=operator,
+        record=not rig_config.simulated if record is None else record,
     )
-    return _create(out, spec, rig_config, task_config, evaluation_plan(count, steered=bool(actor)))
+    plan = evaluation_plan(count, steered=bool(actor))
+    return _create(out, spec, rig_config, task_config, plan, warnings, panel)
 
 
 def split_arguments(mode: str, settings: Sequence[str]) -> dict[str, str]:
@@ -216,6 +248,9 @@ def from_launch_arguments(mode: Mode, given: Mapping[str, str]) -> Prepared:
         "seed": _number(values, "seed") or 0,
         "lockstep": _LOCKSTEP[_choice(values, "realtime", tuple(_LOCKSTEP))],
         "shadow": _choice(values, "shadow", ("", "false", "true")) == "true",
+        "operator": _choice(values, "operator", ("", "false", "true")) == "true",
+        "panel": panel_address.wanted(values.get("panel")),
+        "record": _YES_OR_NO[_choice(values, "record", tuple(_YES_OR_NO))],
     }
     episodes = _number(values, "episodes")
     if mode == "train":
@@ -234,8 +269,12 @@ def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:
     return rig_config, task_config
 
 
-def _base_checkpoint(path: Path, task: TaskConfig) -> Path:
-    """Whether a base checkpoint is there and belongs to the task."""
+def _cell(rig: RigConfig, task: TaskConfig, lockstep: bool) -> Provenance:
+    return Provenance.of(rig, task, lockstep=lockstep)
+
+
+def _check_base(path: Path, task: TaskConfig, now: Provenance) -> str:
+    """Whether a base checkpoint is there and belongs to the task and the cell; a warning, or nothing."""
     if not path.is_file():
         raise CheckpointError(
             f"{path}: no such checkpoint. Make one with `zprl collect --task {task.name} ...` and "
@@ -244,13 +283,13 @@ def _base_checkpoint(path: Path, task: TaskConfig) -> Path:
     from zprl_core import checkpoint
     from zprl_core.base import KIND
 
-    trained_for = TaskConfig.from_dict(checkpoint.load(path, KIND).task, source=str(path))
-    checkpoint.require_same_task(path, trained_for, task)
-    return path
+    found = checkpoint.load(path, KIND)
+    checkpoint.require_same_task(path, found.task_config(), task)
+    return compare(str(path), found.provenance, now, task.tick_s)
 
 
-def _trained_actor(run: RunFolder) -> None:
-    """Whether a run has an actor that can be measured."""
+def _trained_actor(run: RunFolder) -> Provenance | None:
+    """Whether a run has an actor that can be measured, and where it learned."""
     if run.spec.mode != "train":
         raise CheckpointError(
             f"{run.path}: is an evaluation, without an actor of its own; name a training run"
@@ -260,9 +299,11 @@ def _trained_actor(run: RunFolder) -> None:
             f"{run.learner_checkpoint} does not exist: the run ended before its first checkpoint; go on "
             f"with it by `zprl train --resume --out {run.path}`"
         )
-    from zprl_core.rl.learner import load_actor
+    from zprl_core import checkpoint
+    from zprl_core.rl.learner import KIND, load_actor
 
     load_actor(run.learner_checkpoint, load_task(run.task_file))
+    return checkpoint.load(run.learner_checkpoint, KIND).provenance
 
 
 def _with_lambda(task: TaskConfig, base: Path, override: float | None) -> TaskConfig:
@@ -282,12 +323,19 @@ def _lockstep(rig: RigConfig, wanted: bool | None) -> bool:
 
 
 def _create(
-    out: Path, spec: RunSpec, rig: RigConfig, task: TaskConfig, blocks: tuple[Block, ...]
+    out: Path,
+    spec: RunSpec,
+    rig: RigConfig,
+    task: TaskConfig,
+    blocks: tuple[Block, ...],
+    warnings: Sequence[str],
+    panel: str | None,
 ) -> Prepared:
     """Check that the graph can be made, then write the folder."""
-    prepared = _prepared(RunFolder(out.absolute()), spec, rig, task, blocks, resume=False)
+    prepared = _prepared(RunFolder(out.absolute()), spec, rig, task, blocks, resume=False, panel=panel)
     folder = RunFolder.create(out, spec, task, rig)
     write_plan(folder.plan_file, blocks)
+    _warn(folder, warnings)
     return dataclasses.replace(prepared, folder=folder)
 
 
@@ -299,6 +347,7 @@ def _prepared(
     blocks: tuple[Block, ...],
     *,
     resume: bool,
+    panel: str | None,
 ) -> Prepared:
     settings = RunSettings(
         rig_file=str(folder.rig_file),
@@ -311,8 +360,28 @@ def _prepared(
         actor=spec.actor,
         resume=resume,
         shadow=spec.shadow,
+        operator=spec.operator,
+        panel=_panel(rig, spec, panel),
+        record=spec.record,
     )
     return Prepared(folder, rig, task, blocks, graph(rig, task, spec.mode, settings))
+
+
+def _panel(rig: RigConfig, spec: RunSpec, wanted: str | None) -> str:
+    """Where the operator's panel listens: as asked for, else on this machine where a person is needed."""
+    if wanted is None:
+        return panel_address.DEFAULT if spec.operator or not rig.simulated else ""
+    if wanted:
+        panel_address.PanelAddress.parse(wanted)
+    return wanted
+
+
+def _warn(folder: RunFolder, warnings: Sequence[str]) -> None:
+    """Say it where the command was typed, and keep it in RUN/logs/start.log."""
+    for warning in filter(None, warnings):
+        print(f"warning: {warning}", file=sys.stderr)
+        with (folder.logs / "start.log").open("a", encoding="utf-8") as file:
+            file.write(f"warning: {warning}\n")
 
 
 def note_versions(folder: RunFolder) -> None:

@@ -33,6 +33,12 @@ def proportion(records: Sequence[EpisodeRecord], block: str) -> Proportion:
     return Proportion(sum(record.success for record in valid), len(valid))
 
 
+def unaided(records: Sequence[EpisodeRecord], block: str) -> Proportion:
+    """Successes of a block without a person's help, void episodes left out."""
+    valid = [record for record in records if record.block == block and not record.void]
+    return Proportion(sum(record.unaided for record in valid), len(valid))
+
+
 def recent_rate(records: Sequence[EpisodeRecord], last: int = RECENT) -> float:
     """Success rate of the last training episodes; NaN before the first."""
     valid = [record for record in records if record.block == TRAIN and not record.void][-last:]
@@ -76,6 +82,8 @@ def summarise(
         "gain": final.rate - base.rate if measured_both else None,
         "gain95": list(difference(final, base)) if measured_both else None,
         "evaluations": _evaluations(blocks, records),
+        "final_unaided_success_rate": _rate(unaided(records, "final")),
+        "helped_episodes": sum(not record.void and record.helped_chunks > 0 for record in records),
         "train_success_rate_last50": _number(recent_rate(records)),
         "episodes": len(records),
         "void_episodes": sum(record.void for record in records),

@@ -26,6 +26,7 @@ from zprl_core.graph import NodeSpec
 
 GRACE_S = 20.0
 TERM_S = 3.0
+RESPAWN_S = 1.0
 TAIL_LINES = 12
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -33,11 +34,14 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class Command:
-    """One process: its name, its arguments, and variables that only it gets."""
+    """One process: its name, its arguments, variables that only it gets, and whether it is started again when
+    it ends by itself.
+    """
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    respawn: bool = False
 
 
 def node_command(node: NodeSpec, folder: Path, python: str = sys.executable) -> Command:
@@ -51,16 +55,22 @@ def node_command(node: NodeSpec, folder: Path, python: str = sys.executable) -> 
     arguments = [python, "-m", f"{node.package}.{node.executable}", "--ros-args", "--params-file", str(file)]
     for old, new in remappings:
         arguments += ["-r", f"{old}:={new}"]
-    return Command(node.name, tuple(arguments), node.environment)
+    return Command(node.name, tuple(arguments), node.environment, node.respawn)
 
 
 @dataclass
 class _Child:
-    name: str
+    command: Command
     process: subprocess.Popen[bytes]
     log: Path
     start: int  # byte of the log where this process's output begins
     shown: int  # byte of the log up to which it was shown
+    ended_s: float | None = None  # when a process that is to be started again was seen to have ended
+
+    @property
+    def name(self) -> str:
+        """Of the process."""
+        return self.command.name
 
 
 @dataclass(frozen=True)
@@ -140,15 +150,32 @@ class Supervisor:
         self.stop()
 
     def poll(self) -> Ended | None:
-        """Show new output; the first process that has ended by itself, or None while all run."""
+        """Show new output; the first process that has ended by itself, or None while all run.
+
+        One that is to be started again is, a second after its end.
+        """
         for child in self._children:
             self._show(child)
-        for child in self._children:
+        for i, child in enumerate(self._children):
             code = child.process.poll()
-            if code is not None:
-                self._show(child)
+            if code is None:
+                continue
+            self._show(child)
+            if not child.command.respawn:
                 return self._ended(child, code)
+            self._children[i] = self._revived(child, code)
         return None
+
+    def _revived(self, child: _Child, code: int) -> _Child:
+        if child.ended_s is None:
+            child.ended_s = time.monotonic()
+            how = self._ended(child, code).how()
+            print(f"warning: {child.name} {how} and is started again; see {child.log}", file=sys.stderr)
+        if time.monotonic() - child.ended_s < RESPAWN_S:
+            return child
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.process.pid, signal.SIGKILL)
+        return self._start(child.command)
 
     def _ended(self, child: _Child, code: int) -> Ended:
         errors = {other.name: _last_error(other) for other in self._children if other is not child}
@@ -190,7 +217,7 @@ class Supervisor:
                 start_new_session=True,
                 preexec_fn=end_with_parent,
             )
-        return _Child(command.name, process, log, start, start)
+        return _Child(command, process, log, start, start)
 
     def _signal(self, number: signal.Signals) -> None:
         for child in self._children:

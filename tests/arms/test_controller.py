@@ -140,6 +140,33 @@ def test_a_refused_chunk_is_named_by_the_watchdog(controller: ArmController) -> 
     assert "the last one refused was chunk 0/1" in controller.fault
 
 
+@pytest.mark.parametrize(("delay_s", "trips"), [(0.1, False), (0.0, True)])
+def test_an_arm_that_is_known_to_be_late_is_compared_with_what_was_due(delay_s: float, trips: bool) -> None:
+    """0.3 m/s, 0.1 s late: 30 mm behind the newest setpoint."""
+    limits = replace(ARM.limits, tracking_m=0.02)
+    made = ArmController(replace(ARM, delay_s=delay_s, limits=limits), TASK, "run", HOME)
+    made.on_session("running", 0, S, HOME)
+    assert made.command(chunk(step_m=0.01), "policy", S)
+    sent, late = [HOME] * 12, 12  # servo periods in 0.1 s
+    for n in range(1, 48):
+        t_ns = S + round(n * SERVO_S * S)
+        sent.append(made.setpoint(t_ns, SERVO_S))
+        where = sent[-1 - late]
+        made.on_reading(reading()._replace(pose_base_tcp=where.pose, stamp_ns=t_ns), t_ns)
+    assert bool(made.fault) == trips and ("where it was told to be" in made.fault) == trips
+
+
+def test_after_a_restart_the_arm_is_compared_with_where_it_was_measured(controller: ArmController) -> None:
+    """Pushed 0.2 m away during a pause."""
+    serve(controller, S, 0.2)
+    moved = Setpoint(HOME.position + np.array([0.0, 0.2, 0.0]), HOME.quaternion, HOME.gripper_width)
+    controller.on_session("paused", 0, S + S // 2, HOME)
+    serve(controller, S + S // 2, 0.1)
+    controller.on_session("running", 0, 2 * S, moved)
+    controller.on_reading(reading()._replace(pose_base_tcp=moved.pose, stamp_ns=2 * S), 2 * S)
+    assert controller.fault == ""
+
+
 def test_a_chunk_is_judged_by_where_it_takes_over(controller: ArmController) -> None:
     """0.16 m of way in a chunk; the next one is sent when hardly any of it is done."""
     assert controller.command(chunk(step_m=0.01), "policy", S)
@@ -154,9 +181,47 @@ def test_a_person_comes_before_the_policy(controller: ArmController) -> None:
     serve(controller, S, 0.1)
     assert controller.owner == "human"
     assert not controller.command(chunk(1), "policy", S + round(0.1 * S))
-    report = only(controller.reports(S + round(0.1 * S)))
-    assert report.overridden and "a person has the arm" in report.reason
-    assert not controller.command(chunk(1), "somebody", S + round(0.1 * S))
+    assert not controller.command(chunk(2), "somebody", S + round(0.1 * S))
+    assert "somebody" in only(controller.reports(S + round(0.1 * S))).reason
+
+
+def test_an_overridden_chunk_is_reported_with_what_the_person_did_in_its_time(
+    controller: ArmController,
+) -> None:
+    """The person goes on for 16 waypoints; the policy's chunk would have gone the other way meanwhile."""
+    middle, end = S + round(H * DT_S * S), S + round(2 * H * DT_S * S)
+    controller.command(chunk(), "human", S)
+    serve(controller, S, H * DT_S - 0.1)
+    second = chunk(1, stamp_ns=middle, begin_m=0.002 * H)
+    assert controller.command(second, "human", middle - S // 10)
+    theirs = chunk(7, stamp_ns=middle, begin_m=0.002 * H, step_m=-0.002)
+    assert not controller.command(theirs, "policy", middle - S // 20)
+    serve(controller, middle - S // 10, 0.1 + H * DT_S / 2)
+    only(
+        controller.reports(middle + S // 10)
+    )  # the person's first chunk; the time of the policy's is not over
+    serve(controller, middle + round(H * DT_S / 2 * S), H * DT_S / 2 + 0.1)
+    found = {report.chunk: report for report in controller.reports(end)}
+    assert found[7].overridden and "a person has the arm" in found[7].reason
+    np.testing.assert_allclose(found[7].executed, second.actions, atol=2e-3)
+
+
+@pytest.mark.parametrize("why", ["session", "fault", "late"])
+def test_where_the_person_did_not_have_the_arm_all_the_time_nothing_is_told(
+    controller: ArmController, why: str
+) -> None:
+    controller.command(chunk(), "human", S)
+    serve(controller, S, 0.1)
+    late = S - round(2 * DT_S * S)  # two of its waypoints were due before the first setpoint
+    controller.command(chunk(7, stamp_ns=late if why == "late" else S), "policy", S + S // 10)
+    serve(controller, S + S // 10, 0.1)
+    if why == "session":
+        controller.on_session("labelled", 0, S + S // 5, HOME)
+    elif why == "fault":
+        controller.stop("pressed", S + S // 5)
+    serve(controller, S + S // 5, 0.4)
+    found = {report.chunk: report for report in controller.reports(S + S // 5 + S // 2)}
+    assert found[7].overridden and found[7].executed.shape == (0, 7)
 
 
 def test_a_driver_that_complains_stops_the_arm(controller: ArmController) -> None:

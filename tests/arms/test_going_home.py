@@ -31,6 +31,7 @@ class PerfectArm:
         self.controller.on_session("resetting", 4, S, start)
         self.widths: list[float] = []
         self.positions: list[np.ndarray] = []
+        self.turned: list[np.ndarray] = []
 
     def reading(self) -> ArmReading:
         return ArmReading(self.joints, np.zeros(6), KINEMATICS.forward(self.joints), self.width)
@@ -44,6 +45,7 @@ class PerfectArm:
             self.joints = self.controller.joints
             self.widths.append(sent.gripper_width)
             self.positions.append(sent.position)
+            self.turned.append(self.joints)
 
 
 @pytest.fixture
@@ -74,6 +76,8 @@ def test_a_way_home_that_is_interrupted_and_cleared_at_once_still_slows_down(arm
     velocity = np.diff(arm.positions, axis=0) / PERIOD_S
     acceleration = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / PERIOD_S
     assert acceleration.max() <= ARM.limits.linear_acceleration_m_s2 * (1 + 1e-3)
+    tools = np.array([KINEMATICS.forward(joints).position for joints in arm.turned])
+    np.testing.assert_allclose(tools, arm.positions, atol=1e-5, err_msg="the joint angles slow down too")
     arm.controller.go_home(5, arm.t_ns)
     arm.serve(10.0)
     assert arm.controller.homed_episode == 5

@@ -135,6 +135,7 @@ def test_what_is_not_the_chunk_that_the_world_waits_for() -> None:
     assert "has not begun" in world.lockstep.problem(world.chunk(0))
     world.lockstep.begin(0)
     assert "has not begun" in world.lockstep.problem(world.chunk(0))
+    assert "only the policy" in world.lockstep.problem(world.chunk(0), "human")
 
 
 @given(
@@ -165,7 +166,7 @@ def real_time() -> tuple[RealTime, Ears, list[Setpoint]]:
     arm, ears = SimArm(), Ears()
     controller = ArmController(RIG.arms[0], TASK, "run", arm.reset(1).home)
     sent: list[Setpoint] = []
-    return RealTime(arm, controller, Timing.of(TASK, RIG.arms[0]), ears), ears, sent
+    return RealTime(arm, controller, Timing.of(TASK, RIG.arms[0]), ears, most_gap_s=0.2), ears, sent
 
 
 def test_real_time_catches_up_after_a_hiccup_and_freezes_over_a_long_one() -> None:
@@ -190,7 +191,7 @@ def test_an_arm_gets_the_setpoint_of_the_coming_period_once() -> None:
 
     arm, ears = RealArm(), Ears()
     controller = ArmController(RIG.arms[0], TASK, "run", SimArm().reset(1).home)
-    loop = RealTime(arm, controller, Timing.of(TASK, RIG.arms[0]), ears)
+    loop = RealTime(arm, controller, Timing.of(TASK, RIG.arms[0]), ears, most_gap_s=0.2)
     loop.run_to(1000)
     assert loop.run_to(1010) == 9
     assert len(arm.sent) == 2 and [h[1] for h in ears.heard] == [1000, 1010]

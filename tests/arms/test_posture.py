@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from zprl_arms.halves import Halves
+from zprl_arms.neighbours import StopPoint, ToldWay
 from zprl_arms.posture import Posture
+from zprl_core.actions import ArmWaypoints
 from zprl_core.config import load_rig
 from zprl_core.kinematics import ArmKinematics
+from zprl_core.trajectory import Chunk, Setpoint
 from zprl_core.transforms import Pose
 
 RIG = load_rig("dual_open_box")
@@ -35,14 +39,12 @@ def test_tools_that_come_too_near_are_named(posture: Posture) -> None:
     assert posture.nearing_problem(beside(0.11), NOW_NS) == ""
     said = posture.nearing_problem(beside(0.09), NOW_NS)
     assert said == "the tool is 0.090 m from that of right, allowed 0.1 m or more (tool_distance_m)"
-    assert posture.tool_problem(beside(0.09)) == said
 
 
 def test_tools_that_are_too_near_may_part_and_come_no_nearer(posture: Posture) -> None:
     assert posture.nearing_problem(beside(0.11), NOW_NS) == ""
     posture.restart()
     assert posture.nearing_problem(beside(0.08), NOW_NS) == ""
-    assert posture.tool_problem(beside(0.08))  # a chunk may not lead there all the same
     assert posture.nearing_problem(beside(0.075), NOW_NS) == ""
     assert posture.nearing_problem(beside(0.065), NOW_NS)
     for gap_m in (0.08, 0.09, 0.101):
@@ -57,3 +59,80 @@ def test_an_arm_whose_neighbour_is_silent_does_not_move(posture: Posture) -> Non
     )
     fresh = Posture(RIG, LEFT, np.array(LEFT.homing.joints_rad))
     assert "the state of arm 'right' never came" in fresh.nearing_problem(beside(0.2), NOW_NS)
+
+
+def test_where_tools_would_come_to_rest_counts(posture: Posture) -> None:
+    """0.2 m apart, the right arm was told to go 0.08 m nearer; then the left one 0.03 m, which is too far."""
+    home = np.array(RIGHT.homing.joints_rad)
+    tool = ArmKinematics(RIGHT.model, RIGHT.tool).forward(home)
+    told = Pose(tool.position + np.array([0.0, 0.08, 0.0]), tool.quaternion)
+    posture.on_neighbour("right", home, tool, NOW_NS, told)
+    left = beside(0.2)
+    assert posture.nearing_problem(left, NOW_NS) == ""
+    posture.follow(Setpoint.at(beside(0.17)), np.array(LEFT.homing.joints_rad))
+    said = posture.nearing_problem(left, NOW_NS)
+    assert said.startswith("where both arms would come to rest, the tool is 0.090 m from that of right")
+    posture.restart()
+    assert posture.nearing_problem(left, NOW_NS) == ""
+
+
+def test_a_stop_point_by_hand() -> None:
+    """0.4 m/s along x is braked by 4 m/s^2 within 0.02 m; so is the mean of a burst of late setpoints."""
+    told = StopPoint(4.0)
+    assert told.place() is None
+    for i in range(10):
+        told.told(i * 10_000_000, np.array([0.004 * i, 0.0, 1.0]))
+    np.testing.assert_allclose(told.place(), [0.036 + 0.02, 0.0, 1.0])
+    burst = StopPoint(4.0)
+    for t_ms, x in ((0, 0.0), (90, 0.0), (99, 0.03), (100, 0.04)):
+        burst.told(t_ms * 1_000_000, np.array([x, 0.0, 0.0]))
+    np.testing.assert_allclose(burst.place(), [0.06, 0.0, 0.0])
+    fresh = StopPoint(4.0)
+    for t_ms, x in ((0, 0.0), (1, 0.01)):
+        fresh.told(t_ms * 1_000_000, np.array([x, 0.0, 0.0]))
+    np.testing.assert_allclose(fresh.place(), [0.01, 0.0, 0.0])
+
+
+def chunk_at(stamp_ms: int, count: int = 3) -> Chunk:
+    """So many waypoints, 100 ms apart."""
+    pose = ArmKinematics(LEFT.model, LEFT.tool).forward(LEFT.homing.joints_rad)
+    way = ArmWaypoints(np.tile(pose.position, (count, 1)), np.tile(pose.quaternion, (count, 1)))
+    return Chunk(0, 0, stamp_ms * 1_000_000, 0.1, way)
+
+
+def test_a_told_way_by_hand() -> None:
+    """From where it is to the waypoints to come; a chunk replaces what came after its stamp; then at rest."""
+    way, now = ToldWay(), np.array([0.5])
+
+    def at(*times_ms: float, now_ms: int = 0) -> list[float]:
+        times_ns = np.array([round(t * 1e6) for t in times_ms])
+        return [round(float(q), 9) for q in way.at(times_ns, now_ms * 1_000_000, now)[:, 0]]
+
+    assert at(0, 1000) == [0.5, 0.5]
+    way.add(chunk_at(100), np.array([[1.0], [2.0], [3.0]]))  # at 200, 300, 400 ms
+    assert at(0, 100, 200, 250, 400, 900) == [0.5, 0.75, 1.0, 1.5, 3.0, 3.0]
+    assert at(300, 350, now_ms=300) == [0.5, 1.75]
+    way.add(chunk_at(300), np.array([[7.0], [8.0]]))  # at 400 and 500 ms; the third is out of its reach
+    assert at(300, 350, 400, 900) == [2.0, 4.5, 7.0, 8.0]
+    assert (way.times_ns(200_000_000, 400_000_000) == np.array([300, 400]) * 1_000_000).all()
+    assert at(900, now_ms=900) == [0.5]
+
+
+def test_parts_wait_for_each_other_but_not_long() -> None:
+    taken: list[str] = []
+    halves = Halves(["right"], taken.append)
+    halves.mine(0, 1, "a", 0)
+    halves.theirs("right", 0, 0, 1_000_000)
+    assert taken == []
+    halves.theirs("right", 0, 1, 2_000_000)
+    assert taken == ["a"]
+    halves.mine(0, 1, "b", 3_000_000)  # theirs is known already
+    assert taken == ["a", "b"]
+    halves.mine(0, 2, "c", 4_000_000)
+    halves.overdue(23_999_999)
+    assert taken == ["a", "b"]
+    halves.overdue(24_000_000)
+    assert taken == ["a", "b", "c"]
+    alone = Halves([], taken.append)
+    alone.mine(0, 0, "d", 0)
+    assert taken == ["a", "b", "c", "d"]

@@ -18,11 +18,13 @@ class Bus(rs.context):  # type: ignore[name-defined]
     def __init__(self) -> None:
         super().__init__()
         self.pulled = False
+        self.absent: set[str] = set()  # serial numbers
         self._new: list[Any] = []
         self.set_devices_changed_callback(lambda info: self._new.append(info.get_new_devices()))
 
     def query_devices(self) -> Any:
-        return [] if self.pulled else super().query_devices()
+        there = [] if self.pulled else super().query_devices()
+        return [d for d in there if d.get_info(rs.camera_info.serial_number) not in self.absent]
 
     def forget(self) -> None:
         """Drop what the callback keeps alive."""

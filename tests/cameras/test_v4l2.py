@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cameras.devices import config
-from zprl_cameras.drivers.v4l2 import V4L2Camera, present
+from zprl_cameras.drivers.v4l2 import V4L2Camera, identity, present
 from zprl_core.errors import RigError
 
 
@@ -36,3 +36,38 @@ def test_what_is_no_camera_cannot_be_opened(tmp_path: Path) -> None:
         camera.open()
     camera.close()
     camera.close()
+
+
+def plugged_in(devices: Path, serial: str) -> None:
+    """The system tells of a USB camera at video7, as Linux lays it out."""
+    usb, entry = devices / "usb1" / "1-2", devices / "video7"
+    (usb / "1-2:1.0").mkdir(parents=True, exist_ok=True)
+    entry.mkdir(exist_ok=True)
+    (entry / "name").write_text("Top Camera\n")
+    (usb / "serial").write_text(f"{serial}\n")
+    if not (entry / "device").is_symlink():
+        (entry / "device").symlink_to(usb / "1-2:1.0")
+
+
+def test_another_camera_at_the_same_path_is_not_opened_again(tmp_path: Path) -> None:
+    devices, path = tmp_path / "sys", tmp_path / "video7"
+    path.touch()
+    plugged_in(devices, "A1")
+    assert identity(str(path), devices) == "Top Camera, serial number A1"
+    camera = V4L2Camera(config("v4l2", str(path)), time.time_ns, devices)
+    for serial, problem in (
+        ("A1", "cannot be opened"),
+        (
+            "B2",
+            "is another camera now: Top Camera, serial number B2, before it was Top Camera, serial number A1",
+        ),
+        ("A1", "cannot be opened"),
+    ):
+        plugged_in(devices, serial)
+        with pytest.raises(RigError, match=problem):
+            camera.open()
+        camera.close()
+
+
+def test_where_the_system_tells_nothing_a_camera_is_itself(tmp_path: Path) -> None:
+    assert identity(str(tmp_path / "video3"), tmp_path) == "unknown"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -231,6 +232,10 @@ def test_measuring_moves_the_arm_a_little_and_the_rig_uses_the_result(
     assert measured is not None and measured.id.startswith(f"{applied.name}-"), done.stdout + done.stderr
     assert measured.arms[0].name == "arm" and 0.0 < measured.arms[0].delay_s < 0.2
     assert 0.0 <= applied.camera("third_view").delay_s == measured.cameras[0].delay_s < 0.3
+    said = part(done, "camera 'third_view': a picture takes")
+    ways_ms = [float(number) for number in re.findall(r"(\d+\.\d) ms", said)]
+    assert len(ways_ms) == 2 and min(ways_ms) > 0.0
+    assert 1e3 * measured.cameras[0].delay_s == pytest.approx(sum(ways_ms), abs=0.2)
     assert 0.0 < applied.proprioception_delay_s == measured.proprioception_delay_s < 0.2
     assert measured.planning_s > 0.0 and f"task {task.name} has lead_steps: 2" in part(done, "planning takes")
     line = list(rig_checks.settings(rig_checks.load_cell(str(rig))))[1]

@@ -60,6 +60,14 @@ def test_evaluation_has_no_learner() -> None:
     assert nodes["policy_node"].parameters["actor"] == "/other/run"
 
 
+def test_the_recorder_comes_first_where_it_is_wanted() -> None:
+    assert "recorder_node" not in _graph()
+    nodes = _graph(record=True)
+    assert next(iter(nodes)) == "recorder_node"
+    assert nodes["session_node"].parameters["managed_nodes"][0] == "/recorder_node"
+    assert nodes["recorder_node"].parameters["run_dir"] == "/run"
+
+
 def test_every_node_is_told_the_same_session() -> None:
     for node in _graph().values():
         told = {key: node.parameters[key] for key in ("rig", "task", "run_dir", "run_id", "seed", "lockstep")}
@@ -109,12 +117,36 @@ def test_a_real_cell_has_an_operator_and_no_judge() -> None:
     assert not {"auto_judge", "world_node"} & set(told)
 
 
+def test_a_person_takes_the_judges_place_and_gets_a_panel() -> None:
+    nodes = _graph(operator=True, panel="127.0.0.1:8770")
+    session, panel = nodes["session_node"].parameters, nodes["panel_node"].parameters
+    assert (session["operator"], session["judge"]) == (True, False)
+    assert "auto_judge" not in nodes
+    assert panel["address"] == "127.0.0.1:8770"
+    assert panel["managed_nodes"] == session["managed_nodes"]
+    assert set(panel["nodes"]) == {f"/{name}" for name in nodes} - {"/panel_node"}  # type: ignore[arg-type]
+    assert "panel_node" not in _graph()
+
+
 def test_a_simulated_controller_gets_its_world() -> None:
     settings = dataclasses.replace(SETTINGS, lockstep=False, shadow=True)
     nodes = {n.name: n for n in graph(_xarm_rig(), load_task("place_orange_demo"), "train", settings)}
     assert "world_node" in nodes
     assert nodes["session_node"].parameters["operator"] is False
     assert nodes["arm_bridge"].parameters["shadow"] is True
+
+
+@pytest.mark.parametrize(
+    ("rig", "task", "judged"),
+    [("dual_open_box_sim", "open_box", False), ("xarm6_place_orange_sim", "place_orange", True)],
+)
+def test_every_simulated_controller_is_started_before_its_bridge(rig: str, task: str, judged: bool) -> None:
+    settings = dataclasses.replace(SETTINGS, lockstep=False)
+    nodes = {n.name: n for n in graph(load_rig(rig), load_task(task), "evaluate", settings)}
+    bridges = tuple(f"/{arm.name}_bridge" for arm in load_rig(rig).arms)
+    session = nodes["session_node"].parameters
+    assert session["managed_nodes"] == ("/world_node", *bridges, "/policy_node")
+    assert session["judge"] is judged and ("auto_judge" in nodes) is judged
 
 
 def test_two_arms_get_two_bridges() -> None:

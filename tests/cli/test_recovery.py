@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from zprl_core.record_log import RecordLog
 from zprl_core.records import EpisodeRecord, append_record, read_records
 from zprl_core.recovery import drop_unlearned, void_unrecorded
 from zprl_core.run_folder import RunFolder
-from zprl_core.session.layouts import layout_seed
+from zprl_core.session import Entry, LedgerFile, in_effect, layout_seed, read_ledger, record_outcomes
 
 
 def _record(episode: int, block: str, outcome: str = "success") -> EpisodeRecord:
@@ -55,6 +56,29 @@ def test_records_are_kept_up_to_the_first_ending_that_was_not_logged(
     assert len(read_records(folder.episodes_file)) == kept
 
 
+def test_a_forgotten_episode_stays_forgotten_and_its_commands_count_again(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    ledger = LedgerFile(folder.ledger_file)
+    for episode in range(3):
+        label = Entry(
+            event="label",
+            command_id=f"id{episode}",
+            author="Ada",
+            before="",
+            stamp_ns=7,
+            record=_record(episode, "train"),
+        )
+        ledger.append(label)
+    log = RecordLog(folder.transitions_file)
+    log.append({"kind": "transition", "episode": 0, "last": True})
+    assert drop_unlearned(folder) == 1
+    entries = read_ledger(folder.ledger_file)
+    assert [entry.event for entry in entries] == ["label", "label", "label", "forget"]
+    assert [entry.command_id for entry in in_effect(entries)] == ["id0"]
+    assert [r.episode for r in record_outcomes(folder.episodes_file, entries)] == [0]
+    assert drop_unlearned(folder) is None
+
+
 def test_a_run_that_never_got_to_training_is_left_alone(tmp_path: Path) -> None:
     assert drop_unlearned(RunFolder(tmp_path)) is None
 
@@ -65,7 +89,8 @@ def test_on_a_real_cell_an_episode_that_never_ended_keeps_its_number(
     """Episode 1 was learned from and has no record: a void one takes its place, so that 2 comes next."""
     folder = new_folder(tmp_path / "run")
     blocks = (Block("train", "explore", chunks=100),)
-    append_record(folder.episodes_file, _record(0, "train", "success"))
+    used = layout_seed(folder.spec.seed, "training", 0)
+    append_record(folder.episodes_file, replace(_record(0, "train", "success"), layout_seed=used))
     log = RecordLog(folder.transitions_file)
     for episode, chunk in ((0, 0), (1, 0), (1, 1)):
         log.append({"kind": "transition", "episode": episode, "chunk": chunk})

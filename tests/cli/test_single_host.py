@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from zprl_core import single_host
-from zprl_core.errors import ConfigError
+from zprl_core.errors import ConfigError, RigError
 
 
 def test_sessions_side_by_side_get_different_domains() -> None:
@@ -28,6 +28,13 @@ def test_sessions_side_by_side_get_different_domains() -> None:
 def test_a_given_domain_wins() -> None:
     with single_host.free_domain({"ROS_DOMAIN_ID": "42"}) as domain:
         assert domain == 42
+        with (
+            pytest.raises(RigError, match="ROS_DOMAIN_ID: 42 has a session already: end that one"),
+            single_host.free_domain({"ROS_DOMAIN_ID": "42"}),
+        ):
+            pass
+    with single_host.free_domain({"ROS_DOMAIN_ID": "42"}):
+        pass
     with (
         pytest.raises(ConfigError, match="ROS_DOMAIN_ID: 'x' is not a domain"),
         single_host.free_domain({"ROS_DOMAIN_ID": "x"}),

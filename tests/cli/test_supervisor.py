@@ -103,6 +103,19 @@ def test_the_error_that_another_process_reported_is_shown(tmp_path: Path) -> Non
     assert "old" not in error
 
 
+def test_what_may_die_is_started_again_and_the_others_live_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = Command("page", (sys.executable, "-c", SLEEPER), respawn=True)
+    with Supervisor([_command("arm", SLEEPER), page], tmp_path, os.environ) as supervisor:
+        first = supervisor.pids()
+        os.kill(first["page"], signal.SIGKILL)
+        _wait(lambda: supervisor.poll() is None and supervisor.pids()["page"] != first["page"])
+        _wait(lambda: _alive(supervisor.pids()["page"]))
+        assert supervisor.poll() is None and supervisor.pids()["arm"] == first["arm"]
+    assert capsys.readouterr().err.count("page was killed by SIGKILL and is started again") == 1
+
+
 def test_a_kill_is_named_by_its_signal(tmp_path: Path) -> None:
     command = _command("learner", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with Supervisor([command], tmp_path, os.environ) as supervisor:

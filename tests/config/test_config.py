@@ -73,6 +73,10 @@ TASK_ERRORS = [
     ("rl.catch_up_burst", 1, ["rl.catch_up_burst", "1", "true or false"]),
     ("rl.log_std_min", 3.0, ["rl.log_std_min", "3.0", "log_std_max"]),
     ("rl.critic_target_aggregation", "max", ["rl.critic_target_aggregation", "'max'", "min_of_random_two"]),
+    ("rl.guard.displacement", 0, ["rl.guard.displacement", "0", "more than 0"]),
+    ("rl.guard.backoff", True, ["rl.guard.backoff", "did you mean 'back_off'?"]),
+    ("rl.human_chunks", "learn", ["rl.human_chunks", "'learn'", "exclude, invert"]),
+    ("rl.human_match.position_m", -1, ["rl.human_match.position_m", "-1", "more than 0 m"]),
     ("rate_hz", ..., ["rate_hz", "missing"]),
     ("rate_hz", -1, ["rate_hz", "-1", "more than 0 and at most 1000 Hz"]),
     ("observation", None, ["observation", "not a mapping"]),
@@ -109,6 +113,12 @@ def test_a_bad_task_names_file_key_value_and_what_is_allowed(
 def test_clamped_targets_are_refused_with_dense_rewards() -> None:
     data = _with(load_task("door").to_dict(), "rl.clamp_targets", True)
     with pytest.raises(ConfigError, match=r"rl\.clamp_targets.*dense_reward"):
+        TaskConfig.from_dict(data)
+
+
+def test_a_persons_chunk_is_only_inverted_where_it_has_poses() -> None:
+    data = _with(load_task("door").to_dict(), "rl.human_chunks", "invert")
+    with pytest.raises(ConfigError, match=r"rl\.human_chunks.*action\.rotation is none"):
         TaskConfig.from_dict(data)
 
 
@@ -394,10 +404,11 @@ def test_a_calibration_beside_the_rigs_gives_the_delays(tmp_path: Path) -> None:
     measured = calibrations / "cell.yaml"
     measured.write_text(
         "{id: a1, measured: today, cameras: [{name: third_view, delay_s: 0.02}], "
-        "proprioception_delay_s: 0.004, planning_s: 0.09}"
+        "arms: [{name: arm, delay_s: 0.08}], proprioception_delay_s: 0.004, planning_s: 0.09}"
     )
     rig = load_rig(file)
     assert (rig.cameras[0].delay_s, rig.proprioception_delay_s) == (0.02, 0.004)
+    assert rig.arms[0].delay_s == 0.08
     with pytest.raises(ConfigError, match=r"lead_steps: 2, but planning takes 0\.090 s.*a1.*needs 3"):
         check_pair(rig, load_task("place_orange_demo"))
     measured.write_text("{id: a1, measured: today, cameras: [{name: thrid_view, delay_s: 0.02}]}")

@@ -45,13 +45,14 @@ def test_a_path_beyond_the_limits_is_left_at_the_speed_that_was_sent() -> None:
     for t in range(SERVO_MS, 600, SERVO_MS):
         sent, clamped = limiter.limit(path.sample(t * MS), SERVO_MS * 1e-3)
         if clamped:
-            path.amend(sent)
+            path.amend(sent, clamped)
         if t == 160:
             at_end = float(sent.position[1])
     assert at_end < 0.6 * 0.16
     assert limiter.last.position[1] - at_end == pytest.approx(0.03, abs=1e-6)
     (outcome,) = path.take_outcomes(600 * MS)
     assert outcome.executed.position[-1, 1] == at_end and outcome.clamped_fraction > 0.5
+    assert outcome.clamped_text.startswith("limits changed it: velocity ")
 
 
 @settings(max_examples=60, deadline=None)
@@ -85,7 +86,7 @@ def test_whatever_comes_the_motion_respects_the_limits(
         before = limiter.last
         sent, clamped = limiter.limit(path.sample(t * MS), SERVO_MS * 1e-3)
         if clamped:
-            path.amend(sent)
+            path.amend(sent, clamped)
         outcomes += path.take_outcomes(t * MS)
         step = np.linalg.norm(sent.position - before.position)
         assert step <= LIMITS.linear_m_s * SERVO_MS * 1e-3 + 1e-12

@@ -21,9 +21,10 @@ from zprl_core.kinematics import (
     KinematicGate,
     KinematicLimits,
     OtherArm,
-    nearest_to_other,
-    nearest_to_table,
-    tool_over_table,
+    OtherWay,
+    other_gaps,
+    table_gaps,
+    tool_gaps,
 )
 from zprl_core.kinematics.capsules import CAPSULES
 from zprl_core.kinematics.distances import segment_distances
@@ -174,7 +175,7 @@ def test_every_link_has_a_capsule_that_holds_its_joints(model: str) -> None:
     for link in range(1, arm.joints):
         inside = [
             segment_distances(origins[link], origins[link], start, end) < radius
-            for name, start, end, radius in zip(*bodies, strict=True)
+            for name, start, end, radius in zip(*bodies[:4], strict=True)
             if name in (f"link{link}", f"link{link - 1}", f"link{link + 1}", "base")
         ]
         assert any(inside), f"joint {link + 1}"
@@ -184,16 +185,16 @@ def test_distances_of_the_arm_upright() -> None:
     """A Franka at its ready posture: free of itself; its tool, 150 mm long, 0.44 m above the table."""
     arm = ArmKinematics("fr3", replace(TOOL, radius_m=0.04))
     bodies = ArmBodies(arm).at([0.0, -math.pi / 4, 0.0, -3 * math.pi / 4, 0.0, math.pi / 2, math.pi / 4])
-    assert ArmBodies(arm).nearest_links(bodies).distance_m > 0.1
-    tool = tool_over_table(bodies, 0.0)
-    assert tool is not None and tool.first == "tool"
+    assert ArmBodies(arm).link_gaps(bodies).nearest().distance_m > 0.1
+    tool = tool_gaps(bodies, 0.0).nearest()
+    assert tool.first == "tool"
     assert tool.distance_m == pytest.approx(
         arm.forward([0, -0.785398, 0, -2.356194, 0, 1.570796, 0.785398]).position[2], abs=1e-4
     )
-    assert nearest_to_table(bodies, 0.2).distance_m == pytest.approx(
-        nearest_to_table(bodies, 0.0).distance_m - 0.2
+    np.testing.assert_allclose(
+        table_gaps(bodies, 0.2).distance_m, table_gaps(bodies, 0.0).distance_m - 0.2, atol=1e-12
     )
-    assert tool_over_table(ArmBodies(FR3).at(np.array(MODELS["fr3"].upper_rad) * 0.3), 0.0) is None
+    assert not tool_gaps(ArmBodies(FR3).at(np.array(MODELS["fr3"].upper_rad) * 0.3), 0.0).pairs
 
 
 @pytest.mark.parametrize(
@@ -205,18 +206,16 @@ def test_distances_of_the_arm_upright() -> None:
     ],
 )
 def test_a_folded_arm_touches_itself(joints: list[float], pair: tuple[str, str]) -> None:
-    nearest = ArmBodies(XARM6).nearest_links(ArmBodies(XARM6).at(joints))
+    nearest = ArmBodies(XARM6).link_gaps(ArmBodies(XARM6).at(joints)).nearest()
     assert nearest.distance_m < 0.0 and (nearest.first, nearest.second) == pair
 
 
 def test_two_arms_by_hand() -> None:
     """Two uprights of 50 and 60 mm radius, 0.5 m apart."""
     low, high = np.array([[0.0, 0.0, 0.0]]), np.array([[0.0, 0.0, 1.0]])
-    mine = Bodies(("link3",), low, high, np.array([0.05]))
-    other = Bodies(
-        ("tool",), low + np.array([0.5, 0.0, 0.0]), high + np.array([0.5, 0.0, 0.0]), np.array([0.06])
-    )
-    nearest = nearest_to_other(mine, other, "right")
+    mine, aside = Bodies(("link3",), low, high, np.array([0.05]), high[0]), np.array([0.5, 0.0, 0.0])
+    other = Bodies(("tool",), low + aside, high + aside, np.array([0.06]), high[0] + aside)
+    nearest = other_gaps(mine, other, "right").nearest()
     assert nearest.distance_m == pytest.approx(0.39)
     assert (nearest.first, nearest.second) == ("link3", "tool of right")
 
@@ -226,6 +225,8 @@ def test_a_base_in_the_rig_moves_the_bodies() -> None:
     plain, moved = ArmBodies(XARM6).at(READY), ArmBodies(XARM6, base).at(READY)
     np.testing.assert_allclose(moved.start, base.transform(plain.start), atol=1e-12)
     np.testing.assert_allclose(moved.end, base.transform(plain.end), atol=1e-12)
+    np.testing.assert_allclose(plain.tool, XARM6.forward(READY).position, atol=1e-12)
+    np.testing.assert_allclose(moved.tool, base.transform(plain.tool), atol=1e-12)
 
 
 def line(dy: float, count: int = 4, dz: float = 0.0) -> ArmWaypoints:
@@ -293,13 +294,14 @@ def test_another_arm_is_kept_off() -> None:
         Pose(np.array([x, 0.0, 0.0]), quaternion_from_rotvec([0.0, 0.0, math.pi]))
         for x in (3.0, 2.0 * reach + 0.108)
     )
-    assert (
-        GATE.check(line(0.0), 0.1, READY, [OtherArm("left", ArmBodies(XARM6, far).at(READY))]).problem == ""
-    )
-    other = OtherArm("right", ArmBodies(XARM6, near).at(READY))
-    problem = GATE.check(line(0.0), 0.1, READY, [other]).problem
-    assert problem.startswith("waypoint 0: ") and problem.endswith("of right, allowed 0.01 m or more")
-    assert GATE.distance_problem(READY, [other]) in problem
+    still = np.tile(READY, (5, 1))
+    left, right = OtherWay("left", ArmBodies(XARM6, far), still, 0.1), ArmBodies(XARM6, near)
+    assert GATE.check(line(0.0), 0.1, READY, [left]).problem == ""
+    problem = GATE.check(line(0.0), 0.1, READY, [OtherWay("right", right, still, 0.0)]).problem
+    assert problem.startswith("waypoint 0: ") and "of right, allowed 0.01 m or more" in problem
+    assert GATE.distance_problem(READY, [OtherArm("right", right.at(READY))]) in problem
+    problem = GATE.check(line(0.0), 0.1, READY, [OtherWay("right", right, still, 0.15)]).problem
+    assert "the tool comes within 0.108 m of that of right, allowed 0.15 m or more (tool_dist" in problem
 
 
 def test_a_folded_arm_may_leave_but_come_no_nearer() -> None:

@@ -17,6 +17,7 @@ from zprl_core.session import (
     Answer,
     Event,
     FinishRun,
+    Ledger,
     RecordEpisode,
     ResetWorld,
     Session,
@@ -43,9 +44,12 @@ class Driver:
     """Gives every command a fresh id and keeps what comes out."""
 
     def __init__(
-        self, settings: SessionConfig | None = None, records: tuple[EpisodeRecord, ...] = ()
+        self,
+        settings: SessionConfig | None = None,
+        records: tuple[EpisodeRecord, ...] = (),
+        ledger: Ledger | None = None,
     ) -> None:
-        self.session = Session(settings or config(), records)
+        self.session = Session(settings or config(), records, ledger)
         self.ids = (f"id{n}" for n in itertools.count())
         self.now = 0
         self.resets: list[ResetWorld] = []
@@ -80,7 +84,7 @@ class Driver:
     def run(self) -> Driver:
         """Starts the next episode."""
         assert self.command("start").accepted
-        assert self.session.reset_done(self.view.episode, "orange at 1, 2").accepted
+        assert self.session.reset_done(self.view.episode, "orange at 1, 2", self.now).accepted
         assert self.session.begin(self.view.episode, self.now).accepted
         return self
 
@@ -97,7 +101,7 @@ def test_an_episode_that_succeeds() -> None:
         d.resets == [ResetWorld(0, layout_seed(7, "training", 0))]
         and d.view.layout_seed == d.resets[0].layout_seed
     )
-    assert d.session.reset_done(0, "orange at 1, 2").accepted and d.view.state == "ready"
+    assert d.session.reset_done(0, "orange at 1, 2", 0).accepted and d.view.state == "ready"
     assert d.session.begin(0, 5 * S).accepted
     assert (d.view.state, d.view.mode, d.view.block, d.view.cleared_chunk) == (
         "running",
@@ -233,6 +237,14 @@ def test_stop_needs_no_id_and_no_episode_and_works_everywhere() -> None:
         assert d.view.state == "stopped"
         assert d.session.command("", 99, "stop", "Bob", 0).accepted
         assert d.view.reason == "stopped by Ada"
+    for used in ("stop", "pause"):  # a stop acts even where its id was used before
+        d = running()
+        assert d.session.command("id", 0, used, "Ada", 0).accepted
+        d.command("clear" if used == "stop" else "resume")
+        if used == "stop":
+            d.run()
+        assert d.view.state == "running"
+        assert d.session.command("id", 0, "stop", "Ada", 0).accepted and d.view.state == "stopped"
     d = running()
     d.session.fault("first", 0)
     d.session.fault("second", 0)
@@ -248,7 +260,7 @@ def test_a_stop_before_the_episode_began_leaves_no_record() -> None:
     assert d.records == []
     d.command("start")
     assert d.resets[0] == d.resets[1]
-    assert not d.session.reset_done(1).accepted
+    assert not d.session.reset_done(1, "", 0).accepted
 
 
 def test_a_stop_after_the_label_keeps_the_label() -> None:
@@ -301,7 +313,7 @@ def test_pause_and_resume() -> None:
 def test_what_happens_by_itself() -> None:
     d = Driver(config(undo_window_s=2.0))
     d.command("start")
-    d.session.reset_done(0)
+    d.session.reset_done(0, "", 0)
     assert d.session.elapse(S) and d.view.state == "running"
     assert not d.session.elapse(S)
     d.now = 5 * S
@@ -310,7 +322,7 @@ def test_what_happens_by_itself() -> None:
     assert d.session.elapse(7 * S) and d.view.state == "resetting" and d.view.episode == 1
     by_hand = Driver(config(auto_begin=False))
     by_hand.command("start")
-    by_hand.session.reset_done(0)
+    by_hand.session.reset_done(0, "", 0)
     assert not by_hand.session.elapse(10**15) and by_hand.view.state == "ready"
 
 
@@ -321,7 +333,7 @@ def play(d: Driver, labels: str = "s") -> list[tuple[int, str, str, int]]:
         assert d.command("start").accepted
         if d.view.state == "done":
             return played
-        d.session.reset_done(d.view.episode)
+        d.session.reset_done(d.view.episode, "", 0)
         d.session.begin(d.view.episode, 0)
         view = d.view
         played.append((view.episode, view.block, view.mode, view.layout_seed))
@@ -369,7 +381,7 @@ def test_layouts_depend_on_seed_kind_and_index() -> None:
 def test_the_view_is_the_message() -> None:
     text = (ROOT / "ros2_ws/src/zprl_interfaces/msg/SessionState.msg").read_text()
     declared = [line.split()[1] for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    assert declared == ["header", *(field.name for field in fields(SessionView))]
+    assert declared == ["header", *(field.name.removesuffix("_ns") for field in fields(SessionView))]
 
 
 def test_the_documented_diagram_is_the_table() -> None:
@@ -451,7 +463,7 @@ def test_no_order_of_events_loses_or_doubles_a_label(events: list[tuple], lockst
             if answer.accepted and name == "undo":
                 accepted.pop(before.episode, None)
         elif kind == "reset_done":
-            answer = d.session.reset_done(episode)
+            answer = d.session.reset_done(episode, "", d.now)
         elif kind == "begin":
             answer = d.session.begin(episode, d.now)
         elif kind == "chunk_ended":

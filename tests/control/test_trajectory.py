@@ -212,10 +212,11 @@ def test_what_was_clamped_is_what_was_executed() -> None:
     for t in (20, 40, 60, 80):
         arm.sample(t * MS)
         if t >= 60:
-            arm.amend(at(0.011))
+            arm.amend(at(0.011), ["jerk", "velocity"] if t == 80 else ["velocity"])
     (outcome,) = arm.take_outcomes(80 * MS)
     np.testing.assert_allclose(outcome.executed.position[:, 0], [0.01, 0.011])
     assert outcome.clamped_fraction == 0.5
+    assert outcome.clamped_by == {"velocity": 0.5, "jerk": 0.25}
 
 
 def test_the_gripper_moves_linearly() -> None:

@@ -52,12 +52,14 @@ class Fault:
         strike: does it; returns when it happened, ns.
         said: part of what the operator must be told.
         mend: what somebody does before the session is cleared.
+        within_s: latest that the arm may still move.
     """
 
     name: str
     strike: Callable[[Stage], int]
     said: str
     mend: Callable[[Stage], object] = lambda stage: None
+    within_s: float = 2.5
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,18 @@ def _signal(name: str, number: signal.Signals) -> Callable[[Stage], int]:
     return strike
 
 
+def _freeze(name: str, stand_s: Callable[[Stage], float]) -> Callable[[Stage], int]:
+    """A process stands for a time and then goes on as if nothing had been."""
+
+    def strike(stage: Stage) -> int:
+        struck_ns = _signal(name, signal.SIGSTOP)(stage)
+        time.sleep(stand_s(stage))
+        _signal(name, signal.SIGCONT)(stage)
+        return struck_ns
+
+    return strike
+
+
 def _chunk(change: Callable[[ActionChunk], None]) -> Callable[[Stage], int]:
     """A chunk that holds the arm where it is, changed into a bad one."""
 
@@ -247,6 +261,20 @@ FAULTS = (
     Fault("chunk for another arm", _chunk(_misaddressed), "for another arm"),
     Fault("a second master on the box", _second_master, ""),
     Fault("stop service in mid-motion", _estop, "stopped by the service"),
+    Fault(
+        "bridge stands for 0.1 s longer than the watchdog's time, then goes on",
+        _freeze("bridge", lambda s: s.watchdog_s + 0.1),
+        "",
+        within_s=0.5,
+    ),
+    Fault("bridge stands for 2 s, then goes on", _freeze("bridge", lambda s: 2.0), "", within_s=0.5),
+    Fault("policy stands", _signal("policy", signal.SIGSTOP), "watchdog", _signal("policy", signal.SIGCONT)),
+    Fault(
+        "session stands",
+        _signal("session", signal.SIGSTOP),
+        "no sign of life",
+        _signal("session", signal.SIGCONT),
+    ),
     Fault("policy killed", _signal("policy", signal.SIGKILL), "watchdog", lambda s: s.graph.start_policy()),
 )
 LAST = (

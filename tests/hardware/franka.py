@@ -106,7 +106,7 @@ class Controller:
 @contextlib.contextmanager
 def controller(kind: str) -> Iterator[Controller]:
     """A running controller: "franky-sim" or "franka-sim"."""
-    _require_simulators()
+    require_simulators()
     started = Controller(kind)
     try:
         started.start()
@@ -185,7 +185,8 @@ def wait_for(condition: Callable[[], bool], seconds: float, describe: Callable[[
         time.sleep(0.01)
 
 
-def _require_simulators() -> None:
+def require_simulators() -> None:
+    """Skip where they cannot be installed."""
     problem = _make_simulators()
     if problem:
         pytest.skip(f"no simulated Franka: {problem}")

@@ -77,7 +77,6 @@ def write_rig(folder: Path, address: str, pictures: Path) -> Path:
                 "address": address,
                 "watchdog_s": 0.6,
                 "franka": soft,
-                "homing": {"tolerance_rad": 0.25},  # friction holds a soft arm that far from its home
             }
         },
         "cameras": {"third_view": {"device": str(pictures)}},

@@ -15,10 +15,12 @@ from tests.hardware.boxes import box
 from tests.ros import training
 from zprl_core.config import load_rig
 from zprl_core.records import read_records
+from zprl_core.run_folder import RunFolder
 from zprl_sim.xarm_box.client import BoxClient
 
 SCENE = ("--model", "xarm6", "--scene", "place_orange", "--gripper", "robotiq_2f85")
 PATIENCE_S = 120.0
+STANDS_S = 4.0
 
 
 def rig_file(folder: Path, bench: BoxClient) -> Path:
@@ -69,6 +71,26 @@ def test_a_learner_that_is_killed_ends_the_session_and_the_arm_comes_to_rest(tmp
         stop_s = (trace.stamp_ns[moving[-1]] - killed_ns) * 1e-9 if len(moving) else 0.0
         assert stop_s < 3.0
         assert bench.status()["state"] == 4, "the bridge stops the box when it ends"
+
+
+def test_while_the_learner_stands_the_arm_holds_and_the_run_goes_on_after_a_stall(tmp_path: Path) -> None:
+    with box(*SCENE) as bench:
+        process = training.start("train", *words(tmp_path, bench), "--chunks", "12", "--eval-episodes", "0")
+        episodes, end_s = tmp_path / "run" / "episodes.jsonl", time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s and "train" not in {e.block for e in read_records(episodes)}:
+            assert process.poll() is None
+            time.sleep(0.05)
+        learner = training.node_pid(tmp_path / "run", "learner_node.learner_node")
+        os.kill(learner, signal.SIGSTOP)
+        time.sleep(STANDS_S)
+        since_ns = time.time_ns() - 1_000_000_000
+        held = bench.trace(since_ns)
+        os.kill(learner, signal.SIGCONT)
+        said, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, said
+        assert held.speed_m_s.max() < 0.05, "nothing is planned without the actor that is due"
+    assert RunFolder.open(tmp_path / "run").read_stats()["policy_node"]["stalls"] >= 1
+    assert sum(e.void for e in read_records(episodes)) <= 2
 
 
 def test_in_shadow_mode_nothing_is_sent_to_the_box(tmp_path: Path) -> None:

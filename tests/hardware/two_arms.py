@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -112,10 +112,12 @@ class Eyes(Observer):
         """Who moves an arm now."""
         return str(self.states[arm][-1].owner) if self.states[arm] else ""
 
-    def send(self, send: SendChunk, start_ns: int, dt_s: float) -> None:
-        """One chunk, split over the arms as the policy node does."""
+    def send(self, send: SendChunk, start_ns: int, dt_s: float, arms: Collection[str]) -> None:
+        """One chunk, split over the arms as the policy node does, and sent to those that are named."""
         width = send.plan.actions.shape[1] // len(self._rig.arms)
         for index, arm in enumerate(self._rig.arms):
+            if arm.name not in arms:
+                continue
             columns = slice(index * width, (index + 1) * width)
             message = chunk_message(send, columns, start_ns, dt_s, self._run_id, arm.frame)
             self._commands_to[arm.name].publish(message)
@@ -156,9 +158,17 @@ class Stage:
         self.wait(runs, 60.0, "an episode")
 
     def send(
-        self, offsets_m: Mapping[str, np.ndarray], *, chunk: int = 0, start_ns: int | None = None
+        self,
+        offsets_m: Mapping[str, np.ndarray],
+        *,
+        chunk: int = 0,
+        start_ns: int | None = None,
+        arms: Collection[str] = ("left", "right"),
     ) -> int:
-        """One chunk for both arms, as offsets (H, 3) from their homes, base frames; gives when it starts."""
+        """One chunk for both arms, as offsets (H, 3) from their homes, base frames; gives when it starts.
+
+        Only its parts for the named arms are sent.
+        """
         codec = ActionCodec.from_config(self.task.action)
         parts = []
         for arm in self.rig.arms:
@@ -168,7 +178,7 @@ class Stage:
         nothing = np.zeros(1, np.float32)
         plan = Plan(nothing, nothing, nothing, nothing, nothing, codec.encode(parts))
         start_ns = time.time_ns() + round(_AHEAD_S * S) if start_ns is None else start_ns
-        self.eyes.send(SendChunk(self.eyes.episode, chunk, plan, 0, ""), start_ns, self.task.tick_s)
+        self.eyes.send(SendChunk(self.eyes.episode, chunk, plan, 0, ""), start_ns, self.task.tick_s, arms)
         return start_ns
 
 

@@ -7,8 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from zprl_core.agent import ChunkReport, EpisodeAgent, SendBarrier, SendChunk, SendTransition
+from zprl_core.agent import (
+    RESTARTS,
+    ChunkReport,
+    EpisodeAgent,
+    SendBarrier,
+    SendChunk,
+    SendCorrection,
+    SendInversion,
+    SendTransition,
+)
+from zprl_core.config import GuardConfig
+from zprl_core.rl.transition import Transition
 from zprl_core.runtime import Plan
+from zprl_core.steering.guard import Guard, GuardValues
+from zprl_core.steering.inversion import Inversion, MatchError
 
 IMAGES: dict[str, Any] = {}
 
@@ -33,8 +46,12 @@ class CountingRuntime:
     def latent(self, c: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return c + noise
 
-    def plan(self, mode: str, c: np.ndarray, z: np.ndarray, noise: np.ndarray, w: np.ndarray) -> Plan:
-        return Plan(c=c, z=z, dz=noise, z_tilde=z + self.actor_version, w=w, actions=w)
+    def plan(
+        self, mode: str, c: np.ndarray, z: np.ndarray, noise: np.ndarray, w: np.ndarray, scale: float = 1.0
+    ) -> Plan:
+        steered = z + scale * self.actor_version
+        guard = GuardValues(rms_ratio=scale * self.actor_version)
+        return Plan(c=c, z=z, dz=noise, z_tilde=steered, w=w, actions=w, scale=scale, guard=guard)
 
 
 def _agent(**changes: Any) -> EpisodeAgent:
@@ -57,6 +74,8 @@ def _done(agent: EpisodeAgent) -> list[str]:
                 words.append(f"c{effect.chunk}@{effect.actor_version}")
             case SendTransition():
                 words.append(f"t{effect.transition.chunk}")
+            case SendCorrection():
+                words.append(f"t{effect.chunk}={effect.outcome}")
     return words
 
 
@@ -137,6 +156,42 @@ def test_what_an_ended_episode_still_owes() -> None:
     assert not agent.owes
 
 
+def test_an_undone_label_is_corrected_before_it_is_settled() -> None:
+    """Pressed, undone, pressed again: the learner hears of it, and makes updates only once it is final."""
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_report(0, 0, ChunkReport(interrupted="labelled"))
+    agent.on_ending(0, 0, "success")
+    assert _done(agent) == ["t0"]
+    agent.on_ending(0, 0, "")
+    assert _done(agent) == []
+    agent.on_ending(0, 0, "failure")
+    assert _done(agent) == ["t0=failure"]
+    agent.on_closed()
+    assert _done(agent) == ["b"]
+    agent.on_ending(0, 0, "success")
+    assert _done(agent) == []
+
+
+def test_a_label_undone_before_it_was_sent_is_not_sent() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_ending(0, 0, "success")
+    agent.on_ending(0, 0, "")
+    agent.on_report(0, 0, ChunkReport(interrupted="labelled"))
+    assert _done(agent) == []
+    agent.on_ending(0, 0, "failure")
+    (effect,) = agent.due()
+    assert isinstance(effect, SendTransition)
+    assert (effect.transition.reward, effect.transition.terminal) == (0.0, True)
+
+
 def test_a_void_first_chunk_owes_nothing() -> None:
     agent = _agent()
     agent.begin(0, "explore")
@@ -215,3 +270,80 @@ def test_what_another_episode_says_is_not_heard() -> None:
     assert _done(agent) == ["b"]
     agent.on_ending(2, 0, "success")
     assert not agent.over
+
+
+def _overridden(agent: EpisodeAgent) -> SendInversion:
+    """Chunk 0 was taken over and cleared; what is sent for it."""
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    _observe(agent, 1)
+    assert _done(agent) == ["b", "c0@1"]
+    report = ChunkReport("overridden: a person", by_hand=True, executed=np.ones((2, 1)))
+    agent.on_report(0, 0, report)
+    agent.on_cleared(0, 0)
+    effects = list(agent.due(plan=False))
+    assert len(effects) == 1 and isinstance(effects[0], SendInversion)
+    return effects[0]
+
+
+def _transition(agent: EpisodeAgent) -> Transition:
+    (effect,) = agent.due(plan=False)
+    assert isinstance(effect, SendTransition)
+    return effect.transition
+
+
+def test_a_chunk_that_a_person_took_over_is_not_learned_from() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    _observe(agent, 1)
+    agent.on_cleared(0, 0)
+    agent.on_report(0, 0, ChunkReport("overridden: a person", by_hand=True, executed=np.ones((2, 1))))
+    assert _transition(agent).excluded == "overridden: a person"
+
+
+def test_its_transition_waits_for_the_latent_that_explains_it() -> None:
+    agent = _agent(invert=True)
+    sent = _overridden(agent)
+    assert sent.executed.tolist() == [[1], [1]] and sent.plan.c == [0] and sent.noise.shape == (RESTARTS, 1)
+    assert list(agent.due(plan=False)) == []  # asked for once
+    found = np.array([5], np.float32)
+    agent.on_inversion(0, 0, Inversion(found, MatchError(0.001, 0.0, 0.0), matched=True, steps=3))
+    transition = _transition(agent)
+    assert transition.z_tilde is found and transition.excluded == ""
+
+
+def test_a_latent_that_explains_it_badly_leaves_it_out_and_says_by_how_much() -> None:
+    agent = _agent(invert=True)
+    sent = _overridden(agent)
+    found = Inversion(np.array([5], np.float32), MatchError(0.02, 0.0, 0.0), matched=False, steps=3)
+    agent.on_inversion(0, 0, found)
+    transition = _transition(agent)
+    assert transition.z_tilde is sent.plan.z_tilde
+    assert transition.excluded == (
+        "overridden: a person; the nearest latent is 0.0200 m, 0.000 rad, gripper 0.0000 m off"
+    )
+
+
+def test_lambda_is_scaled_by_what_was_planned_before_and_a_history_brings_the_scale_back() -> None:
+    """RMS ratios are the actor's version, 2: beyond 1.5 after two chunks; 1.4, at a scale of 0.7, is not."""
+    guard = Guard(GuardConfig(rms_ratio=1.5, chunks=2, back_off=True))
+    agent = _agent(guard=guard, max_chunks=5, lockstep=False)
+    agent.begin(0, "steer")
+    agent.on_version(0, None, 2, b"\0\0\0\0")
+    for chunk in range(5):
+        _observe(agent, chunk)
+    sent: list[SendChunk] = []
+    while len(sent) < 5:
+        sent += [effect for effect in agent.due() if isinstance(effect, SendChunk)]
+    assert [effect.plan.scale for effect in sent] == [1.0, 1.0, 0.7, 0.7, 0.7 * 1.05]
+    again = _agent(guard=guard)
+    again.resume_guard([effect.plan.guard for effect in sent])
+    assert again.guard_state == agent.guard_state == sent[-1].guard
+    agent.begin(1, "base_z")
+    _observe(agent, 0)
+    (unsteered,) = agent.due()
+    assert isinstance(unsteered, SendChunk) and unsteered.plan.scale == 1.0

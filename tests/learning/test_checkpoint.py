@@ -10,9 +10,10 @@ import torch
 
 from tests.learning.tiny import change
 from zprl_core import checkpoint
-from zprl_core.base import load_base, new_model, save_base
-from zprl_core.config import TaskConfig
-from zprl_core.errors import CheckpointError
+from zprl_core.base import KIND, load_base, new_model, save_base
+from zprl_core.config import DelayConfig, TaskConfig
+from zprl_core.errors import CheckpointError, ConfigError
+from zprl_core.provenance import Provenance
 
 
 @pytest.fixture
@@ -61,8 +62,29 @@ def test_other_kind(tmp_path: Path, task: TaskConfig) -> None:
 def test_other_format(saved: Path, task: TaskConfig) -> None:
     content = torch.load(saved, weights_only=True)
     torch.save({**content, "format": 99}, saved)
-    with pytest.raises(CheckpointError, match="format is 99, this version reads 1"):
+    with pytest.raises(CheckpointError, match="format is 99, this version reads 1 and 2"):
         load_base(saved)
+
+
+def test_it_says_where_it_comes_from(saved: Path, task: TaskConfig) -> None:
+    assert checkpoint.load(saved, KIND).provenance is None
+    cell = Provenance(
+        rig="cell", calibration="cell-1", delays=(DelayConfig(name="proprioception", delay_s=0.01),)
+    )
+    save_base(saved, new_model(task, 0), task, provenance=cell)
+    assert checkpoint.load(saved, KIND).provenance == cell
+    content = torch.load(saved, weights_only=True)
+    torch.save({**content, "provenance": {"rig": 3}}, saved)
+    with pytest.raises(ConfigError, match=r"base\.ckpt: provenance: rig: 3 is not text"):
+        checkpoint.load(saved, KIND)
+
+
+def test_format_1_is_read_and_does_not_say_it(saved: Path, task: TaskConfig) -> None:
+    content = torch.load(saved, weights_only=True)
+    del content["provenance"]
+    torch.save({**content, "format": 1}, saved)
+    load_base(saved, task)
+    assert checkpoint.load(saved, KIND).provenance is None
 
 
 @pytest.mark.parametrize(

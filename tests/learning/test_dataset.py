@@ -11,7 +11,7 @@ import pytest
 from tests.learning.tiny import change, episode, index, write_dataset
 from zprl_core.config import TaskConfig
 from zprl_core.data.dataset import load_dataset, windows
-from zprl_core.errors import DataError
+from zprl_core.errors import ConfigError, DataError
 
 
 def test_windows_by_hand() -> None:
@@ -90,7 +90,7 @@ def test_truncated_and_missing_episode(task: TaskConfig, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2}, "format is 2, this version reads 1"),
+        ({"format": 3}, "format is 3, this version reads 1 and 2"),
         ({"episodes": []}, "episodes is empty"),
         ({"episodes": ["episode_00000.npz"]}, "list of mappings"),
         (
@@ -100,6 +100,9 @@ def test_truncated_and_missing_episode(task: TaskConfig, tmp_path: Path) -> None
         ({"cameras": {"third_view": [24, 20]}}, r"cameras.third_view is \[24, 20\]"),
         ({"rate_hz": 10}, "rate_hz is 10, task place_orange_demo needs 30"),
         ({"action_dim": 6}, "action_dim is 6"),
+        ({"lead_steps": 3}, r"lead_steps is 3, task place_orange_demo has observation\.lead_steps: 2"),
+        ({"lead_steps": None}, "lead_steps is None"),
+        ({"lead_steps": 0, "format": 1}, "lead_steps is 0"),
     ],
 )
 def test_bad_index(task: TaskConfig, tmp_path: Path, changes: dict[str, object], message: str) -> None:
@@ -107,6 +110,26 @@ def test_bad_index(task: TaskConfig, tmp_path: Path, changes: dict[str, object],
     (tmp_path / "dataset.json").write_text(json.dumps({**index([9, 6]), **changes}))
     with pytest.raises(DataError, match=message):
         load_dataset(tmp_path, task)
+
+
+def test_where_the_data_comes_from(task: TaskConfig, tmp_path: Path) -> None:
+    write_dataset(tmp_path, [9])
+    found = load_dataset(tmp_path, task).provenance
+    assert found is not None and str(found) == "calibration cell-1 of rig cell"
+    assert [(delay.name, delay.delay_s) for delay in found.delays] == [("camera third_view", 0.03)]
+    path = tmp_path / "dataset.json"
+    path.write_text(json.dumps({**index([9]), "delays": [{"name": "camera third_view", "delay_s": -1}]}))
+    with pytest.raises(ConfigError, match=r"dataset\.json: delays\[0\]\.delay_s: -1 is out of range"):
+        load_dataset(tmp_path, task)
+
+
+def test_format_1_does_not_have_to_say_it(task: TaskConfig, tmp_path: Path) -> None:
+    write_dataset(tmp_path, [9])
+    said_since = ("rig", "calibration", "delays", "lead_steps")
+    old = {key: value for key, value in index([9]).items() if key not in said_since}
+    (tmp_path / "dataset.json").write_text(json.dumps({**old, "format": 1}))
+    data = load_dataset(tmp_path, task)
+    assert len(data) == 7 and data.provenance is None
 
 
 def test_no_index(task: TaskConfig, tmp_path: Path) -> None:
@@ -119,5 +142,6 @@ def test_no_index(task: TaskConfig, tmp_path: Path) -> None:
 
 def test_every_episode_too_short(task: TaskConfig, tmp_path: Path) -> None:
     write_dataset(tmp_path, [4])
+    (tmp_path / "dataset.json").write_text(json.dumps({**index([4]), "lead_steps": 4}))
     with pytest.raises(DataError, match="no episode is longer than lead_steps = 4"):
         load_dataset(tmp_path, change(task, "observation", lead_steps=4))

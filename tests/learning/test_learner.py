@@ -14,7 +14,7 @@ from zprl_core import record_log
 from zprl_core.config import TaskConfig
 from zprl_core.errors import CheckpointError, DataError
 from zprl_core.record_log import RecordLog
-from zprl_core.rl.learner import Learner, Setup, load_actor
+from zprl_core.rl.learner import Correction, Learner, Setup, load_actor
 from zprl_core.rl.transition import Transition
 
 C, Z = 6, 4
@@ -69,9 +69,9 @@ def test_updates_owed(task: TaskConfig, tmp_path: Path) -> None:
         before = one.actor_bytes()
         assert one.update(t) == one.version
         counts.append(one.counters.updates)
-        assert (one.actor_bytes() == before) == (one.counters.transitions <= 3)
-    assert counts == [0, 0, 0, 2, 4, 6]
-    assert one.version == 6
+        assert (one.actor_bytes() == before) == (one.counters.transitions <= 3 or t.last)
+    assert counts == [0, 0, 0, 2, 2, 6]  # those of an ending are made when its label is final
+    assert one.version == 7
 
 
 def test_catch_up_burst(task: TaskConfig, tmp_path: Path) -> None:
@@ -80,7 +80,8 @@ def test_catch_up_burst(task: TaskConfig, tmp_path: Path) -> None:
     for t in transitions(5):
         one.update(t, lambda done, owed: ticks.append((done, owed)))
         counts.append(one.counters.updates)
-    assert counts == [0, 0, 0, 2 + 6, 10]
+    one.settle()
+    assert counts == [0, 0, 0, 2 + 6, 8] and one.counters.updates == 10
     assert ticks[7] == (8, 8)
 
 
@@ -89,6 +90,7 @@ def test_extra_updates_come_with_the_end_of_an_episode(task: TaskConfig, tmp_pat
     counts = []
     for t in transitions(10):
         one.update(t)
+        one.settle()
         counts.append(one.counters.updates)
     # The first episode has two chunks after the warm-up, the second five.
     assert counts == [0, 0, 0, 2, 4 + 6, 12, 14, 16, 18, 20 + 15]
@@ -100,8 +102,8 @@ def test_excluded_transitions_are_logged_and_not_learned_from(task: TaskConfig, 
         one.update(dataclasses.replace(t, excluded="operator") if i == 1 else t)
     assert (one.counters.excluded, one.counters.transitions, len(one.replay)) == (1, 5, 5)
     assert one.counters.updates == 4
-    assert one.version == 6
-    assert [r["excluded"] for _, r in record_log.read(tmp_path / "log")][1] == "operator"
+    assert one.version == 7
+    assert [r.get("excluded") for _, r in record_log.read(tmp_path / "log")][1] == "operator"
 
 
 def test_the_same_transition_twice_counts_once(task: TaskConfig, tmp_path: Path) -> None:
@@ -145,29 +147,61 @@ def test_bad_transitions_leave_no_trace(
     assert (one.version, one.log.count) == (0, 0)
 
 
-def test_a_correction_changes_the_label_and_is_logged(task: TaskConfig, tmp_path: Path) -> None:
-    one = learner(task, tmp_path / "log")
-    for t in transitions(5):
+def test_a_correction_before_the_label_is_final_costs_nothing(task: TaskConfig, tmp_path: Path) -> None:
+    """An undone label: no update was made with the old one."""
+    one, other = learner(task, tmp_path / "log"), learner(task, tmp_path / "other")
+    many = transitions(5)
+    for t in many:
         one.update(t)
-    one.correct(0, 4, reward=1.0, terminal=True)
-    batch = one.replay.gather(np.arange(5))
-    assert batch.reward.tolist() == [0, 0, 0, 0, 1]
-    assert batch.terminal.tolist() == [0, 0, 0, 0, 1]
-    with pytest.raises(DataError, match="episode 9, chunk 0"):
-        one.correct(9, 0, 1.0, True)
+    assert one.correct(0, 4, "success") == Correction(0, 4, "horizon", "success", (2, 2))
+    one.settle()
+    for t in (*many[:4], dataclasses.replace(many[4], reward=1.0, terminal=True)):
+        other.update(t)
+    other.settle()
+    assert one.actor_bytes() == other.actor_bytes()
+
+
+def test_a_late_correction_says_which_updates_it_comes_after(task: TaskConfig, tmp_path: Path) -> None:
+    one = learner(task, tmp_path / "log")
+    for t in transitions(7):
+        one.update(t)
+    assert one.correct(0, 4, "success") == Correction(0, 4, "horizon", "success", (2, 8))
+    batch = one.replay.gather(np.arange(7))
+    assert batch.reward.tolist() == [0, 0, 0, 0, 1, 0, 0]
+    assert batch.terminal.tolist() == [0, 0, 0, 0, 1, 0, 0]
+    assert one.correct(0, 4, "success") is None and one.correct(9, 0, "failure") is None
+    assert one.correct(0, 4, "failure") == Correction(0, 4, "success", "failure", (8, 8))
     other = learner(task, tmp_path / "log")
-    assert list(other.replay_log()) == [1, 2, 3, 4, 5, 6]
-    assert everything(other) == everything(one)
-    assert other.replay.gather(np.arange(5)).reward.tolist() == [0, 0, 0, 0, 1]
+    assert list(other.replay_log()) == list(range(1, 11))
+    assert everything(other) == everything(one) and other.corrections == one.corrections
+
+
+@pytest.mark.parametrize("outcome", ["void", "horizon"])
+def test_a_void_ending_is_never_drawn_again(task: TaskConfig, tmp_path: Path, outcome: str) -> None:
+    """A horizon without an observation behind it cannot be bootstrapped, and is as good as void."""
+    one, many = learner(task, tmp_path / "log"), transitions(10)
+    many[4] = dataclasses.replace(many[4], reward=1.0, terminal=True, c_next=many[4].c)
+    for t in many[:5]:
+        one.update(t)
+    assert one.correct(0, 4, outcome) is not None
+    assert (len(one.replay), one.counters.transitions, one.counters.corrected) == (4, 4, 1)
+    one.settle()
+    assert one.counters.updates == 2  # a void ending owes none
+    for t in many[5:]:
+        one.update(t)
+    drawn = one.replay.gather(np.arange(9)).z.numpy()
+    np.testing.assert_array_equal(drawn, [t.z for t in many[:4] + many[5:]])
+    assert one.correct(0, 4, "success") is None
 
 
 @pytest.mark.parametrize("critics", [2, 5])
-@pytest.mark.parametrize(("saved_after", "killed_after"), [(0, 4), (7, 7), (7, 12)])
+@pytest.mark.parametrize(("saved_after", "killed_after"), [(0, 4), (7, 7), (7, 12), (5, 5), (5, 15)])
 def test_kill_and_resume(
     task: TaskConfig, tmp_path: Path, critics: int, saved_after: int, killed_after: int
 ) -> None:
     """Undisturbed, and killed: a checkpoint, more transitions, a new process, the log replayed, the rest."""
     task, many = change(task, "rl", critics=critics, extra_utd=1, catch_up_burst=True), transitions(20)
+    saved_version = 0
     whole = learner(task, tmp_path / "whole")
     for t in many:
         whole.update(t)
@@ -176,13 +210,15 @@ def test_kill_and_resume(
         first.update(t)
         if i + 1 == saved_after:
             first.save(tmp_path / "ckpt")
+            saved_version = first.version
+    killed_version = first.version
     del first
     torch.manual_seed(99)  # nothing may hang on torch's own generator
     second = learner(task, tmp_path / "log")
     if saved_after:
         second.load(tmp_path / "ckpt")
-        assert second.version == saved_after
-    assert list(second.replay_log()) == list(range(saved_after + 1, killed_after + 1))
+        assert second.version == saved_version
+    assert list(second.replay_log()) == list(range(saved_version + 1, killed_version + 1))
     for t in many[killed_after:]:
         second.update(t)
     assert everything(second) == everything(whole)
@@ -206,9 +242,9 @@ def test_an_interrupted_episode_is_forgotten_and_run_again(
     second = learner(task, tmp_path / "log")
     second.load(tmp_path / "ckpt")
     second.forget_episodes_after(1)
-    assert second.log.count == 10
+    assert second.log.count == 12
     list(second.replay_log())
-    assert second.version == 10
+    assert second.version == 12
     for t in many[10:]:
         second.update(t)
     assert everything(second) == everything(whole)
@@ -234,7 +270,7 @@ def test_a_checkpoint_must_fit_the_run(task: TaskConfig, tmp_path: Path) -> None
     setup = dataclasses.replace(SETUP, lambda_=0.7)
     with pytest.raises(CheckpointError, match=r"lambda is 0\.5, this run has 0.7"):
         Learner(task, setup, 0, RecordLog(tmp_path / "log")).load(tmp_path / "ckpt")
-    with pytest.raises(CheckpointError, match=r"has seen 6 records, but .*short holds only 0"):
+    with pytest.raises(CheckpointError, match=r"has seen 7 records, but .*short holds only 0"):
         learner(task, tmp_path / "short").load(tmp_path / "ckpt")
 
 
@@ -243,8 +279,8 @@ def test_the_actor_for_evaluation(task: TaskConfig, tmp_path: Path) -> None:
     for t in transitions(6):
         one.update(t)
     one.save(tmp_path / "checkpoints" / "learner.ckpt")
-    assert load_actor(tmp_path, task) == (6, one.actor_bytes())
-    assert load_actor(tmp_path / "checkpoints" / "learner.ckpt", task) == (6, one.actor_bytes())
+    assert load_actor(tmp_path, task) == (7, one.actor_bytes())
+    assert load_actor(tmp_path / "checkpoints" / "learner.ckpt", task) == (7, one.actor_bytes())
     with pytest.raises(CheckpointError, match=r"lambda is 0\.5, the task at hand has 0\.9"):
         load_actor(tmp_path, change(task, "rl", lambda_=0.9))
     with pytest.raises(CheckpointError, match=r"action\.chunk"):

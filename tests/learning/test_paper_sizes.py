@@ -52,7 +52,9 @@ def test_place_orange_takes_a_gradient_step(tmp_path: Path) -> None:
     task = load_task("place_orange")
     small = dataclasses.replace(task, pretrain=dataclasses.replace(task.pretrain, batch_size=2))
     views = {v.name: (v.height, v.width) for v in task.observation.cameras}
-    collect(tmp_path, 1, 0, CollectConfig(cameras=views, horizon_steps=24, task=task.name), workers=1)
+    lead = task.observation.lead_steps
+    config = CollectConfig(cameras=views, horizon_steps=24, task=task.name, lead_steps=lead)
+    collect(tmp_path, 1, 0, config, workers=1)
     run = Pretraining(small, load_dataset(tmp_path, small), 0)
     before = run.model.policy.encoder.backbones[0].projection.weight.detach().clone()  # type: ignore[union-attr,operator]
     losses = run.step()

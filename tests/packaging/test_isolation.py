@@ -63,6 +63,7 @@ def test_the_block_blocks() -> None:
 
 CONTROL_CORE = (
     "actions",
+    "bags",
     "config",
     "errors",
     "graph",
@@ -84,8 +85,19 @@ def test_the_control_side_of_zprl_core_imports_without_torch() -> None:
     import_all(names, ("torch",), ros_messages_too=False)
 
 
-@pytest.mark.parametrize("package", ["zprl_arms", "zprl_bringup", "zprl_cameras", "zprl_session", "zprl_sim"])
-def test_bridges_cameras_session_and_twin_import_without_torch(package: str) -> None:
+@pytest.mark.parametrize(
+    "package",
+    [
+        "zprl_arms",
+        "zprl_bringup",
+        "zprl_cameras",
+        "zprl_panel",
+        "zprl_recorder",
+        "zprl_session",
+        "zprl_sim",
+    ],
+)
+def test_all_nodes_but_policy_and_learner_import_without_torch(package: str) -> None:
     import_all(modules(package), ("torch",), ros_messages_too=False)
 
 

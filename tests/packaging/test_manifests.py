@@ -28,6 +28,8 @@ EXPECTED = {
     "zprl_cameras",
     "zprl_core",
     "zprl_interfaces",
+    "zprl_panel",
+    "zprl_recorder",
     "zprl_session",
     "zprl_sim",
 }
@@ -37,6 +39,8 @@ EXECUTABLES = {
     "zprl_arms": {"arm_bridge"},
     "zprl_cameras": {"camera_node", "proprioception_node"},
     "zprl_core": {"zprl"},
+    "zprl_panel": {"panel_node"},
+    "zprl_recorder": {"recorder_node"},
     "zprl_session": {"auto_judge", "session_node"},
     "zprl_sim": {"world_node"},
 }

@@ -16,6 +16,7 @@ CASES = [
     ("zprl_session.session_node", {"task": "place_oragne"}, "unknown task 'place_oragne'"),
     ("zprl_session.session_node", {}, "run_dir"),
     ("zprl_session.session_node", {"seed": -1}, "parameter 'seed'"),
+    ("zprl_recorder.recorder_node", {}, "run_dir"),
     ("zprl_session.auto_judge", {"task": "insert_bills"}, "no camera"),
 ]
 

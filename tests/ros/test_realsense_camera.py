@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,22 @@ def test_colour_and_depth_come_together_and_come_back_after_the_cable_was_pulled
     assert (depth.height, depth.width, depth.encoding, depth.step) == (*VIEW, "16UC1", 2 * VIEW[1])
     millimetres = np.frombuffer(depth.data, "<u2")
     assert np.unique(millimetres).tolist() == [250]
+
+
+def test_another_camera_in_its_place_is_never_taken_for_it(tmp_path: Path) -> None:
+    unplug = tmp_path / "unplug"
+    rig = rig_file(tmp_path, "realsense", Path(SERIAL), width=32, height=24, rate_hz=RATE_HZ)
+    with alone(tmp_path, UNPLUG=str(unplug)) as g, watched(g, rig, SCRIPT) as eyes:
+        g.wait(lambda: len(eyes.seen["image"]) > 20, PATIENCE_S, "frames")
+        unplug.write_text("swap")
+        g.wait(lambda: count(eyes, "attempts") >= 3, PATIENCE_S, "attempts")
+        named = f"RealSense {SERIAL} is not connected; connected: 111111111111 (Soft D405)"
+        assert error(eyes, named), status(eyes).message
+        before = len(eyes.seen["image"])
+        time.sleep(2.0)
+        assert len(eyes.seen["image"]) == before
+        unplug.unlink()
+        g.wait(lambda: len(eyes.seen["image"]) > before + 5, PATIENCE_S, "frames of the right one")
 
 
 def test_a_camera_that_is_not_connected_ends_the_node_with_one_line(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from zprl_core.records import read_records
 from zprl_core.rl.learner import Learner, Setup
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
+from zprl_core.steering.guard import Guard
 
 CHUNKS = "24"
 NEEDED = [
@@ -88,7 +89,12 @@ def test_every_chunk_is_logged_with_the_actor_that_its_place_requires(finished: 
         if record["mode"] == "explore":
             expected = [learned + max(0, number - 1) for number in range(len(versions))]
             assert versions == expected
-            learned += len(versions)
+            learned += len(versions) + 1  # its ending was settled
+
+
+def test_the_guard_scaled_lambda_down_in_these_runs(finished: Path) -> None:
+    scales = [json.loads(line)["scale"] for line in training.lines(finished / "chunks.log")]
+    assert scales[0] == 1.0 and 0.1 <= min(scales) < 0.7
 
 
 def test_two_runs_with_one_seed_are_identical(setup: tuple[str, str], finished: Path, tmp_path: Path) -> None:
@@ -126,6 +132,7 @@ def test_the_graph_plans_what_one_process_plans(finished: Path, tmp_path: Path) 
         lockstep=True,
         max_chunks=task.chunks_per_episode,
         learner=True,
+        guard=Guard(task.rl.guard),
     )
     planned: list[tuple[str, ...]] = []
     loop = InProcess(rig, task, agent, learner, on_chunk=lambda send: planned.append(_digests(send)))

@@ -28,7 +28,13 @@ TINY = {
     },
     "policy": {"resnet_width": 8, "unet_widths": [16, 32], "image_embedding": 16},
     "bottleneck": {"hidden": 32, "latent_dim": 4},
-    "rl": {"warmup_chunks": 4, "batch_size": 8, "hidden": 32, "checkpoint_every_episodes": 2},
+    "rl": {
+        "warmup_chunks": 4,
+        "batch_size": 8,
+        "hidden": 32,
+        "checkpoint_every_episodes": 2,
+        "guard": {"rms_ratio": 0.15, "chunks": 4, "back_off": True},
+    },
 }
 
 

@@ -26,6 +26,8 @@ def test_a_dataset_has_the_promised_files_and_arrays(tmp_path: Path) -> None:
         "episode_00000.npz",
         "episode_00001.npz",
     ]
+    said = ("format", "rig", "lead_steps", "calibration", "delays")
+    assert [header[key] for key in said] == [2, "sim_xarm6", 0, None, []]
     assert header["cameras"] == {"third_view": [24, 32], "wrist": [24, 32]}
     assert [entry["file"] for entry in header["episodes"]] == ["episode_00000.npz", "episode_00001.npz"]
     assert [now[:2] for now in seen] == [(1, 2), (2, 2)]

@@ -7,6 +7,8 @@ import argparse
 import math
 from pathlib import Path
 
+from zprl_core import panel_address
+
 LARGEST_SEED = 2**62
 """What a ROS parameter holds, with room to spare."""
 
@@ -77,7 +79,7 @@ def add_seed(parser: argparse.ArgumentParser, default: int | None, note: str = "
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:
-    """--realtime, --shadow and --verbose, for commands that start the node graph."""
+    """--realtime, --shadow, --operator, --panel, --record and --verbose, for commands that start a graph."""
     parser.add_argument(
         "--realtime",
         action="store_true",
@@ -87,6 +89,24 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         "--shadow",
         action="store_true",
         help="for a first day at a real cell: everything runs, and the motors stay off; nothing is learned",
+    )
+    parser.add_argument(
+        "--operator",
+        action="store_true",
+        help="on a simulated rig: a person starts and labels the episodes, instead of the judge",
+    )
+    parser.add_argument(
+        "--panel",
+        nargs="?",
+        const=panel_address.DEFAULT,
+        metavar="HOST:PORT",
+        help=f"serve the operator's web page there (default: {panel_address.DEFAULT} where a person labels, "
+        f"else nowhere); '{panel_address.NONE}' for no page",
+    )
+    parser.add_argument(
+        "--record",
+        action=argparse.BooleanOptionalAction,
+        help="write every episode to a bag in OUT/bags (default: where the rig is real)",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway"

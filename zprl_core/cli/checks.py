@@ -31,6 +31,7 @@ NODE_MODULES = (
     "zprl_cameras.proprioception_node",
     "policy_node.policy_node",
     "learner_node.learner_node",
+    "zprl_recorder.recorder_node",
     "zprl_session.session_node",
     "zprl_session.auto_judge",
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zprl_core import start
+from zprl_core import panel_address, start
 from zprl_core.cli import arguments
 
 NAME = "evaluate"
@@ -54,5 +54,8 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         lockstep=False if args.realtime else None,
         shadow=args.shadow,
+        operator=args.operator,
+        panel=panel_address.wanted(args.panel),
+        record=args.record,
     )
     return run_session(prepared, verbose=args.verbose)

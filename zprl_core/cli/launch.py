@@ -22,6 +22,9 @@ and `ros2 launch` does not exist. Arguments are name:=value; all but rig and tas
   seed            of every random draw (default 0)
   realtime        true: wall clock; false: lockstep (default: the rig's)
   shadow          true: motors off (default false)
+  operator        true: a person labels instead of the judge, on a simulated rig (default false)
+  record          true: every episode becomes a bag in OUT/bags (default: where the rig is real)
+  panel           host:port of the operator's panel, or none (default: on, where a person labels)
 """
 EXAMPLE = """\
   zprl launch train rig:=sim_xarm6 task:=place_orange

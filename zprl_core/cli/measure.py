@@ -16,6 +16,7 @@ from zprl_core.cli import kept
 from zprl_core.cli.checks import Finding
 from zprl_core.cli.motion import HEIGHT_M, TIMES, move_up_and_back
 from zprl_core.cli.rig_checks import Cell, Devices, lead_finding
+from zprl_core.cli.way import ways_to_policy
 from zprl_core.config import (
     ArmConfig,
     CalibrationConfig,
@@ -77,13 +78,15 @@ def _measure(cell: Cell, devices: Devices, base: Path | None, *, yes: bool) -> I
     planning_s, task = (before.planning_s if before else 0.0), cell.task
     if base is not None:
         planning_s, task = planning_time(base, cell.task)
+    ways_s = ways_to_policy(cell.rig, cell.cameras, task, WATCH_S)
+    ages_s = {name: look.delay_s for name, look in devices.cameras.items() if look.delay_s is not None}
+    for name, age_s in ages_s.items():
+        yield Finding(True, _camera_text(name, age_s, ways_s[name]))
     moment = kept.now()
     calibration = CalibrationConfig(
         id=f"{cell.rig.name}-{moment:%Y%m%d-%H%M%S}",
         measured=kept.date_text(moment),
-        cameras=tuple(
-            _delay(name, look.delay_s) for name, look in devices.cameras.items() if look.delay_s is not None
-        ),
+        cameras=tuple(_delay(name, age_s + ways_s[name]) for name, age_s in ages_s.items()),
         arms=tuple(arms),
         proprioception_delay_s=max(
             (
@@ -175,6 +178,11 @@ def _delay(name: str, delay_s: float | None) -> DelayConfig:
     if value > LONGEST_S:
         raise RigError(f"{name}: {value:.3f} s late, allowed {LONGEST_S:g} s; see what doctor says about it")
     return DelayConfig(name=name, delay_s=value)
+
+
+def _camera_text(name: str, age_s: float, way_s: float) -> str:
+    ages = f"{1e3 * age_s:.1f} ms to its driver and {1e3 * way_s:.1f} ms on to the policy (p99 of each)"
+    return f"camera '{name}': a picture takes {ages}"
 
 
 def _summary(calibration: CalibrationConfig) -> list[str]:

@@ -7,9 +7,20 @@ import argparse
 from types import ModuleType
 
 import zprl_core
-from zprl_core.cli import collect, doctor, evaluate, lambda_, launch, pretrain, sim_xarm, train
+from zprl_core.cli import bag, collect, doctor, evaluate, lambda_, launch, pretrain, session, sim_xarm, train
 
-COMMANDS: tuple[ModuleType, ...] = (collect, pretrain, lambda_, train, evaluate, launch, sim_xarm, doctor)
+COMMANDS: tuple[ModuleType, ...] = (
+    collect,
+    pretrain,
+    lambda_,
+    train,
+    evaluate,
+    launch,
+    session,
+    bag,
+    sim_xarm,
+    doctor,
+)
 _EXAMPLE = """\
 from nothing to a robot that gets better:
   zprl doctor

@@ -16,6 +16,8 @@ from zprl_core.errors import DataError
 from zprl_core.run_folder import make_folder
 
 if TYPE_CHECKING:
+    from zprl_core.data.dataset import Dataset
+    from zprl_core.provenance import Provenance
     from zprl_core.training.progress import Progress
 
 NAME = "pretrain"
@@ -26,7 +28,8 @@ deployment will see, until held-out data says that it is enough. Writes one chec
 was computed with (.json) and TensorBoard curves (.tb).
 
 With --attach the imitation is skipped: a bottleneck is trained on a finished checkpoint, whose base policy
-stays bit for bit what it was.
+stays bit for bit what it was. With --latents nothing is trained: the checkpoint is written again with the
+distribution of its latents, which older ones lack and the guard needs.
 """
 EXAMPLE = """\
   zprl pretrain --task place_orange_demo --data runs/my/data --out runs/my/base.ckpt
@@ -41,8 +44,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_out(parser, "checkpoint to write, must not exist", "CKPT")
     arguments.add_seed(parser, 0)
-    parser.add_argument(
+    finished = parser.add_mutually_exclusive_group()
+    finished.add_argument(
         "--attach", type=Path, metavar="CKPT", help="train only a new bottleneck, on this finished checkpoint"
+    )
+    finished.add_argument(
+        "--latents",
+        type=Path,
+        metavar="CKPT",
+        help="train nothing, only add the distribution of its latents to this finished checkpoint",
     )
 
 
@@ -57,27 +67,65 @@ def run(args: argparse.Namespace) -> int:
     data = load_dataset(args.data, task)
     ticks = len(data.actions)
     print(f"{args.data}: {data.episodes} demonstrations, {ticks} ticks, {len(data)} windows", file=sys.stderr)
+    if args.latents:
+        return _add_latents(args, task, data)
 
+    from zprl_core import checkpoint
     from zprl_core.arithmetic import fast_matmul
-    from zprl_core.base import load_base, save_base
+    from zprl_core.base import KIND, load_base, save_base
     from zprl_core.training.bottleneck import attach_bottleneck
     from zprl_core.training.pretrain import pretrain
 
     fast_matmul()
-    started = time.monotonic()
+    started, provenance = time.monotonic(), data.provenance
     if args.attach:
         load_base(args.attach, task)  # before minutes of work, not after
+        provenance = _common(args.attach, checkpoint.load(args.attach, KIND).provenance, data, task)
     with _Tracker(args.out) as tracker:
         model = load_base(args.attach, task)[0] if args.attach else pretrain(task, data, args.seed, tracker)
         report = attach_bottleneck(model, task, data, args.seed, tracker)
     info = _info(args, task, dataclasses.asdict(report), time.monotonic() - started)
-    save_base(args.out, model, task, info)
+    info["provenance"] = None if provenance is None else provenance.to_dict()
+    save_base(args.out, model, task, info, provenance)
     _write_info(args.out, info)
     print(
         f"held-out flow loss: {report.loss_c:.4f} through c, {report.loss_z:.4f} through z "
         f"(bottleneck of step {report.steps}); RMS(z) {report.z_rms:.2f}\ncheckpoint: {args.out}"
     )
     return 0
+
+
+def _add_latents(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> int:
+    from zprl_core import checkpoint
+    from zprl_core.arithmetic import fast_matmul
+    from zprl_core.base import KIND, load_base, save_base
+    from zprl_core.perturbation import SAMPLES, fit_latents
+    from zprl_core.training.bottleneck import embed
+
+    fast_matmul()
+    model, trained_for, info = load_base(args.latents, task)
+    with _Tracker(args.out) as tracker:
+        embeddings = embed(model, task, data, None, tracker)
+    model.latents = fit_latents(model.bottleneck, embeddings, args.seed)
+    save_base(args.out, model, trained_for, info, checkpoint.load(args.latents, KIND).provenance)
+    print(f"distribution of {min(len(embeddings), SAMPLES)} latents added\ncheckpoint: {args.out}")
+    return 0
+
+
+def _common(path: Path, base: Provenance | None, data: Dataset, task: TaskConfig) -> Provenance | None:
+    """Of a base policy whose bottleneck is trained on other data: the base policy's, where it is known.
+
+    Raises:
+        CheckpointError: the delays of both differ too much.
+    """
+    from zprl_core.provenance import compare
+
+    if base is None or data.provenance is None:
+        return base or data.provenance
+    warning = compare(str(path), base, data.provenance, task.tick_s)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
+    return base
 
 
 class _Tracker:

@@ -10,12 +10,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tqdm import tqdm
+
 from zprl_core import single_host
 from zprl_core.cli.progress import RunBars, percent
 from zprl_core.curves import CurveWriter
+from zprl_core.panel_address import PanelAddress
 from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord, read_records
-from zprl_core.run_folder import RunFolder
+from zprl_core.run_folder import RunFolder, write_json
 from zprl_core.start import Prepared, note_versions
 from zprl_core.summary import proportion, recent_rate, trained_chunks, write_summary
 from zprl_core.supervisor import Supervisor, node_command
@@ -52,22 +55,34 @@ def run_session(prepared: Prepared, *, verbose: bool) -> int:
 
 def _run_graph(prepared: Prepared, verbose: bool) -> None:
     folder = prepared.folder
+    _check_panel(prepared)
+    _provide_pictures(prepared)
     with single_host.free_domain(os.environ) as domain:
         single_host.clean_shared_memory()
         profile = single_host.dds_profile(prepared.rig.dds_profile)
         environment = single_host.environment(profile, domain, folder.logs / "ros", os.environ)
         commands = [node_command(node, folder.path / "config") for node in prepared.nodes]
         settle_s = SETTLE_LEARNING_S if prepared.blocks[-1].learns else SETTLE_S
+        folder.panel_link.unlink(missing_ok=True)  # of an earlier start
         follower = _Follower(prepared.blocks, folder, show=not verbose)
         echo = sys.stderr if verbose else None
         supervisor = Supervisor(commands, folder.logs, environment, echo=echo)
+        write_json(folder.live_file, {"environment": single_host.address(environment)})
         try:
             with supervisor:
                 _follow(supervisor, follower, settle_s)
                 codes = supervisor.stop()
             _report_exits(codes, folder)
         finally:
+            folder.live_file.unlink(missing_ok=True)
             follower.close()
+
+
+def _provide_pictures(prepared: Prepared) -> None:
+    from zprl_sim.pictures import provide
+
+    for made in provide(prepared.rig):
+        print(f"{made}: did not exist; made pictures there, which show no robot", file=sys.stderr)
 
 
 def _follow(supervisor: Supervisor, follower: _Follower, settle_s: float) -> None:
@@ -105,9 +120,14 @@ class _Follower:
         self._size = -1
         self._bars = RunBars(blocks, self._records) if show else None
         self._curves = CurveWriter(folder.curves, ".session")
+        self._linked = False
 
     def look(self) -> bool:
         """Take in what is new; whether the plan is done."""
+        if not self._linked and (link := _read_link(self._folder)):
+            self._linked = True
+            text = f"panel: {link} opens it once; the next link: {self._folder.panel_link}"
+            tqdm.write(text, file=sys.stderr)
         file = self._folder.episodes_file
         size = file.stat().st_size if file.exists() else 0
         if size != self._size:
@@ -139,6 +159,21 @@ class _Follower:
                 values = {f"evaluation/{name}": proportion(sofar, record.block).rate}
             self._curves.scalars(chunks, values)
         self._curves.flush()
+
+
+def _check_panel(prepared: Prepared) -> None:
+    """Its node is started again whenever it ends, so what it cannot cure is found before."""
+    for node in prepared.nodes:
+        if node.executable == "panel_node":
+            PanelAddress.parse(str(node.parameters["address"])).require_free()
+
+
+def _read_link(folder: RunFolder) -> str:
+    """The operator's way into the panel, once its node has left one."""
+    try:
+        return folder.panel_link.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
 
 
 @contextlib.contextmanager

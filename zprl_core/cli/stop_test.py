@@ -80,12 +80,13 @@ def run(rig: RigConfig, folder: Path) -> int:
 
 
 def _test(rig: RigConfig, arm: ArmConfig) -> dict[str, Any] | None:
+    from zprl_arms.claim import ArmClaim
     from zprl_arms.drivers import make_driver
     from zprl_arms.identity import check_serial
 
     _ask(f"arm '{arm.name}' at {arm.address}: stand clear of it. Enter powers it; it holds still")
     driver = make_driver(rig, _NO_TASK, arm)
-    with contextlib.closing(driver):
+    with contextlib.closing(driver), contextlib.closing(ArmClaim(arm)):
         driver.connect()
         check_serial(rig, arm, driver.facts())
         if fault := driver.read().fault:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zprl_core import start
+from zprl_core import panel_address, start
 from zprl_core.cli import arguments
 from zprl_core.errors import ConfigError
 
@@ -76,6 +76,10 @@ def run(args: argparse.Namespace) -> int:
         given["lockstep"] = False
     if args.shadow:
         given["shadow"] = True
+    if args.operator:
+        given["operator"] = True
+    given["panel"] = panel_address.wanted(args.panel)
+    given["record"] = args.record
     if args.resume:
         prepared = start.resume(args.out, **given)
     else:

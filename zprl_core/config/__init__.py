@@ -25,10 +25,13 @@ from zprl_core.config.learning import (
     BottleneckConfig,
     BudgetConfig,
     EvaluationConfig,
+    GuardConfig,
+    HumanMatchConfig,
     PolicyConfig,
     PretrainConfig,
     RLConfig,
 )
+from zprl_core.config.recording import RecordingConfig
 from zprl_core.config.rig import RigConfig, SimulationConfig, check_pair
 from zprl_core.config.task import ActionConfig, CameraView, ObservationConfig, TaskConfig
 from zprl_core.errors import ConfigError
@@ -45,7 +48,9 @@ __all__ = [
     "EvaluationConfig",
     "FrankaConfig",
     "GripperConfig",
+    "GuardConfig",
     "HomingConfig",
+    "HumanMatchConfig",
     "KeepOutConfig",
     "LimitsConfig",
     "ObservationConfig",
@@ -53,6 +58,7 @@ __all__ = [
     "PolicyConfig",
     "PretrainConfig",
     "RLConfig",
+    "RecordingConfig",
     "RigConfig",
     "SimulationConfig",
     "TaskConfig",

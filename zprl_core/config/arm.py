@@ -208,6 +208,12 @@ class FrankaConfig:
         "largest error that the impedance acts on", default=0.05, unit="m", above=0.0
     )
     rotational_clip_rad: float = setting("the same for rotation", default=0.3, unit="rad", above=0.0)
+    homing_stiffness: float = setting(
+        "of the arm's first four joints on the way home; the wrist's get 40, 25 and 10 % of it",
+        default=600.0,
+        unit="Nm/rad",
+        above=0.0,
+    )
     collision_torque_nm: float = setting(
         "torque at every joint that the controller takes for a collision", default=20.0, unit="Nm", above=0.0
     )
@@ -241,6 +247,13 @@ class ArmConfig:
         default=0.2,
         unit="s",
         above=0.0,
+    )
+    delay_s: float = setting(
+        "from a setpoint's time to the same pose measured: by that much later the arm must be there",
+        default=0.0,
+        unit="s",
+        low=0.0,
+        high=1.0,
     )
     xarm: XArmConfig | None = setting("for driver xarm only; null: the defaults", default=None)
     franka: FrankaConfig | None = setting("for driver franka only; null: the defaults", default=None)

@@ -22,7 +22,7 @@ class CalibrationConfig:
 
     id: str = setting("names this measurement, for logs and checkpoints")
     measured: str = setting("date and time")
-    cameras: tuple[DelayConfig, ...] = setting("from a picture's stamp to its arrival", default=())
+    cameras: tuple[DelayConfig, ...] = setting("from a picture's stamp until the policy has it", default=())
     arms: tuple[DelayConfig, ...] = setting("from a setpoint's time to the same pose measured", default=())
     proprioception_delay_s: float = setting(
         "from an arm state's stamp to its arrival", default=0.0, unit="s", low=0.0, high=1.0

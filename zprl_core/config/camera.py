@@ -41,6 +41,13 @@ class CameraConfig:
         default=10,
         low=0,
     )
+    region_corners: tuple[float, ...] | None = setting(
+        "where the picture, as published, shows the task region's corners: x, y as shares of its width and "
+        "height, for the corners (-x -y), (+x -y), (+x +y), (-x +y); null: layouts are not drawn into it",
+        default=None,
+        low=-1.0,
+        high=2.0,
+    )
     delay_s: float = setting(
         "d: a snapshot at t takes the newest frame with stamp <= t - d",
         default=0.0,
@@ -68,6 +75,10 @@ class CameraConfig:
             problems.append(("device", f"is required for driver {self.driver}: which one it is"))
         if self.depth and self.driver != "realsense":
             problems.append(("depth", f"true: driver {self.driver} has no depth, allowed: false"))
+        if self.region_corners is not None and len(self.region_corners) != 8:
+            problems.append(
+                ("region_corners", f"{len(self.region_corners)} numbers, expected 8: four corners")
+            )
         if self.crop is not None:
             top, left, height, width = self.crop
             if height < 1 or width < 1 or top + height > self.height or left + width > self.width:

@@ -15,6 +15,7 @@ from zprl_core.config.fields import setting
 Pooling = Literal["average", "flatten"]
 Precision = Literal["fp32", "bf16"]
 Aggregation = Literal["min", "min_of_random_two", "mean"]
+HumanChunks = Literal["exclude", "invert"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +116,30 @@ class PretrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuardConfig:
+    """How far the steered latent may go, on average over a few chunks, see docs/guard.md. null: any way."""
+
+    mahalanobis: float | None = setting(
+        "distance of z~ to the offline latents, in multiples of their 99 % quantile", default=1.0, above=0.0
+    )
+    displacement: float | None = setting(
+        "L2 distance of g(z~) to g(z), in units of c", default=0.8, source="paper Appendix", above=0.0
+    )
+    rms_ratio: float | None = setting("RMS(lambda dz) / RMS(z)", default=None, above=0.0)
+    chunks: int = setting("length of the average", default=8, low=1, high=1000)
+    back_off: bool = setting("scale lambda down while an average is beyond its limit", default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HumanMatchConfig:
+    """How near a latent's chunk must come to the one that a person executed, at every waypoint."""
+
+    position_m: float = setting("of the tool", default=0.01, unit="m", above=0.0)
+    rotation_rad: float = setting("of the tool", default=0.1, unit="rad", above=0.0)
+    gripper_m: float = setting("of the gripper's width", default=0.01, unit="m", above=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RLConfig:
     """Soft actor-critic on the latent, eq. (7) to (11), Table V."""
 
@@ -150,6 +175,12 @@ class RLConfig:
         "of the critics in the actor's loss; null: min of two critics, mean of more (REDQ)", default=None
     )
     checkpoint_every_episodes: int = setting("training episodes between checkpoints", default=10, low=1)
+    guard: GuardConfig = setting("limits of the steered latent", factory=GuardConfig)
+    human_chunks: HumanChunks = setting(
+        "a chunk that a person took over: left out, or learned from by the latent that explains it",
+        default="exclude",
+    )
+    human_match: HumanMatchConfig = setting("how well that latent must explain it", factory=HumanMatchConfig)
 
     @property
     def target_aggregation(self) -> Aggregation:

@@ -14,6 +14,7 @@ from zprl_core.config.arm import ArmConfig
 from zprl_core.config.calibration import CalibrationConfig
 from zprl_core.config.camera import CameraConfig
 from zprl_core.config.fields import setting
+from zprl_core.config.recording import RecordingConfig
 from zprl_core.config.task import TaskConfig
 from zprl_core.errors import ConfigError
 
@@ -56,6 +57,7 @@ class RigConfig:
     )
     tool_distance_m: float = setting("kept between the tools of two arms", default=0.05, unit="m", low=0.0)
     simulation: SimulationConfig | None = setting("null: a real cell", default=None)
+    recording: RecordingConfig = setting("how episodes are recorded", factory=RecordingConfig)
     calibration: CalibrationConfig | None = setting(
         "what `zprl doctor --measure` found; kept in calibrations/<rig>.yaml", default=None
     )
@@ -118,13 +120,15 @@ class RigConfig:
             ConfigError: a camera or an arm that the rig does not have.
         """
         delays = {delay.name: delay.delay_s for delay in calibration.cameras}
+        late = {delay.name: delay.delay_s for delay in calibration.arms}
         for name in delays:
             self.camera(name)
-        for delay in calibration.arms:
-            self.arm(delay.name)
+        for name in late:
+            self.arm(name)
         return replace(
             self,
             cameras=tuple(replace(c, delay_s=delays.get(c.name, c.delay_s)) for c in self.cameras),
+            arms=tuple(replace(arm, delay_s=late.get(arm.name, arm.delay_s)) for arm in self.arms),
             proprioception_delay_s=calibration.proprioception_delay_s,
             calibration=calibration,
         )

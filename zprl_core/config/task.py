@@ -18,6 +18,7 @@ from zprl_core.config.learning import (
     PretrainConfig,
     RLConfig,
 )
+from zprl_core.config.region import RegionConfig
 
 Rotation = Literal["none", "rotvec", "rot6d", "quat"]
 ROTATION_DIMS: dict[str, int] = {"none": 0, "rotvec": 3, "rot6d": 6, "quat": 4}
@@ -135,8 +136,11 @@ class TaskConfig:
     rl: RLConfig = setting("online learning")
     budget: BudgetConfig = setting("how much data")
     evaluation: EvaluationConfig = setting("measurements", factory=EvaluationConfig)
-    region: dict[str, Any] = setting(
-        "where the objects lie at an episode's start", factory=dict, source="paper V-D"
+    region: RegionConfig = setting("where the objects lie at an episode's start", factory=RegionConfig)
+    reset: Literal["manual", "automatic", "teleoperated"] = setting(
+        "on a robot, once the arms are home: a person lays the objects out and begins; the episode begins by "
+        "itself; a person may move the arms first, which then go home again",
+        default="manual",
     )
     dense_reward: bool = setting(
         "rewards at every step instead of 1 at success", default=False, source="paper Appendix"
@@ -150,6 +154,8 @@ class TaskConfig:
             problems.append(
                 ("rl.clamp_targets", "true is refused with dense_reward: returns are not in [0, 1]")
             )
+        if self.rl.human_chunks == "invert" and self.action.rotation == "none":
+            problems.append(("rl.human_chunks", "invert needs poses to compare; action.rotation is none"))
         if self.observation.lead_steps > self.action.chunk:
             lead, chunk = self.observation.lead_steps, self.action.chunk
             problems.append(("observation.lead_steps", f"{lead} is more than action.chunk = {chunk}"))

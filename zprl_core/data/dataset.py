@@ -1,8 +1,12 @@
 """Demonstrations in memory: a dataset folder, checked, and its (observation, action chunk) windows.
 
-Folder: `dataset.json` (format 1) and one uncompressed `.npz` per episode with
+Folder: `dataset.json` (format 2) and one uncompressed `.npz` per episode with
     image_<camera>  uint8 (T, h, w, 3) RGB        proprio   float32 (T, dq)
     action          float32 (T, da), setpoints    stamp_ns  int64 (T,), strictly increasing
+
+dataset.json says L (`lead_steps`) and where the data comes from (`rig`, `calibration`, `delays`, see
+`zprl_core.provenance`). Format 1, which this version still reads, may leave these out; a `lead_steps` that
+is there must be the task's all the same.
 
 A window pairs the observation o_t (with its history) with the actions a_(t+L) .. a_(t+L+H-1). Before the
 first tick the history repeats the first observation; after the last the chunk repeats the last setpoint.
@@ -21,11 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core.errors import DataError
+from zprl_core.provenance import Provenance
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+_PROVENANCE = ("rig", "calibration", "delays")
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Dataset:
     episode_of: int64 (N,), which episode a tick belongs to.
     history: int64 (M, S), ticks of a window's observations, oldest first; chunk: int64 (M, H), ticks of its
     actions. Window m belongs to tick history[m, -1].
+    provenance: the cell that it was recorded at; None: not known.
     """
 
     images: dict[str, NDArray[np.uint8]]
@@ -45,6 +53,7 @@ class Dataset:
     history: NDArray[np.int64]
     chunk: NDArray[np.int64]
     episodes: int
+    provenance: Provenance | None = None
 
     def __len__(self) -> int:
         return len(self.history)
@@ -75,8 +84,9 @@ def load_dataset(folder: Path, task: TaskConfig) -> Dataset:
     """Read a dataset folder for a task.
 
     Raises:
-        DataError: missing folder or file, another camera set, shape, rate or dimension than the task's,
+        DataError: missing folder or file, another camera set, shape, rate, dimension or L than the task's,
             numbers that are not finite, stamps that do not increase; names file and field.
+        ConfigError: the calibration or its delays are none; names file and field.
     """
     index = read_index(folder)
     _check_index(folder, index, task)
@@ -100,6 +110,7 @@ def load_dataset(folder: Path, task: TaskConfig) -> Dataset:
         history=history,
         chunk=chunk,
         episodes=len(lengths),
+        provenance=_provenance(folder / "dataset.json", index),
     )
 
 
@@ -116,9 +127,10 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path} does not exist; `zprl collect --out {folder}` makes a dataset") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a JSON file: {error}") from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
+    if not isinstance(index, dict) or index.get("format") not in READABLE:
         found = index.get("format") if isinstance(index, dict) else type(index).__name__
-        raise DataError(f"{path}: format is {found!r}, this version reads {FORMAT}")
+        known = " and ".join(map(str, READABLE))
+        raise DataError(f"{path}: format is {found!r}, this version reads {known}")
     episodes = index.get("episodes")
     if not isinstance(episodes, list) or not all(isinstance(e, dict) and "file" in e for e in episodes):
         raise DataError(f"{path}: episodes must be a list of mappings with a 'file'")
@@ -143,6 +155,19 @@ def _check_index(folder: Path, index: Mapping[str, Any], task: TaskConfig) -> No
     for key, value in wanted.items():
         if index.get(key) != value:
             raise DataError(f"{path}: {key} is {index.get(key)!r}, task {task.name} needs {value!r}")
+    lead, wanted_lead = index.get("lead_steps"), observation.lead_steps
+    if lead != wanted_lead and not (index["format"] == 1 and lead is None):
+        raise DataError(
+            f"{path}: lead_steps is {lead!r}, task {task.name} has observation.lead_steps: {wanted_lead}; "
+            "collect again with that task, or set the dataset's in the task"
+        )
+
+
+def _provenance(path: Path, index: Mapping[str, Any]) -> Provenance | None:
+    """None: a dataset of format 1."""
+    if index["format"] == 1:
+        return None
+    return Provenance.from_dict({key: index[key] for key in _PROVENANCE if key in index}, str(path))
 
 
 def read_episode(path: Path, task: TaskConfig) -> dict[str, NDArray[Any]]:

@@ -6,15 +6,17 @@ arms; `KinematicGate` checks a chunk against both.
 """
 
 from zprl_core.kinematics.arm import ArmKinematics
+from zprl_core.kinematics.clearance import Clearance, ClearanceRules, OtherArm, OtherWay
 from zprl_core.kinematics.distances import (
     ArmBodies,
     Bodies,
+    Gaps,
     Nearest,
-    nearest_to_other,
-    nearest_to_table,
-    tool_over_table,
+    other_gaps,
+    table_gaps,
+    tool_gaps,
 )
-from zprl_core.kinematics.gate import Clearance, JointPath, KinematicGate, KinematicLimits, OtherArm
+from zprl_core.kinematics.gate import JointPath, KinematicGate, KinematicLimits
 from zprl_core.kinematics.models import MODELS, ArmModel
 
 __all__ = [
@@ -24,12 +26,15 @@ __all__ = [
     "ArmModel",
     "Bodies",
     "Clearance",
+    "ClearanceRules",
+    "Gaps",
     "JointPath",
     "KinematicGate",
     "KinematicLimits",
     "Nearest",
     "OtherArm",
-    "nearest_to_other",
-    "nearest_to_table",
-    "tool_over_table",
+    "OtherWay",
+    "other_gaps",
+    "table_gaps",
+    "tool_gaps",
 ]

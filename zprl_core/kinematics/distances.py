@@ -25,6 +25,23 @@ class Nearest(NamedTuple):
     second: str
 
 
+class Gaps(NamedTuple):
+    """How far pairs of bodies are apart in one or more postures.
+
+    Attributes:
+        distance_m: float64 (..., p), negative: inside each other.
+        pairs: the names of the p pairs.
+    """
+
+    distance_m: Array
+    pairs: Sequence[tuple[str, str]]
+
+    def nearest(self) -> Nearest:
+        """Of one posture: the smallest."""
+        worst = int(self.distance_m.argmin())
+        return Nearest(float(self.distance_m[worst]), *self.pairs[worst])
+
+
 class Bodies(NamedTuple):
     """The capsules of an arm in one or more postures, rig frame.
 
@@ -32,12 +49,14 @@ class Bodies(NamedTuple):
         names: of the k capsules: "base", "link1", ..., "tool".
         start, end: of their axes, float64 (..., k, 3), m.
         radius_m: float64 (k,).
+        tool: the tool centre point, float64 (..., 3), m.
     """
 
     names: tuple[str, ...]
     start: Array
     end: Array
     radius_m: Array
+    tool: Array
 
 
 class ArmBodies:
@@ -61,57 +80,81 @@ class ArmBodies:
         names = ["base" if link == 0 else f"link{link}" for link in self._links]
         self._names = (*names[: len(names) - tools], *[TOOL] * tools)
         self._pairs = np.argwhere(self._links[:, None] + _APART <= self._links[None, :])
+        self._pair_names = [(self._names[i], self._names[j]) for i, j in self._pairs]
+        self._tool = kinematics.flange_in_last_link[1]
+        self.reach_m = self._reach()
 
     def at(self, joints_rad: ArrayLike) -> Bodies:
         """Where they are for joint angles (..., joints)."""
         joints = np.asarray(joints_rad, dtype=np.float64)
-        flat = joints.reshape(-1, joints.shape[-1])
+        flat, shape = joints.reshape(-1, joints.shape[-1]), joints.shape[:-1]
         poses = [self._kinematics.link_poses(row) for row in flat]
-        rotation = self._rotation @ np.array([r for r, _ in poses])[:, self._links]
-        origin = np.array([t for _, t in poses])[:, self._links] @ self._rotation.T + self._origin
-        shape = (*joints.shape[:-1], len(self._links), 3)
+        rotations = self._rotation @ np.array([r for r, _ in poses])
+        origins = np.array([t for _, t in poses]) @ self._rotation.T + self._origin
+        rotation, origin = rotations[:, self._links], origins[:, self._links]
         start = origin + np.einsum("hkij,kj->hki", rotation, self._starts)
         end = origin + np.einsum("hkij,kj->hki", rotation, self._ends)
-        return Bodies(self._names, start.reshape(shape), end.reshape(shape), self._radii)
+        tool = origins[:, -1] + rotations[:, -1] @ self._tool
+        capsules = (*shape, len(self._links), 3)
+        return Bodies(
+            self._names, start.reshape(capsules), end.reshape(capsules), self._radii, tool.reshape(*shape, 3)
+        )
 
-    def link_distances(self, bodies: Bodies) -> Array:
-        """Distances of the pairs of links that could touch, float64 (..., pairs), m."""
+    def motion_m(self, turns_rad: ArrayLike) -> Array:
+        """No distance between bodies, table and what stands still, nor the tool's place, changes by more than
+        this, float64 (...,) m, while the joints turn by (..., joints) rad, in whatever posture.
+        """
+        return np.asarray(np.abs(turns_rad) @ self.reach_m)
+
+    def link_gaps(self, bodies: Bodies) -> Gaps:
+        """Between the links that could touch: those that are not neighbours."""
         i, j = self._pairs.T
-        gaps = segment_distances(
+        apart = segment_distances(
             bodies.start[..., i, :], bodies.end[..., i, :], bodies.start[..., j, :], bodies.end[..., j, :]
         )
-        return np.asarray(gaps - bodies.radius_m[i] - bodies.radius_m[j])
+        return Gaps(apart - bodies.radius_m[i] - bodies.radius_m[j], self._pair_names)
 
-    def nearest_links(self, bodies: Bodies) -> Nearest:
-        """Of one posture: the links, not neighbours, that are nearest to each other."""
-        distances = self.link_distances(bodies)
-        worst = int(distances.argmin())
-        i, j = self._pairs[worst]
-        return Nearest(float(distances[worst]), self._names[i], self._names[j])
+    def _reach(self) -> Array:
+        """How far from each joint's axis the axis of a body behind it can be, float64 (joints,), m."""
+        _, origins = self._kinematics.link_poses(np.zeros(self._kinematics.joints))
+        hops = np.linalg.norm(np.diff(origins, axis=0), axis=1)
+        links = [*self._links, *self._links, len(hops)]
+        points = np.vstack((self._starts, self._ends, self._tool))
+        reach = np.zeros(len(hops))
+        for link, point in zip(links, points, strict=True):
+            away = float(np.linalg.norm(point))
+            if link:
+                reach[link - 1] = max(reach[link - 1], float(np.hypot(point[0], point[1])))
+            for joint in range(link - 2, -1, -1):
+                away += float(hops[joint + 1])
+                reach[joint] = max(reach[joint], away)
+        return reach
 
 
-def nearest_to_table(bodies: Bodies, height_m: float) -> Nearest:
-    """Of one posture: the link nearest to a table of that height in the rig's frame. The base and link 1
-    stand on it and the tool works on it: they do not count.
+def table_gaps(bodies: Bodies, height_m: float) -> Gaps:
+    """From the links to a table of that height in the rig's frame. The base and link 1 stand on it and the
+    tool works on it: they do not count.
     """
     counts = [i for i, name in enumerate(bodies.names) if name not in ("base", "link1", TOOL)]
-    return _lowest(bodies, counts, height_m)
+    return _over_table(bodies, counts, height_m)
 
 
-def tool_over_table(bodies: Bodies, height_m: float) -> Nearest | None:
-    """Of one posture: the tool's height over a table; None without a tool."""
-    tools = [i for i, name in enumerate(bodies.names) if name == TOOL]
-    return _lowest(bodies, tools, height_m) if tools else None
+def tool_gaps(bodies: Bodies, height_m: float) -> Gaps:
+    """The tool's height over a table; no pair without a tool."""
+    return _over_table(bodies, [i for i, name in enumerate(bodies.names) if name == TOOL], height_m)
 
 
-def nearest_to_other(mine: Bodies, other: Bodies, other_name: str = "the other arm") -> Nearest:
-    """Of one posture of each: the nearest links of two arms."""
-    gaps = segment_distances(
-        mine.start[:, None, :], mine.end[:, None, :], other.start[None, :, :], other.end[None, :, :]
+def other_gaps(mine: Bodies, other: Bodies, other_name: str = "the other arm") -> Gaps:
+    """Between the links of two arms, in as many postures of each."""
+    apart = segment_distances(
+        mine.start[..., :, None, :],
+        mine.end[..., :, None, :],
+        other.start[..., None, :, :],
+        other.end[..., None, :, :],
     )
-    distances = gaps - mine.radius_m[:, None] - other.radius_m[None, :]
-    i, j = np.unravel_index(int(distances.argmin()), distances.shape)
-    return Nearest(float(distances[i, j]), mine.names[i], f"{other.names[j]} of {other_name}")
+    apart = apart - mine.radius_m[:, None] - other.radius_m
+    names = [(first, f"{second} of {other_name}") for first in mine.names for second in other.names]
+    return Gaps(apart.reshape(*apart.shape[:-2], len(names)), names)
 
 
 def segment_distances(a: Array, b: Array, c: Array, d: Array) -> Array:
@@ -127,10 +170,9 @@ def segment_distances(a: Array, b: Array, c: Array, d: Array) -> Array:
     return np.asarray(np.sqrt(_dot(gap, gap)))
 
 
-def _lowest(bodies: Bodies, counts: Sequence[int], height_m: float) -> Nearest:
-    lowest = np.minimum(bodies.start[counts, 2], bodies.end[counts, 2]) - bodies.radius_m[counts] - height_m
-    worst = int(lowest.argmin())
-    return Nearest(float(lowest[worst]), bodies.names[counts[worst]], "the table")
+def _over_table(bodies: Bodies, counts: Sequence[int], height_m: float) -> Gaps:
+    lowest = np.minimum(bodies.start[..., counts, 2], bodies.end[..., counts, 2])
+    return Gaps(lowest - bodies.radius_m[counts] - height_m, [(bodies.names[i], "the table") for i in counts])
 
 
 def _tool_capsules(kinematics: ArmKinematics) -> list[tuple[int, Array, Array, float]]:

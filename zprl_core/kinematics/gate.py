@@ -13,13 +13,8 @@ from numpy.typing import ArrayLike
 from zprl_core.actions import ArmWaypoints
 from zprl_core.config.arm import ArmConfig
 from zprl_core.kinematics.arm import ArmKinematics
-from zprl_core.kinematics.distances import (
-    ArmBodies,
-    Bodies,
-    nearest_to_other,
-    nearest_to_table,
-    tool_over_table,
-)
+from zprl_core.kinematics.clearance import Clearance, ClearanceRules, OtherArm, OtherWay
+from zprl_core.kinematics.distances import ArmBodies
 from zprl_core.transforms import Array, Pose, quaternion_from_rotvec
 
 _BRANCH_RAD = 0.5  # a joint that goes farther than this, and much too fast, is on another branch
@@ -75,25 +70,6 @@ class JointPath(NamedTuple):
     joints_rad: Array
 
 
-class Clearance(NamedTuple):
-    """How far a posture is from being forbidden for the distances of its bodies.
-
-    Attributes:
-        margin_m: the smallest distance less the one allowed; negative: too near.
-        nearest: which bodies these are and how near, for people.
-    """
-
-    margin_m: float
-    nearest: str
-
-
-class OtherArm(NamedTuple):
-    """Another arm of the rig, where it is now."""
-
-    name: str
-    bodies: Bodies
-
-
 class KinematicGate:
     """Checks chunks against joint limits, speeds, singularities and distances.
 
@@ -109,6 +85,7 @@ class KinematicGate:
         self.kinematics, self.limits = kinematics, limits
         self.base_in_rig = Pose(np.zeros(3)) if base_in_rig is None else base_in_rig
         self.bodies = ArmBodies(kinematics, self.base_in_rig)
+        self._rules = ClearanceRules(self.bodies, limits.link_distance_m, limits.table_m)
         self._low = kinematics.lower_rad + limits.joint_margin_rad
         self._high = kinematics.upper_rad - limits.joint_margin_rad
         self._speed = limits.speed_share * np.minimum(kinematics.speed_rad_s, limits.joint_velocity_rad_s)
@@ -128,24 +105,31 @@ class KinematicGate:
         waypoints: ArmWaypoints,
         dt_s: float,
         joints_rad: ArrayLike,
-        others: Sequence[OtherArm] = (),
+        others: Sequence[OtherWay] = (),
+        present_rad: ArrayLike | None = None,
     ) -> JointPath:
-        """The joint angles at the waypoints, one after the other from the present ones, and what is wrong.
+        """The joint angles at the waypoints, one after the other from the given ones, and what is wrong there
+        or between them.
 
         Args:
             waypoints: of the tool centre point, in the base frame.
             dt_s: time from one to the next, and to the first.
-            joints_rad: (joints,) at the setpoint from which the first one is reached.
+            joints_rad: (joints,) near those of the first one.
             others: the other arms of the rig.
+            present_rad: (joints,) from where the way to the first one leads; None: ``joints_rad``.
         """
-        path, problem = self._walk(waypoints, dt_s, np.asarray(joints_rad, dtype=np.float64))
-        if len(path):
-            problem = self._path_problem(path, others) or problem
-        return JointPath(problem, path)
+        start = np.asarray(joints_rad, dtype=np.float64)
+        path, problem = self._walk(waypoints, dt_s, start)
+        way = np.vstack((start if present_rad is None else present_rad, path))
+        return JointPath(self._rules.way_problem(way, others) or problem, path)
+
+    def way_problem(self, joints_rad: Array, others: Sequence[OtherWay] = ()) -> str:
+        """See `ClearanceRules.way_problem`."""
+        return self._rules.way_problem(joints_rad, others)
 
     def clearance(self, joints_rad: ArrayLike, others: Sequence[OtherArm] = ()) -> Clearance:
         """How near bodies come to each other in one posture (joints,), whatever leads there."""
-        return self._clearance(self.bodies.at(joints_rad), others)
+        return self._rules.clearance(joints_rad, others)
 
     def distance_problem(self, joints_rad: ArrayLike, others: Sequence[OtherArm] = ()) -> str:
         """Which bodies are too near to each other in one posture (joints,), or nothing."""
@@ -218,27 +202,3 @@ class KinematicGate:
         if step > _BRANCH_RAD and speeds[worst] > _MUCH * self._speed[worst]:
             return f"joint {worst + 1} jumps by {step:.2f} rad: the posture changes to another branch"
         return f"joint {worst + 1} turns at {speeds[worst]:.2f} rad/s, allowed {self._speed[worst]:.2f} rad/s"
-
-    def _path_problem(self, path: Array, others: Sequence[OtherArm]) -> str:
-        bodies = self.bodies.at(path)
-        for i in range(len(path)):
-            one = Bodies(bodies.names, bodies.start[i], bodies.end[i], bodies.radius_m)
-            clearance = self._clearance(one, others)
-            if clearance.margin_m < 0.0:
-                return f"waypoint {i}: {clearance.nearest}"
-        return ""
-
-    def _clearance(self, bodies: Bodies, others: Sequence[OtherArm]) -> Clearance:
-        least, table = self.limits.link_distance_m, self.limits.table_m
-        pairs = [(self.bodies.nearest_links(bodies), least)]
-        if table is not None:
-            pairs.append((nearest_to_table(bodies, table), least))
-            tool = tool_over_table(bodies, table)
-            pairs += [(tool, 0.0)] if tool else []
-        pairs += [(nearest_to_other(bodies, other.bodies, other.name), least) for other in others]
-        nearest, allowed = min(pairs, key=lambda pair: pair[0].distance_m - pair[1])
-        text = (
-            f"{nearest.first} comes within {nearest.distance_m:.3f} m of {nearest.second}, "
-            f"allowed {allowed:g} m or more"
-        )
-        return Clearance(nearest.distance_m - allowed, text)

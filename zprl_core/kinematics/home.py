@@ -7,7 +7,8 @@ import numpy as np
 
 from zprl_core.config import ArmConfig, RigConfig
 from zprl_core.errors import ConfigError
-from zprl_core.kinematics.gate import KinematicGate, OtherArm
+from zprl_core.kinematics.clearance import OtherArm
+from zprl_core.kinematics.gate import KinematicGate
 from zprl_core.safety.supervision import tools_problem
 from zprl_core.transforms import Array, Pose
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,12 +28,14 @@ from zprl_core.record_log import RecordLog
 from zprl_core.rl import weights
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC, UpdateNoise
-from zprl_core.rl.transition import Transition
+from zprl_core.rl.transition import REWARDS, TERMINAL, Transition, outcome_of
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
+    from zprl_core.provenance import Provenance
 
 KIND = "learner"
+_NONE = -1
 CHECKPOINT = Path("checkpoints/learner.ckpt")
 """In a run folder."""
 Tick = Callable[[int, int], None]
@@ -55,7 +57,7 @@ class Setup:
 
 @dataclass
 class Counters:
-    """What a learner has done so far."""
+    """What a learner has done so far; `unsettled` is the episode whose ending waits for `settle`."""
 
     records: int = 0
     transitions: int = 0
@@ -65,6 +67,29 @@ class Counters:
     owed: int = 0
     burst_done: bool = False
     episode_chunks: int = 0
+    unsettled: int = _NONE
+
+
+class Correction(NamedTuple):
+    """A label that was changed after its ending was logged.
+
+    Attributes:
+        episode, chunk: the ending.
+        before, outcome: old and new.
+        updates: the ones made with the old label: numbers from the first to before the second.
+    """
+
+    episode: int
+    chunk: int
+    before: str
+    outcome: str
+    updates: tuple[int, int]
+
+
+class _Ending(NamedTuple):
+    row: int
+    outcome: str
+    updates: int
 
 
 class Learner:
@@ -73,10 +98,19 @@ class Learner:
     Args:
         task: rl settings, kind of reward. setup: see there. seed: of the run. log: open for appending; a log
             that already holds records is first replayed with `replay_log`, or after `load`.
+        provenance: of the run, for its checkpoints; None: not known.
     """
 
-    def __init__(self, task: TaskConfig, setup: Setup, seed: int, log: RecordLog) -> None:
+    def __init__(
+        self,
+        task: TaskConfig,
+        setup: Setup,
+        seed: int,
+        log: RecordLog,
+        provenance: Provenance | None = None,
+    ) -> None:
         self.task, self.setup, self.seed, self.log = task, setup, seed, log
+        self.provenance = provenance
         self.metrics: dict[str, float] = {}
         self.update_s = 0.0
         self._start_from_nothing()
@@ -89,7 +123,8 @@ class Learner:
         self.replay = ReplayBuffer(self.setup.c_mean, self.setup.c_std, self.setup.dim)
         self.counters = Counters()
         self._seen: set[tuple[int, int]] = set()
-        self._places: dict[tuple[int, int], int] = {}
+        self._endings: dict[tuple[int, int], _Ending] = {}  # those that are learned from
+        self.corrections: list[Correction] = []
 
     @property
     def version(self) -> int:
@@ -103,7 +138,8 @@ class Learner:
     def update(self, transition: Transition, tick: Tick | None = None) -> int:
         """Log a transition, learn from it, and return the actor's new version.
 
-        A transition that is already logged (a request that was sent again) changes nothing.
+        An episode's ending is logged at once and learned from by `settle`: its label may yet be undone. A
+        transition that is already logged (a request that was sent again) changes nothing.
 
         Raises:
             DataError: numbers that are not finite, or arrays of another length; nothing is logged then.
@@ -111,26 +147,28 @@ class Learner:
         self._check(transition)
         if (transition.episode, transition.chunk) in self._seen:
             return self.version
-        record = {"kind": "transition", **asdict(transition)}
-        self.log.append(record)
-        self._apply(record, tick)
+        self.settle(tick)
+        self._log({"kind": "transition", **asdict(transition)}, tick)
         return self.version
 
-    def correct(self, episode: int, chunk: int, reward: float, terminal: bool) -> int:
-        """Change the label of a logged transition; updates already made with the old one stay.
+    def settle(self, tick: Tick | None = None) -> int:
+        """The label of the last ending is final: make the updates that it owes, if it still owes any."""
+        if self.counters.unsettled != _NONE:
+            self._log({"kind": "settled", "episode": self.counters.unsettled}, tick)
+        return self.version
 
-        Raises:
-            DataError: no such transition, or it is excluded.
+    def correct(self, episode: int, chunk: int, outcome: str) -> Correction | None:
+        """The label of an ending was another one; a void one is taken out of the buffer.
+
+        Returns:
+            The correction, with the updates that were made with the old label and stay; None where nothing
+            was to be changed: it is so already, or that ending was never learned from.
         """
-        if (episode, chunk) not in self._places:
-            raise DataError(f"episode {episode}, chunk {chunk}: no learned transition to correct")
-        record = {
-            "kind": "correction", "episode": episode, "chunk": chunk, "reward": reward, "terminal": terminal,
-            "updates": self.counters.updates,
-        }  # fmt: skip
-        self.log.append(record)
-        self._apply(record, None)
-        return self.version
+        ending = self._endings.get((episode, chunk))
+        if ending is None or ending.outcome in ("void", outcome):
+            return None
+        self._log({"kind": "correction", "episode": episode, "chunk": chunk, "outcome": outcome}, None)
+        return self.corrections[-1]
 
     def replay_log(self, tick: Tick | None = None) -> Iterator[int]:
         """Apply the log's records that this learner has not seen, as if they came in now; yields versions."""
@@ -153,7 +191,7 @@ class Learner:
             "c_std": torch.from_numpy(self.setup.c_std.copy()),
             "metrics": self.metrics,
         }
-        checkpoint.save(path, KIND, self.task.to_dict(), state)
+        checkpoint.save(path, KIND, self.task.to_dict(), state, self.provenance)
 
     def load(self, path: Path) -> None:
         """Take over a checkpoint's state and rebuild the replay buffer from the log up to there.
@@ -207,29 +245,62 @@ class Learner:
             )
         self.counters = counters
 
+    def _log(self, record: Mapping[str, Any], tick: Tick | None) -> None:
+        self.log.append(record)
+        self._apply(record, tick)
+
     def _apply(self, record: Mapping[str, Any], tick: Tick | None) -> None:
-        learned = self._store(record)
-        if learned and self.counters.transitions > self.task.rl.warmup_chunks:
-            self._run_updates(self._updates_owed(bool(record["last"])), tick)
+        """Take a record up and make the updates that it owes."""
+        owes = self._store(record)
+        if owes and self.counters.transitions > self.task.rl.warmup_chunks:
+            self._run_updates(self._updates_owed(last=record["kind"] == "settled"), tick)
 
     def _store(self, record: Mapping[str, Any]) -> bool:
-        """Put a record into the replay buffer; True for a transition to be learned from."""
+        """Take a record up; True where it owes updates."""
         self.counters.records += 1
-        if record["kind"] == "correction":
-            self.counters.corrected += 1
-            place = self._places[record["episode"], record["chunk"]]
-            self.replay.correct(place, record["reward"], record["terminal"])
-            return False
-        transition = Transition(**{k: v for k, v in record.items() if k != "kind"})
-        self._seen.add((transition.episode, transition.chunk))
+        match record["kind"]:
+            case "transition":
+                return self._store_transition(Transition(**{k: v for k, v in record.items() if k != "kind"}))
+            case "correction":
+                self._store_correction(record["episode"], record["chunk"], record["outcome"])
+                return False
+            case _:
+                self.counters.unsettled = _NONE
+                return any(
+                    key[0] == record["episode"] and ending.outcome != "void"
+                    for key, ending in self._endings.items()
+                )
+
+    def _store_transition(self, transition: Transition) -> bool:
+        key = (transition.episode, transition.chunk)
+        self._seen.add(key)
+        if transition.last:
+            self.counters.unsettled = transition.episode
         if transition.excluded:
             self.counters.excluded += 1
             return False
         self.counters.transitions += 1
-        self._places[transition.episode, transition.chunk] = self.replay.append(transition)
-        return True
+        row = self.replay.append(transition)
+        if transition.last:
+            self._endings[key] = _Ending(row, outcome_of(transition), self.counters.updates)
+        return not transition.last
 
-    def _updates_owed(self, last: bool) -> int:
+    def _store_correction(self, episode: int, chunk: int, outcome: str) -> None:
+        """A void ending is taken out, and so is a horizon behind which nothing was observed."""
+        ending, updates = self._endings[episode, chunk], self.counters.updates
+        self.counters.corrected += 1
+        if outcome == "void" or (outcome == "horizon" and not self.replay.looks_ahead(ending.row)):
+            self.replay.remove(ending.row)
+            self.counters.transitions -= 1
+            left = "void"
+        else:
+            self.replay.correct(ending.row, REWARDS[outcome], outcome in TERMINAL)
+            left = outcome
+        made = (ending.updates, updates)
+        self.corrections.append(Correction(episode, chunk, ending.outcome, outcome, made))
+        self._endings[episode, chunk] = _Ending(ending.row, left, updates)
+
+    def _updates_owed(self, *, last: bool) -> int:
         """UTD updates; once, those that the warm-up skipped; at an episode's end, the extra ones."""
         rl, counters = self.task.rl, self.counters
         owed = rl.utd

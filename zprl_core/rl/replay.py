@@ -29,12 +29,14 @@ class ReplayBuffer:
             for name in FIELDS
         }
         self._size = 0
+        self._removed: list[int] = []
+        self._rows = np.zeros(0, np.int64)  # of those that are left, where some were removed
 
     def __len__(self) -> int:
-        return self._size
+        return self._size - len(self._removed)
 
     def append(self, transition: Transition) -> int:
-        """Add one; returns its index."""
+        """Add one; returns its row."""
         if self._size == len(self._arrays["reward"]):
             self._arrays = {
                 name: np.concatenate([array, np.zeros_like(array)]) for name, array in self._arrays.items()
@@ -45,16 +47,31 @@ class ReplayBuffer:
                 value = (value - self.c_mean) / self.c_std
             self._arrays[name][self._size] = value
         self._size += 1
+        self._find_rows()
         return self._size - 1
 
-    def correct(self, index: int, reward: float, terminal: bool) -> None:
+    def correct(self, row: int, reward: float, terminal: bool) -> None:
         """Change the label of a stored transition."""
-        self._arrays["reward"][index] = reward
-        self._arrays["terminal"][index] = terminal
+        self._arrays["reward"][row] = reward
+        self._arrays["terminal"][row] = terminal
+
+    def remove(self, row: int) -> None:
+        """Learn from a stored transition no more."""
+        self._removed.append(row)
+        self._find_rows()
+
+    def looks_ahead(self, row: int) -> bool:
+        """Whether a stored transition has an observation behind its chunk."""
+        return not np.array_equal(self._arrays["c"][row], self._arrays["c_next"][row])
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
-        """The transitions at these indices as a batch."""
-        return Batch(**{name: self._tensor(name, index) for name in FIELDS})
+        """A batch of transitions, by indices below the buffer's length."""
+        rows = self._rows[index] if self._removed else index
+        return Batch(**{name: self._tensor(name, rows) for name in FIELDS})
 
-    def _tensor(self, name: str, index: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(self._arrays[name][index])
+    def _find_rows(self) -> None:
+        if self._removed:
+            self._rows = np.setdiff1d(np.arange(self._size), self._removed)
+
+    def _tensor(self, name: str, rows: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(self._arrays[name][rows])

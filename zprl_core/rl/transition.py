@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+REWARDS = {"success": 1.0, "failure": 0.0, "horizon": 0.0}
+"""r of an episode's ending."""
+TERMINAL = {"success", "failure"}
+"""Outcomes behind which nothing is bootstrapped; our reading for the horizon, eq. (11) has no mask."""
+
 
 @dataclass(frozen=True)
 class Transition:
@@ -29,3 +34,10 @@ class Transition:
     c_next: NDArray[np.float32]
     z_next: NDArray[np.float32]
     excluded: str = ""
+
+
+def outcome_of(ending: Transition) -> str:
+    """The outcome that an episode's last transition was labelled with."""
+    if not ending.terminal:
+        return "horizon"
+    return "success" if ending.reward > 0.0 else "failure"

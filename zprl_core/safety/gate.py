@@ -45,7 +45,7 @@ class SafetyGate:
         if reason:
             raise SafetyError(f"chunk {command.name}: {reason}")
         try:
-            chunk = self._decode(command)
+            chunk = self.decode(command)
         except DataError as error:
             raise SafetyError(f"chunk {command.name}: {error}") from error
         for check in self._checks:
@@ -54,7 +54,12 @@ class SafetyGate:
                 raise SafetyError(f"chunk {command.name}: {reason}")
         return chunk
 
-    def _decode(self, command: ChunkCommand) -> Chunk:
+    def decode(self, command: ChunkCommand) -> Chunk:
+        """The chunk, unchecked.
+
+        Raises:
+            DataError: its numbers are no waypoints of this arm's layout.
+        """
         if command.dim != self._codec.dim:
             raise DataError(f"{command.dim} numbers per waypoint, this arm takes {self._codec.dim}")
         flat = np.asarray(command.actions, dtype=np.float64).reshape(-1)

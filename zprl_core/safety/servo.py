@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +18,8 @@ from zprl_core.trajectory.motion import as_quaternion, as_vector
 from zprl_core.trajectory.rotation import Quaternion
 from zprl_core.transforms import Array
 
-REASONS = ("workspace", "keep-out", "velocity", "acceleration", "jerk", "gripper")
-"""Why a setpoint may be changed."""
+Reasons = tuple[str, ...]
+"""Why a setpoint was changed, of: workspace, keep-out, velocity, acceleration, jerk, gripper; or none."""
 _SHORTEST_STEP_S = 1e-6
 
 
@@ -55,18 +53,12 @@ class ServoLimiter:
         angular = _bounds(limits.angular_rad_s, limits.angular_rad_s2, limits.angular_rad_s3)
         self._place = Follower(linear, as_vector(start.pose.position), Region.of(limits))
         self._turn = Follower(angular, ZERO)
-        self._counts = dict.fromkeys(REASONS, 0)
         self.restart(start)
 
     @property
     def last(self) -> Setpoint:
         """The setpoint that was let through last."""
         return self._last
-
-    @property
-    def reasons(self) -> Mapping[str, int]:
-        """How often each of `REASONS` changed a setpoint since the limiter was made."""
-        return MappingProxyType(self._counts)
 
     def restart(self, setpoint: Setpoint) -> None:
         """Goes on from ``setpoint``, at rest; it is the measured pose after a stop.
@@ -79,8 +71,8 @@ class ServoLimiter:
         self._place.restart(as_vector(self._last.position))
         self._turn.restart(ZERO)
 
-    def limit(self, wanted: Setpoint, step_s: float) -> tuple[Setpoint, bool]:
-        """The setpoint to send ``step_s`` seconds after the last one, and whether it differs from ``wanted``.
+    def limit(self, wanted: Setpoint, step_s: float) -> tuple[Setpoint, Reasons]:
+        """The setpoint to send ``step_s`` seconds after the last one, and why it differs from ``wanted``.
 
         After a step of more than ``max_step_s`` the arm counts as standing at the last setpoint. One of less
         than a microsecond is none: the last setpoint stays.
@@ -91,15 +83,14 @@ class ServoLimiter:
         _refuse_non_finite(wanted, step_s)
         step_s = self._counted(step_s)
         if step_s < _SHORTEST_STEP_S:
-            return self._last, not _same(self._last, wanted)
+            return self._last, () if _same(self._last, wanted) else ("velocity",)
         position, moved = self._limit_position(wanted.position, step_s)
         quaternion, turned = self._limit_rotation(wanted.quaternion, step_s)
         width = self._limit_gripper(wanted.gripper_width, step_s)
         squeezed = wanted.gripper_width is not None and width != wanted.gripper_width
-        for reason in {moved, turned, "gripper" if squeezed else ""} - {""}:
-            self._counts[reason] += 1
         self._last = Setpoint(position, quaternion, width)
-        return self._last, bool(moved or turned or squeezed)
+        reasons = dict.fromkeys((moved, turned, "gripper" if squeezed else ""))
+        return self._last, tuple(filter(None, reasons))
 
     def brake(self, step_s: float) -> Braked:
         """The setpoint to send ``step_s`` seconds after the last one to come to rest; the gripper stays.

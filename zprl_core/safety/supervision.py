@@ -5,13 +5,56 @@ Pure: the time is an argument. What is measured comes from `ArmReading`, the lim
 
 from __future__ import annotations
 
+import bisect
+
 import numpy as np
 
 from zprl_core.transforms import Array, Pose
 
 
+class CommandedPoses:
+    """Where an arm was told to be, for as long as it may be on its way there. Times are ns of one clock.
+
+    Args:
+        t_ns, pose: where it is told to be first.
+        delay_s: from a setpoint's time to the same pose measured.
+        reach_s: how old a measurement may be that is compared.
+    """
+
+    def __init__(self, t_ns: int, pose: Pose, delay_s: float, reach_s: float) -> None:
+        self._delay_ns = round(delay_s * 1e9)
+        self._kept_ns = self._delay_ns + round(reach_s * 1e9)
+        self.restart(t_ns, pose)
+
+    def __len__(self) -> int:
+        """Poses that are kept."""
+        return len(self._poses)
+
+    def restart(self, t_ns: int, pose: Pose) -> None:
+        """The path starts again here: what was commanded before does not count."""
+        self._times_ns, self._poses = [t_ns], [pose]
+
+    def add(self, t_ns: int, pose: Pose) -> None:
+        """A setpoint for a time that is not before the last one's; for the same time it replaces that."""
+        if t_ns == self._times_ns[-1]:
+            self._poses[-1] = pose
+            return
+        self._times_ns.append(t_ns)
+        self._poses.append(pose)
+        old = bisect.bisect_right(self._times_ns, t_ns - self._kept_ns) - 1
+        if old > 0:
+            del self._times_ns[:old], self._poses[:old]
+
+    def due(self, stamp_ns: int) -> Pose:
+        """Where the arm must be measured at `stamp_ns`: the newest pose whose time lies its delay or more
+        before; the oldest one that is kept where all are younger.
+        """
+        passed = bisect.bisect_right(self._times_ns, stamp_ns - self._delay_ns)
+        return self._poses[max(passed - 1, 0)]
+
+
 def tracking_problem(target: Pose, measured: Pose, most_m: float, most_rad: float) -> str:
-    """The measured pose is too far from the commanded one; both in the base frame."""
+    """The measured pose is too far from the one that was due (`CommandedPoses`); both in the base frame."""
     gap_m, gap_rad = measured.distance(target)
     if gap_m > most_m:
         return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zprl_core.plan import Block
 from zprl_core.records import EpisodeRecord, Outcome
@@ -19,6 +19,7 @@ class Episode:
         begun: whether it was ever running; one that was not leaves no record.
         cleared: the last chunk known not to have ended it, -1 before the first.
         outcome, ending_chunk: empty and -1 while it is open.
+        helped: chunks in which a person had the arm.
     """
 
     index: int
@@ -34,6 +35,7 @@ class Episode:
     ended_ns: int = 0
     author: str = ""
     reason: str = ""
+    helped: set[int] = field(default_factory=set)
 
     @property
     def open(self) -> bool:
@@ -75,4 +77,5 @@ class Episode:
             label_author=self.author,
             reason=self.reason,
             layout=self.layout,
+            helped_chunks=len(self.helped),
         )

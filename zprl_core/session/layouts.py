@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 
 from zprl_core.plan import TRAIN, Position
@@ -21,7 +22,8 @@ def next_layout_seed(run_seed: int, position: Position, records: Sequence[Episod
     Every evaluation block runs through the same layouts, so that modes are compared on equal terms; training
     goes on through others. A void episode does not use its layout up.
     """
-    if not position.block.learns:
-        return layout_seed(run_seed, "evaluation", position.done)
-    trained = sum(record.block == TRAIN and not record.void for record in records)
-    return layout_seed(run_seed, "training", trained)
+    block = position.block
+    kind, name = ("training", TRAIN) if block.learns else ("evaluation", block.name)
+    used = {record.layout_seed for record in records if record.block == name and not record.void}
+    seeds = (layout_seed(run_seed, kind, index) for index in itertools.count())
+    return next(seed for seed in seeds if seed not in used)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import cast
 
+from zprl_core.errors import DataError
 from zprl_core.plan import Position, position
-from zprl_core.records import EpisodeRecord, Outcome
+from zprl_core.records import OUTCOMES, EpisodeRecord, Outcome
 from zprl_core.session.episode import Episode
 from zprl_core.session.layouts import next_layout_seed
+from zprl_core.session.ledger import Entry, EntryEvent, Ledger
 from zprl_core.session.messages import (
     Answer,
+    CorrectLabel,
     Effect,
     FinishRun,
     RecordEpisode,
@@ -23,6 +28,9 @@ from zprl_core.session.states import TRANSITIONS, Event, State, possible_in
 _REMEMBERED = 4096  # command ids; an older one names an episode that is long over
 _ANY_EPISODE = -1
 _OK = Answer(True)
+_WAITS = -1.0
+_COMMANDS = (Event.START, Event.BEGIN, Event.PAUSE, Event.RESUME, Event.STOP, Event.UNDO, Event.CLEAR)
+_ENTERED: dict[Event, EntryEvent] = {Event.HORIZON: "horizon", Event.ABORT: "abort"}
 
 
 class Session:
@@ -36,20 +44,32 @@ class Session:
     - only the ending waits for a label; other chunks are cleared as they go;
     - a command id counts once, and asked again gets the same answer;
     - a label for another episode, or for a chunk that is cleared already, is refused;
-    - a label can be undone until the next episode starts; the arm does not go on by it, a new label is due.
+    - a label can be undone until the next episode starts; the arm does not go on by it, a new label is due;
+    - after that an outcome can be corrected, which undoes nothing that was learned from it;
+    - an outcome is entered in the ledger before it takes effect. Where that fails, what was asked for is
+      refused and nothing changes; only a stop and a fault take effect all the same.
 
     Args:
         config: see `SessionConfig`.
         records: the episodes that are over, of a run that is taken up again.
+        ledger: where outcomes are entered first; None: nowhere.
+        answered: ids of commands that were accepted before, of a run that is taken up again.
     """
 
-    def __init__(self, config: SessionConfig, records: Iterable[EpisodeRecord] = ()) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: SessionConfig,
+        records: Iterable[EpisodeRecord] = (),
+        ledger: Ledger | None = None,
+        answered: Iterable[str] = (),
+    ) -> None:
+        self._config, self._ledger = config, ledger
         self._records = {record.episode: record for record in records}
-        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._answers: OrderedDict[str, Answer] = OrderedDict.fromkeys(filter(None, answered), _OK)
         self._effects: list[Effect] = []
         self._state, self._resume_to = State.IDLE, State.IDLE
         self._sequence, self._since_ns, self._reason = 0, 0, ""
+        self._now_ns = 0
         self._position: Position | None = None
         self._episode = self._next_episode()
 
@@ -68,6 +88,11 @@ class Session:
             outcome=episode.outcome or "",
             ending_chunk=episode.ending_chunk,
             layout_seed=episode.layout_seed,
+            layout=episode.layout,
+            author=episode.author,
+            possible=self._possible(),
+            since_ns=self._since_ns,
+            window_s=self._window_s(),
             reason=self._reason,
         )
 
@@ -88,29 +113,41 @@ class Session:
 
         Chunk -1 is the one that is executing.
         """
-        return self._once(command_id, lambda: self._label(episode, chunk, label, author, now_ns))
+        self._tick(now_ns)
+        return self._once(command_id, lambda: self._label(command_id, episode, chunk, label, author))
 
-    def command(self, command_id: str, episode: int, command: str, author: str, now_ns: int) -> Answer:
-        """A command: start, begin, pause, resume, stop, abort, undo or clear. Stop needs no id and no
-        episode."""
+    def command(
+        self, command_id: str, episode: int, command: str, author: str, now_ns: int, value: str = ""
+    ) -> Answer:
+        """A command: start, begin, pause, resume, stop, abort, undo, clear, or correct, whose value is the
+        new outcome. A stop needs no id and no episode, and acts however often it comes.
+        """
+        self._tick(now_ns)
         handlers: dict[str, Callable[[], Answer]] = {
             "start": lambda: self._refusal(Event.START, episode) or self._start(),
             "begin": lambda: self.begin(episode, now_ns),
             "pause": lambda: self._refusal(Event.PAUSE, episode) or self._pause(author),
             "resume": lambda: self._refusal(Event.RESUME, episode) or self._go(Event.RESUME, self._resume_to),
-            "stop": lambda: self._halt(Event.STOP, State.STOPPED, f"stopped by {author}", author, now_ns),
-            "abort": lambda: self._refusal(Event.ABORT, episode) or self._abort(author, now_ns),
-            "undo": lambda: self._refusal(Event.UNDO, episode) or self._undo(author, now_ns),
+            "stop": lambda: self._halt(Event.STOP, State.STOPPED, f"stopped by {author}", author, command_id),
+            "abort": lambda: self._refusal(Event.ABORT, episode) or self._abort(author, command_id),
+            "undo": lambda: self._refusal(Event.UNDO, episode) or self._undo(author, command_id),
             "clear": lambda: self._refusal(Event.CLEAR, episode) or self._go(Event.CLEAR, State.IDLE),
+            "correct": lambda: self._correct(episode, value, author, command_id),
         }
         if command not in handlers:
             return Answer(False, f"command {command!r} is unknown, allowed: {', '.join(handlers)}")
-        if command == "stop" and not command_id:
+        if command == "stop":
             return handlers["stop"]()
         return self._once(command_id, handlers[command])
 
-    def reset_done(self, episode: int, layout: str = "") -> Answer:
+    def helped(self, episode: int, chunk: int) -> None:
+        """A person had the arm in this chunk."""
+        if episode == self._episode.index and self._episode.open:
+            self._episode.helped.add(chunk)
+
+    def reset_done(self, episode: int, layout: str, now_ns: int) -> Answer:
         """The world is reset; ``layout`` describes it for people."""
+        self._tick(now_ns)
         refusal = self._refusal(Event.RESET_DONE, episode)
         if refusal:
             return refusal
@@ -119,6 +156,7 @@ class Session:
 
     def begin(self, episode: int, now_ns: int) -> Answer:
         """The policy takes over at ``now_ns``."""
+        self._tick(now_ns)
         refusal = self._refusal(Event.BEGIN, episode)
         if refusal:
             return refusal
@@ -127,6 +165,7 @@ class Session:
 
     def chunk_ended(self, episode: int, chunk: int, now_ns: int) -> Answer:
         """A chunk's time is over, which clears it; in lockstep it changes nothing, the judge clears them."""
+        self._tick(now_ns)
         refusal = self._refusal(Event.CHUNK_ENDED, episode) or self._refusal_of_closed()
         if refusal or self._config.lockstep:
             return refusal or _OK
@@ -136,12 +175,12 @@ class Session:
         self._episode.cleared = min(chunk, last - 1)
         if chunk < last:
             return self._go(Event.CHUNK_ENDED, self._state)
-        self._since_ns = now_ns
         return self._go(Event.CHUNK_ENDED, State.JUDGING)
 
     def fault(self, reason: str, now_ns: int) -> Answer:
         """Something is broken: the episode is void, and a person has to clear it. The first reason stays."""
-        return self._halt(Event.FAULT, State.FAULTED, reason, "fault", now_ns)
+        self._tick(now_ns)
+        return self._halt(Event.FAULT, State.FAULTED, reason, "fault")
 
     def elapse(self, now_ns: int) -> bool:
         """Does what is due by itself at ``now_ns``, one transition at most; True if there was one.
@@ -149,17 +188,18 @@ class Session:
         An episode begins after its reset, the judging window closes with the horizon, and the undo window
         with the next episode, each as configured.
         """
-        config, waited_s = self._config, (now_ns - self._since_ns) * 1e-9
-        undo_s = config.undo_window_s
-        if self._state is State.READY and config.auto_begin:
+        self._tick(now_ns)
+        if self._state is State.READY and self._config.auto_begin:
             return self.begin(self._episode.index, now_ns).accepted
-        if self._state is State.JUDGING and self._episode.at_horizon and waited_s >= config.judge_window_s:
-            return self._end(Event.HORIZON, "horizon", "horizon", now_ns).accepted
-        if self._state is State.LABELLED and undo_s is not None and waited_s >= undo_s:
+        window_s = self._window_s()
+        if window_s == _WAITS or (now_ns - self._since_ns) * 1e-9 < window_s:
+            return False
+        if self._state is State.LABELLED:
             return self._start().accepted
-        return False
+        answer = self._end(Event.HORIZON, "horizon", "horizon")
+        return answer.accepted or self.fault(answer.reason, now_ns).accepted
 
-    def _label(self, episode: int, chunk: int, label: str, author: str, now_ns: int) -> Answer:
+    def _label(self, command_id: str, episode: int, chunk: int, label: str, author: str) -> Answer:
         if label not in ("success", "failure", "continue"):
             return Answer(False, f"label {label!r} is unknown, allowed: success, failure, continue")
         event = Event.CONTINUE if label == "continue" else Event.LABEL
@@ -167,15 +207,15 @@ class Session:
         if refusal:
             return refusal
         if label == "continue":
-            return self._continue(author, now_ns)
-        return self._end(event, "success" if label == "success" else "failure", author, now_ns)
+            return self._continue(author, command_id)
+        return self._end(event, "success" if label == "success" else "failure", author, command_id)
 
-    def _continue(self, author: str, now_ns: int) -> Answer:
+    def _continue(self, author: str, command_id: str) -> Answer:
         """The pending chunk did not end the episode; the last one reaches the horizon."""
         if self._state is not State.JUDGING and not self._config.lockstep:
             return Answer(False, "chunks clear by themselves here; label success or failure")
         if self._episode.at_horizon:
-            return self._end(Event.CONTINUE, "horizon", author, now_ns)
+            return self._end(Event.CONTINUE, "horizon", author, command_id)
         if self._state is State.JUDGING:
             return Answer(False, "the arm has been stopped by a label; label success or failure, or abort")
         self._episode.cleared += 1
@@ -195,43 +235,130 @@ class Session:
         self._resume_to = self._state
         return self._go(Event.PAUSE, State.PAUSED, f"paused by {author}")
 
-    def _abort(self, author: str, now_ns: int) -> Answer:
+    def _abort(self, author: str, command_id: str) -> Answer:
         refusal = self._refusal_of_closed()
-        return refusal or self._end(Event.ABORT, "void", author, now_ns, f"aborted by {author}")
+        return refusal or self._end(Event.ABORT, "void", author, command_id, f"aborted by {author}")
 
-    def _undo(self, author: str, now_ns: int) -> Answer:
+    def _undo(self, author: str, command_id: str) -> Answer:
         """Takes the label back. Until there is a new one the record says void, even after a crash."""
         old = self._episode.outcome
         if old == "void":
             return Answer(False, "a void episode stays void, its motion was interrupted; start the next one")
         pending = f"{old} by {self._episode.author} undone by {author}, no new label yet"
-        self._episode.end("void", author, now_ns, pending)
-        self._record()
+        undone = replace(self._episode)
+        undone.end("void", author, self._now_ns, pending)
+        refusal = self._enter("undo", undone, command_id)
+        if refusal:
+            return refusal
         self._episode.reopen()
-        self._since_ns = now_ns
         return self._go(Event.UNDO, State.JUDGING)
 
-    def _halt(self, event: Event, target: State, reason: str, author: str, now_ns: int) -> Answer:
+    def _halt(self, event: Event, target: State, reason: str, author: str, command_id: str = "") -> Answer:
         """Stop and fault: possible from everywhere; what is final already stays."""
         if self._state not in TRANSITIONS[event]:
             return self._refusal(event, _ANY_EPISODE) or _OK
         if self._state is target or target not in TRANSITIONS[event][self._state]:
             return _OK
         if self._episode.open:
-            self._episode.end("void", author, now_ns, reason)
-            self._record()
+            ended = replace(self._episode)
+            ended.end("void", author, self._now_ns, reason)
+            refusal = self._enter("stop" if event is Event.STOP else "fault", ended, command_id)
+            reason = f"{reason}; {refusal.reason}" if refusal else reason
+            self._episode = ended
         return self._go(event, target, reason)
 
-    def _end(self, event: Event, outcome: Outcome, author: str, now_ns: int, reason: str = "") -> Answer:
-        self._episode.end(outcome, author, now_ns, reason)
-        self._record()
-        self._since_ns = now_ns
+    def _end(
+        self, event: Event, outcome: Outcome, author: str, command_id: str = "", reason: str = ""
+    ) -> Answer:
+        ended = replace(self._episode)
+        ended.end(outcome, author, self._now_ns, reason)
+        refusal = self._enter(_ENTERED.get(event, "label"), ended, command_id)
+        if refusal:
+            return refusal
+        self._episode = ended
         return self._go(event, State.LABELLED, reason)
 
-    def _record(self) -> None:
-        record = self._episode.record(self._config.chunk_steps)
+    def _correct(self, episode: int, outcome: str, author: str, command_id: str) -> Answer:
+        """The outcome of an episode that is over was a mistake. What was learned from it stays learned."""
+        old = self._records.get(episode)
+        refusal = self._refusal_of_correction(episode, old, outcome)
+        if refusal or old is None:
+            return refusal or _OK
+        reason = f"{old.outcome} by {old.label_author} corrected by {author}"
+        record = replace(old, outcome=cast(Outcome, outcome), label_author=author, reason=reason)
+        refusal = self._keep("correct", record, old.outcome, author, command_id)
+        if refusal:
+            return refusal
+        self._effects.append(CorrectLabel(command_id, record))
+        self._sequence += 1
+        return _OK
+
+    def _refusal_of_correction(self, episode: int, old: EpisodeRecord | None, outcome: str) -> Answer | None:
+        if outcome not in OUTCOMES:
+            return Answer(False, f"outcome {outcome!r} is unknown, allowed: {', '.join(OUTCOMES)}")
+        if old is None:
+            return Answer(False, f"episode {episode} has no outcome yet; nothing to correct")
+        if episode == self._episode.index and self._state in (State.JUDGING, State.LABELLED, State.PAUSED):
+            return Answer(False, f"episode {episode} is not closed yet; undo its label instead")
+        if old.outcome == outcome:
+            return Answer(False, f"episode {episode} is {outcome} already, by {old.label_author}")
+        if old.void:
+            return Answer(False, f"episode {episode} stays void, its motion was interrupted: {old.reason}")
+        if outcome == "horizon" and old.chunks < self._config.horizon_chunks:
+            last = f"after {old.chunks} of {self._config.horizon_chunks} chunks"
+            return Answer(False, f"episode {episode} ended {last}, before the horizon")
+        if outcome == "void" and old.block != self._episode.block.name:
+            return Answer(False, f"episode {episode}: its block '{old.block}' is over; it stays in its count")
+        return None
+
+    def _enter(self, event: EntryEvent, episode: Episode, command_id: str) -> Answer | None:
+        """Keep the record of an episode with an outcome; a refusal where it cannot be kept."""
+        before = self._episode.outcome or ""
+        record = episode.record(self._config.chunk_steps)
+        return self._keep(event, record, before, episode.author, command_id)
+
+    def _keep(
+        self, event: EntryEvent, record: EpisodeRecord, before: str, author: str, command_id: str
+    ) -> Answer | None:
+        entry = Entry(
+            event=event,
+            command_id=command_id,
+            author=author,
+            before=before,
+            stamp_ns=self._now_ns,
+            record=record,
+        )
+        try:
+            if self._ledger is not None:
+                self._ledger.append(entry)
+        except DataError as error:
+            return Answer(False, str(error))
         self._records[record.episode] = record
         self._effects.append(RecordEpisode(record))
+        return None
+
+    def _tick(self, now_ns: int) -> None:
+        self._now_ns = now_ns
+
+    def _window_s(self) -> float:
+        """How long the present state lasts if nothing happens."""
+        if self._state is State.LABELLED and self._config.undo_window_s is not None:
+            return self._config.undo_window_s
+        if self._state is State.JUDGING and self._episode.at_horizon:
+            return self._config.judge_window_s
+        return _WAITS
+
+    def _possible(self) -> tuple[str, ...]:
+        """Labels and commands that would be accepted for the present episode."""
+        found = [event.value for event in _COMMANDS if self._state in TRANSITIONS[event]]
+        if self._episode.outcome == "void" and "undo" in found:
+            found.remove("undo")
+        if self._state in TRANSITIONS[Event.LABEL] and self._episode.open:
+            found += ["success", "failure", "abort"]
+        here = self._episode.index
+        if any(not record.void for episode, record in self._records.items() if episode != here):
+            found.append("correct")
+        return tuple(found)
 
     def _next_episode(self) -> Episode:
         """The episode after the recorded ones, at the first unfinished block (or behind the plan's last)."""
@@ -247,6 +374,7 @@ class Session:
         if target not in TRANSITIONS[event][self._state]:
             raise RuntimeError(f"bug: {event} cannot lead from {self._state} to {target}")
         self._reason = reason or (self._reason if target is self._state else "")
+        self._since_ns = self._since_ns if target is self._state else self._now_ns
         self._state = target
         self._sequence += 1
         return _OK

@@ -58,6 +58,11 @@ class SessionView:
         cleared_chunk: the last chunk known not to have ended the episode, -1 before the first.
         outcome: empty, or success, failure, horizon, void.
         ending_chunk: the chunk that r belongs to (void: the one in flight), -1 while there is none.
+        layout: where the objects lie, for people; empty before the reset is done.
+        author: who gave the outcome.
+        possible: labels and commands that would be accepted now.
+        since_ns: when this state began.
+        window_s: seconds after that at which it goes on by itself; -1: it waits.
         reason: why it is paused, stopped, faulted or void.
     """
 
@@ -71,6 +76,11 @@ class SessionView:
     outcome: str
     ending_chunk: int
     layout_seed: int
+    layout: str
+    author: str
+    possible: tuple[str, ...]
+    since_ns: int
+    window_s: float
     reason: str
 
 
@@ -98,8 +108,16 @@ class RecordEpisode:
 
 
 @dataclass(frozen=True)
+class CorrectLabel:
+    """Tell the learner that the outcome of an earlier episode is another one."""
+
+    command_id: str
+    record: EpisodeRecord
+
+
+@dataclass(frozen=True)
 class FinishRun:
     """The plan is finished."""
 
 
-Effect = ResetWorld | RecordEpisode | FinishRun
+Effect = ResetWorld | RecordEpisode | CorrectLabel | FinishRun

@@ -19,6 +19,7 @@ from torch import Tensor
 from zprl_core.arithmetic import reduced_precision
 from zprl_core.base import BaseModel
 from zprl_core.bottleneck.loss import bottleneck_loss
+from zprl_core.perturbation import fit_latents
 from zprl_core.policy.flow import training_k
 from zprl_core.training.batches import BatchSource, flow_noise, hold_out
 from zprl_core.training.pretrain import cosine_with_warmup
@@ -102,7 +103,9 @@ def attach_bottleneck(
     draws: int = 1,
     warm_start_steps: int = 0,
 ) -> BottleneckReport:
-    """Train `model.bottleneck` in place on cached c by eq. (5); nothing else of the model changes.
+    """Train `model.bottleneck` in place on cached c by eq. (5), then fit `model.latents` to its latents.
+
+    Nothing else of the model changes.
 
     Args:
         model: a finished base policy (EMA weights).
@@ -131,6 +134,7 @@ def attach_bottleneck(
     validation = _Validation(model, embeddings[0, looked_at], chunks[looked_at], seed)
     trainer = _Trainer(model, task, embeddings, chunks, train, rng, draws)
     best = trainer.run(validation, progress)
+    model.latents = fit_latents(model.bottleneck, embeddings[0], seed)
     loss_z, kl = validation.through_z(model)
     return BottleneckReport(
         loss_c=validation.through_c(model),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,6 +73,7 @@ class ChunkOutcome:
         skipped_steps: waypoints whose tick had passed when the chunk came.
         executed_steps: waypoints whose time came while the chunk was executing.
         clamped_fraction: share of the samples that a limit changed, 0 to 1.
+        clamped_by: the share of the samples that each limit changed.
         first_motion_s: first sample minus the chunk's arrival, s (0 where there was none).
         seam_gap_s: time without a valid chunk before this one, s.
         seam_offset_m: distance between the commanded position and this chunk's path where it began, m.
@@ -86,6 +89,7 @@ class ChunkOutcome:
     skipped_steps: int
     executed_steps: int
     clamped_fraction: float
+    clamped_by: Mapping[str, float]
     first_motion_s: float
     seam_gap_s: float
     seam_offset_m: float
@@ -97,11 +101,17 @@ class ChunkOutcome:
         """Whether it was executed to its end."""
         return not self.reason
 
+    @property
+    def clamped_text(self) -> str:
+        """For people: which limits changed how much of it; empty where none did."""
+        limits = ", ".join(f"{name} {share:.0%}" for name, share in self.clamped_by.items())
+        return f"limits changed it: {limits}" if limits else ""
+
     @classmethod
     def never_begun(cls, chunk: Chunk, reason: str, still: Setpoint) -> ChunkOutcome:
         """The outcome of a chunk of which nothing was executed, while the arm was told to be at ``still``."""
         executed = _stack([still] * len(chunk.waypoints))
-        return cls(chunk.episode, chunk.index, reason, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, executed)
+        return cls(chunk.episode, chunk.index, reason, 0, 0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, executed)
 
 
 @dataclass(eq=False)
@@ -130,6 +140,7 @@ class ActiveChunk:
     _before_ns: int = field(default=0, init=False)
     _samples: int = field(default=0, init=False)
     _amended: int = field(default=0, init=False)
+    _amended_by: Counter[str] = field(default_factory=Counter, init=False)
     _sent: dict[int, Setpoint] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -154,9 +165,10 @@ class ActiveChunk:
         self._before_ns, self._last_ns = self._last_ns, t_ns
         self._samples += 1
 
-    def amended(self, sent: Setpoint) -> None:
+    def amended(self, sent: Setpoint, reasons: Sequence[str]) -> None:
         """``sent`` took the place of the last sample."""
         self._amended += 1
+        self._amended_by.update(reasons)
         for i in range(len(self.chunk.waypoints)):
             if self._before_ns < self.chunk.due_ns(i) <= self._last_ns:
                 self._sent[i] = sent
@@ -172,6 +184,7 @@ class ActiveChunk:
             skipped_steps=self.chunk.passed(self.begin_ns),
             executed_steps=sum(self.begin_ns < d <= t_ns for d in due),
             clamped_fraction=self._amended / max(self._samples, 1),
+            clamped_by={name: n / self._samples for name, n in self._amended_by.most_common()},
             first_motion_s=(first_ns - self.came_ns) * 1e-9,
             seam_gap_s=self.seam_gap_s,
             seam_offset_m=self.seam_offset_m,

@@ -11,6 +11,7 @@ Stamps are integer nanoseconds and never decrease from one call to the next. No 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from zprl_core import transforms
 from zprl_core.errors import SafetyError
@@ -109,8 +110,8 @@ class ChunkInterpolator:
         self._before, self._sent, self._amended = self._sent, (t_ns, state), False
         return setpoint_from(state, self._gripper)
 
-    def amend(self, sent: Setpoint) -> None:
-        """Records that ``sent`` was commanded in place of the last sample (a limit changed it).
+    def amend(self, sent: Setpoint, reasons: Sequence[str]) -> None:
+        """Records that ``sent`` was commanded in place of the last sample, and which limits changed it.
 
         What comes next, another chunk or a stop, then goes on from there, and at that speed.
 
@@ -118,7 +119,7 @@ class ChunkInterpolator:
             DataError: a non-finite number or a wrong shape.
         """
         if self._active is not None:
-            self._active.amended(sent)
+            self._active.amended(sent, reasons)
         still, (t_ns, _), (before_ns, before) = at_rest(sent), self._sent, self._before
         step_s = (t_ns - before_ns) * 1e-9
         self._sent = (t_ns, moved(before, still, step_s) if step_s > 0.0 else still)

@@ -20,9 +20,11 @@ from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, 
 from zprl_interfaces.srv import SimReset
 
 from zprl_arms import messages
+from zprl_arms.claim import ArmClaim
 from zprl_arms.controller import CLEARABLE, ArmController
 from zprl_arms.driver import ArmDriver, ArmReading, SimulatedArm
 from zprl_arms.drivers import make_driver
+from zprl_arms.halves import Halves
 from zprl_arms.identity import check_serial
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.posture import Posture
@@ -57,6 +59,7 @@ class ArmBridge(LifecycleNode):
         self._statistics = ServoStatistics()
         self._episode = 0
         self._driver: ArmDriver | None = None
+        self._claim: ArmClaim | None = None
         self._timer: GridTimer | None = None
         self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
         self._state = ""
@@ -70,11 +73,14 @@ class ArmBridge(LifecycleNode):
         try:
             self._connect(self._driver)
         except RigError:
-            self._driver.close()
+            self._disconnect(self._driver)
             raise
         joints = self._driver.read().joint_position_rad
         simulated = isinstance(self._driver, SimulatedArm)
         self._posture = None if simulated else Posture(self._setup.rig, self._config, joints)
+        others = [arm.name for arm in self._setup.rig.arms if arm.name != self._config.name]
+        self._neighbours = [] if simulated else others
+        self._halves: Halves[ActionChunk] = Halves(self._neighbours, self._take)
         self._controller = ArmController(
             self._config,
             self._setup.task,
@@ -90,17 +96,31 @@ class ArmBridge(LifecycleNode):
         if isinstance(self._driver, SimulatedArm) and self._setup.lockstep:
             self._lockstep = Lockstep(self._driver, self._controller, self._timing, self)
         else:
-            shadow = self._shadow
-            self._realtime = RealTime(self._driver, self._controller, self._timing, self, shadow=shadow)
+            self._realtime = RealTime(
+                self._driver,
+                self._controller,
+                self._timing,
+                self,
+                shadow=self._shadow,
+                most_gap_s=self._config.watchdog_s,
+            )
         self._fault = ""
         self._create_topics()
 
     def _connect(self, driver: ArmDriver) -> None:
+        if not (self._shadow or isinstance(driver, SimulatedArm)):
+            self._claim = ArmClaim(self._config)
         driver.connect(enable=not self._shadow)
         facts = driver.facts()
         check_serial(self._setup.rig, self._config, facts)
         for what, value in facts.items():
             self.get_logger().info(f"arm '{self._config.name}': {what}: {value}")
+
+    def _disconnect(self, driver: ArmDriver) -> None:
+        driver.close()
+        if self._claim is not None:
+            self._claim.close()
+        self._claim = None
 
     def _read(self, driver: ArmDriver) -> ArmReading:
         """What the arm measures.
@@ -149,14 +169,14 @@ class ArmBridge(LifecycleNode):
         for publisher in (self._states, self._reports, self._worlds, self._dues, self._stops):
             self.destroy_publisher(publisher)
         if self._driver is not None:
-            self._driver.close()
+            self._disconnect(self._driver)
         self._driver = None
 
     def shut_down(self) -> None:
         """Brings the arm to rest, disconnects, and leaves the servo's statistics in the run's folder."""
         if self._driver is not None:
             self._come_to_rest("the bridge ends")
-            self._driver.close()
+            self._disconnect(self._driver)
         if self._setup.run_dir is not None and self._setup.run_dir.is_dir():
             folder, name = RunFolder(self._setup.run_dir), self.get_name()
             before = folder.read_stats().get(name, {})  # of a run that is taken up again
@@ -197,8 +217,14 @@ class ArmBridge(LifecycleNode):
         if self._lockstep is not None and self._state == "paused":
             self._deferred = message  # sent before the pause was heard; simulated time stands still
             return
+        if message.source == "policy":
+            self._halves.mine(message.episode, message.chunk, message, self._now_ns())
+        else:
+            self._take(message)
+
+    def _take(self, message: ActionChunk) -> None:
         command, now_ns = messages.chunk_command(message), self._now_ns()
-        problem = self._lockstep.problem(command) if self._lockstep is not None else ""
+        problem = self._lockstep.problem(command, message.source) if self._lockstep is not None else ""
         if problem:
             self._controller.refuse(command, f"chunk {command.name}: {problem}")
         elif self._controller.command(command, message.source, now_ns) and self._lockstep is not None:
@@ -235,19 +261,27 @@ class ArmBridge(LifecycleNode):
         return response
 
     def _watch_neighbours(self, profile: QoSProfile) -> list[Subscription]:
-        if self._posture is None:
-            return []
-        others = [arm.name for arm in self._setup.rig.arms if arm.name != self._config.name]
-        return [
-            self.create_subscription(ArmState, f"/arms/{name}/state", self._on_neighbour, profile)
-            for name in others
+        hear = self.create_subscription
+        states = [
+            hear(ArmState, f"/arms/{name}/state", self._on_neighbour, profile) for name in self._neighbours
+        ]
+        return states + [
+            hear(ActionChunk, f"/arms/{name}/command", partial(self._on_neighbour_command, name), profile)
+            for name in self._neighbours
         ]
 
     def _on_neighbour(self, state: ArmState) -> None:
         assert self._posture is not None
-        pose = Pose(*convert.pose_arrays(state.pose_base_tcp))
+        tool = Pose(*convert.pose_arrays(state.pose_base_tcp))
+        told = Pose(*convert.pose_arrays(state.setpoint_base_tcp))
         joints = convert.vector(state.joint_position_rad)
-        self._posture.on_neighbour(state.arm, joints, pose, convert.stamp_ns(state))
+        self._posture.on_neighbour(state.arm, joints, tool, convert.stamp_ns(state), told)
+
+    def _on_neighbour_command(self, name: str, message: ActionChunk) -> None:
+        now_ns = self._now_ns()
+        self._controller.on_neighbour_chunk(name, messages.chunk_command(message), now_ns)
+        if message.run_id == self._setup.run_id:
+            self._halves.theirs(name, message.episode, message.chunk, now_ns)
 
     def _on_lease(self, message: Header) -> None:
         if message.frame_id == self._setup.run_id:
@@ -266,6 +300,7 @@ class ArmBridge(LifecycleNode):
         return response
 
     def _stop_rig(self, source: str, reason: str) -> None:
+        self._stopped = True
         self._controller.stop(f"stopped by {source}: {reason}", self._now_ns())
         self._called = convert.header(self._now_ns(), self._config.frame)
         self._stops.publish(Stop(header=self._called, source=source, reason=reason))
@@ -300,6 +335,7 @@ class ArmBridge(LifecycleNode):
         realtime = self._realtime
         if realtime is None or self._timer is None:
             return
+        self._look_at_clocks(realtime)
         self._controller.hold(reason, self._now_ns())
         end_s = time.monotonic() + REST_S
         while time.monotonic() < end_s:
@@ -312,11 +348,17 @@ class ArmBridge(LifecycleNode):
     def _on_timer(self, n: int, stamp_ns: int) -> None:
         if self._realtime is None or self._driver is None:
             return
+        self._look_at_clocks(self._realtime)
         self._supervise(self._read(self._driver), stamp_ns)
         self._home()
+        self._halves.overdue(self._now_ns())
         self._statistics.sent(time.time_ns(), stamp_ns)
         self._statistics.missed_periods += self._realtime.run_to(n)
         self._publish_reports(stamp_ns)
+
+    def _look_at_clocks(self, realtime: RealTime) -> None:
+        if problem := realtime.look(time.time_ns(), time.monotonic_ns()):
+            self.get_logger().error(f"arm '{self._config.name}': {problem}")
 
     def _now_ns(self) -> int:
         return self.now_ns() if self._lockstep is None else self._lockstep.now_ns

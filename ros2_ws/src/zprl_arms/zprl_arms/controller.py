@@ -10,6 +10,7 @@ A stop latches: whatever its reason, the arm slows down, holds, and takes no chu
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -17,15 +18,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_arms.clocks import Gap
 from zprl_arms.driver import ArmReading
 from zprl_arms.homing import HomingMove
 from zprl_arms.limits import interpolator_limits, safety_limits
 from zprl_arms.posture import Posture
+from zprl_arms.takeover import Takeover
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
-from zprl_core.errors import SafetyError
+from zprl_core.errors import DataError, SafetyError
 from zprl_core.safety import ChunkCommand, SafetyGate, ServoLimiter, Situation, may_move
-from zprl_core.safety.supervision import contact_problem, stale_problem, tracking_problem
+from zprl_core.safety.supervision import CommandedPoses, contact_problem, stale_problem, tracking_problem
 from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, Setpoint, Status
 
 Source = Literal["policy", "human"]
@@ -49,7 +52,8 @@ class Report:
         refused: whether it never came to the interpolator.
         overridden: whether that is because a person has the arm.
         shadow: whether motors are off, so that it was not executed.
-        executed: setpoints sent at the waypoints' times, float64 (H, dim); (0, dim) for a refused chunk.
+        executed: setpoints sent at the waypoints' times, float64 (H, dim); of an overridden chunk a person's.
+            (0, dim) for a refused chunk, and for an overridden one where they are not all known.
     """
 
     episode: int
@@ -134,9 +138,9 @@ class ArmController:
     @property
     def joints(self) -> NDArray[np.float64] | None:
         """The setpoint that was commanded last in joint angles, float64 (joints,) rad; None where the driver
-        streams poses.
+        streams poses, but for the way home.
         """
-        if self._posture is None or not self._streams_joints:
+        if self._posture is None or not (self._streams_joints or self._homing is not None):
             return None
         return self._posture.commanded_rad
 
@@ -157,9 +161,12 @@ class ArmController:
         self._limiter = ServoLimiter(self._limits, start)
         self._interpolator = ChunkInterpolator(start, interpolator_limits(self._arm))
         self._refused: list[Report] = []
+        self._takeover = Takeover(self._codec)
         self._admitted: deque[Chunk] = deque(maxlen=_REMEMBERED)
         self._source: Source = "policy"
         self._human_until_ns = self._last_ns = _UNSTAMPED
+        late_s, reach_s = self._arm.delay_s, self._arm.watchdog_s
+        self._commanded = CommandedPoses(_UNSTAMPED, start.pose, late_s, reach_s)
         self._stop_reason = self._last_refusal = ""
         self._homing, self._braking, self._moved = None, False, False
 
@@ -216,6 +223,19 @@ class ArmController:
             self._stop_reason = reason
             self._halt(self._latest(t_ns), reason)
 
+    def on_gap(self, gap: Gap, t_ns: int) -> None:
+        """Servo periods did not follow each other: an arm that may move stops until it is cleared.
+
+        It brakes from its last setpoint, not from where its path would be by now; an arm whose bridge stood
+        still stands there already.
+        """
+        if self._shadow or (self.at_rest and self._state not in MOVING):
+            return
+        self.stop(gap.reason, t_ns)
+        self._homing, self._braking = None, True
+        if gap.stood:
+            self._limiter.restart(self._limiter.last)
+
     def clear(self, t_ns: int, measured: Setpoint) -> None:
         """Forget why the arm stopped, because a person asked for it; hold where it is measured, or where it
         comes to rest.
@@ -242,7 +262,7 @@ class ArmController:
     def command(self, command: ChunkCommand, source: str, now_ns: int) -> bool:
         """A chunk has come. False where it was refused; `reports` says why."""
         if source == "policy" and now_ns < self._human_until_ns:
-            self.refuse(command, f"chunk {command.name}: a person has the arm", overridden=True)
+            self._override(command)
             return False
         try:
             self._admit(command, source, now_ns)
@@ -251,13 +271,39 @@ class ArmController:
             return False
         return True
 
-    def refuse(self, command: ChunkCommand, reason: str, *, overridden: bool = False) -> None:
+    def on_neighbour_chunk(self, arm: str, command: ChunkCommand, now_ns: int) -> None:
+        """Another arm of the rig was told a chunk: stop where what this one was told before meets it.
+
+        Each looks at its own chunk beside the other's, so that happens only where neither had heard in time.
+        """
+        if self._posture is None or (command.run_id, command.episode) != (self._run_id, self._episode):
+            return
+        try:
+            chunk = self._gate.decode(command)
+        except DataError:
+            return  # the other arm refuses it
+        if problem := self._posture.on_neighbour_chunk(arm, chunk, now_ns):
+            self.stop(f"beside chunk {command.name} of arm '{arm}': {problem}", now_ns)
+
+    def refuse(self, command: ChunkCommand, reason: str) -> None:
         """Answer a chunk with a refusal."""
-        self._last_refusal = "" if overridden else reason
+        self._last_refusal = reason
         nothing = np.empty((0, self._codec.dim))
-        self._refused.append(
-            Report(command.episode, command.chunk, True, reason, nothing, overridden=overridden)
-        )
+        self._refused.append(Report(command.episode, command.chunk, True, reason, nothing))
+
+    def _override(self, command: ChunkCommand) -> None:
+        self._last_refusal = ""
+        try:
+            self._takeover.add(self._gate.decode(command), f"chunk {command.name}: a person has the arm")
+        except DataError as error:
+            self.refuse(command, f"chunk {command.name}: {error}")
+
+    def _overridden(self, t_ns: int) -> list[Report]:
+        cut = self._shadow or bool(self.fault) or not may_move(self._state, "policy")
+        return [
+            Report(found.episode, found.chunk, True, found.reason, found.executed, overridden=True)
+            for found in self._takeover.take(t_ns, cut=cut)
+        ]
 
     def setpoint(self, t_ns: int, step_s: float) -> Setpoint:
         """The setpoint to be reached at `t_ns`, the end of a servo period that is `step_s` long.
@@ -269,13 +315,18 @@ class ArmController:
         self._watch_lease(t_ns)
         before = self._limiter.last
         sent = self._brake(t_ns, step_s) if self._braking else self._follow(t_ns, step_s)
+        self._takeover.sent(t_ns, sent)
+        self._commanded.add(t_ns, sent.pose)
         self._moved = bool(
             (sent.position != before.position).any() or (sent.quaternion != before.quaternion).any()
         )
         return sent
 
     def reports(self, t_ns: int) -> list[Report]:
-        """Accounts of the chunks that ended or were refused since the last call."""
+        """Accounts of the chunks that ended or were refused since the last call; an overridden one ends with
+        its own time, or where the arm may no longer move.
+        """
+        self._refused += self._overridden(self._latest(t_ns))
         refused, self._refused = self._refused, []
         outcomes = self._interpolator.take_outcomes(self._latest(t_ns))
         return refused + [self._report(outcome) for outcome in outcomes]
@@ -285,18 +336,19 @@ class ArmController:
         try:
             wanted, joints = self._wanted(t_ns)
             slowed = wanted if self._posture is None else self._posture.slowed(wanted, before, step_s)
-            sent, clamped = self._limiter.limit(slowed, step_s)
-            clamped = clamped or slowed is not wanted
+            sent, reasons = self._limiter.limit(slowed, step_s)
+            if slowed is not wanted:
+                reasons = ("joint velocity", *reasons)
             if self._posture is not None:
-                self._posture.follow(sent, None if clamped else joints)
+                self._posture.follow(sent, None if reasons else joints)
         except SafetyError as error:
             self._stop_reason = str(error)
             self._homing = None
             self._interpolator.restart(t_ns, before)
             self._interpolator.stop(t_ns, self._stop_reason)
             return before
-        if clamped and self._homing is None:
-            self._interpolator.amend(sent)
+        if reasons and self._homing is None:
+            self._interpolator.amend(sent, reasons)
         return sent
 
     def _wanted(self, t_ns: int) -> tuple[Setpoint, NDArray[np.float64] | None]:
@@ -314,6 +366,9 @@ class ArmController:
 
     def _brake(self, t_ns: int, step_s: float) -> Setpoint:
         sent, at_rest = self._limiter.brake(step_s)
+        if self._posture is not None:
+            with contextlib.suppress(SafetyError):  # then the joints stand where they are
+                self._posture.follow(sent)
         if at_rest:
             self._braking = False
             self._interpolator.restart(t_ns, sent)
@@ -329,10 +384,12 @@ class ArmController:
 
     def _problem(self, reading: ArmReading, t_ns: int) -> str:
         """What a moving arm must stop for."""
-        limits, tool, stamp_ns = self._arm.limits, reading.pose_base_tcp, reading.stamp_ns
+        limits, tool = self._arm.limits, reading.pose_base_tcp
+        stamp_ns = t_ns if reading.stamp_ns is None else reading.stamp_ns
+        due = self._commanded.due(stamp_ns)
         return (
-            ("" if stamp_ns is None else stale_problem(stamp_ns, t_ns, self._arm.watchdog_s))
-            or tracking_problem(self._limiter.last.pose, tool, limits.tracking_m, limits.tracking_rad)
+            stale_problem(stamp_ns, t_ns, self._arm.watchdog_s)
+            or tracking_problem(due, tool, limits.tracking_m, limits.tracking_rad)
             or contact_problem(reading.wrench_base, limits.external_force_n, limits.external_torque_nm)
             or ("" if self._posture is None else self._posture.nearing_problem(tool, t_ns))
         )
@@ -342,6 +399,7 @@ class ArmController:
             self._posture.restart()
         self._interpolator.restart(t_ns, measured)
         self._limiter.restart(self._interpolator.sample(t_ns))
+        self._commanded.restart(t_ns, self._limiter.last.pose)
 
     def _watch_lease(self, t_ns: int) -> None:
         if self._lease_s is None or self._lease_ns is None or self.owner in ("stop", "none"):

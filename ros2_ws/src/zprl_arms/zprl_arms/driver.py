@@ -77,7 +77,7 @@ class ArmDriver(Protocol):
         Args:
             setpoint: pose of the tool centre point in the base frame, and gripper width.
             joint_position_rad: the same pose in joint angles, float64 (joints,); given where the driver
-                `streams_joints`.
+                `streams_joints`, and on the way home.
         """
 
     def clear_fault(self) -> None:

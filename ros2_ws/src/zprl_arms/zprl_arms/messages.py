@@ -85,6 +85,7 @@ def chunk_report(stamp_ns: int, frame: str, arm: str, dim: int, report: Report) 
         outcome = report.outcome
         message.skipped_steps = outcome.skipped_steps
         message.clamped_fraction = outcome.clamped_fraction
+        message.reason = report.reason or outcome.clamped_text
         message.first_motion_s = outcome.first_motion_s
         message.seam_gap_s = outcome.seam_gap_s
         message.seam_velocity_jump_m_s = outcome.seam_velocity_jump_m_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from zprl_arms.clocks import Clocks
 from zprl_arms.controller import ArmController
 from zprl_arms.driver import ArmDriver, SimulatedArm
 from zprl_arms.timing import Timing
@@ -32,6 +33,7 @@ class RealTime:
         timing: of the task.
         listener: hears of every period served.
         shadow: setpoints are made and not streamed.
+        most_gap_s: after a longer gap between two periods an arm does not go on, s.
     """
 
     def __init__(
@@ -42,15 +44,34 @@ class RealTime:
         listener: Listener,
         *,
         shadow: bool = False,
+        most_gap_s: float,
     ) -> None:
         self._arm, self._controller, self._listener, self._shadow = arm, controller, listener, shadow
         self._servo_s = timing.servo_s
         self.grid = TickGrid(timing.servo_rate_hz)
+        self._clocks = Clocks(most_gap_s)
         self._last: int | None = None
+
+    def look(self, system_ns: int, steady_ns: int) -> str:
+        """Before a period is served: after a gap an arm that may move stops where it was told to be last.
+
+        What it was to do meanwhile is not made up for.
+
+        Args:
+            system_ns, steady_ns: the system clock, and one that nobody sets.
+
+        Returns:
+            What happened; empty where nothing did, and for a simulated arm.
+        """
+        gap = self._clocks.look(system_ns, steady_ns)
+        if gap is None or isinstance(self._arm, SimulatedArm):
+            return ""
+        self._controller.on_gap(gap, system_ns)
+        return gap.reason
 
     def run_to(self, n: int) -> int:
         """Servo period n begins. Returns how many periods were left out."""
-        last = n - 1 if self._last is None else self._last
+        last = n - 1 if self._last is None or n < self._last else self._last  # the clock was set back
         self._last = n
         if not isinstance(self._arm, SimulatedArm):
             stamp_ns = self.grid.at(n)

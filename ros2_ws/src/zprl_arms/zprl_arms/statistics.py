@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ class ServoStatistics:
         self._periods_s: deque[float] = deque(maxlen=_KEPT)
         self._lateness_s: deque[float] = deque(maxlen=_KEPT)
         self._seams: deque[tuple[float, float]] = deque(maxlen=_KEPT)
+        self._clamped: Counter[str] = Counter()
         self._last_ns: int | None = None
         self.skipped_steps = 0
         self.missed_periods = 0
@@ -33,6 +34,7 @@ class ServoStatistics:
     def ended(self, outcome: ChunkOutcome) -> None:
         """A chunk's time is over."""
         self.skipped_steps += outcome.skipped_steps
+        self._clamped.update(dict.fromkeys(outcome.clamped_by, 1))
         if outcome.index > 0:
             self._seams.append((outcome.seam_gap_s, outcome.seam_velocity_jump_m_s))
 
@@ -56,6 +58,7 @@ class ServoStatistics:
                 "p50": _percentile(seams[:, 1], 50),
                 "p99": _percentile(seams[:, 1], 99),
             },
+            "chunks_clamped_by": dict(self._clamped.most_common()),
             "missed_servo_periods": self.missed_periods,
             "skipped_steps": self.skipped_steps,
         }

@@ -14,6 +14,7 @@ from zprl_core import single_host, start
 from zprl_core.graph import Mode, NodeSpec
 from zprl_core.records import read_records
 from zprl_core.summary import write_summary
+from zprl_core.supervisor import RESPAWN_S
 
 GRACE_S = "20"
 """Time between SIGINT and SIGTERM, s: the learner writes a checkpoint."""
@@ -70,14 +71,15 @@ def _actions(mode: Mode, context: Any) -> list[Any]:
     actions: list[Any] = []
     for spec in prepared.nodes:
         kind = LifecycleNode if spec.lifecycle else Node
-        end = OpaqueFunction(function=_end, args=[spec.name])
+        end = [] if spec.respawn else [OpaqueFunction(function=_end, args=[spec.name])]
         arguments = node_arguments(spec, environment)
         # Typed, or launch_ros would read the text "1e5" as a number.
         typed = {
             k: ParameterValue(v, value_type=list[str] if isinstance(v, list) else type(v))
             for k, v in spec.plain_parameters().items()
         }
-        actions.append(kind(**{**arguments, "parameters": [typed]}, on_exit=end))
+        respawn = {"respawn": spec.respawn, "respawn_delay": RESPAWN_S}
+        actions.append(kind(**{**arguments, "parameters": [typed]}, on_exit=end, **respawn))
     summarise = OpaqueFunction(function=lambda _context: _summarise(prepared))
     return [*actions, RegisterEventHandler(OnShutdown(on_shutdown=[summarise]))]
 

@@ -39,6 +39,13 @@ def status() -> QoSProfile:
     return _profile(DurabilityPolicy.VOLATILE, 8)
 
 
+def viewer() -> QoSProfile:
+    """For who only shows: the newest message, which may be lost, without acknowledgements."""
+    profile = _profile(DurabilityPolicy.VOLATILE, 1)
+    profile.reliability = ReliabilityPolicy.BEST_EFFORT
+    return profile
+
+
 def _profile(durability: DurabilityPolicy, depth: int) -> QoSProfile:
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,

@@ -12,25 +12,37 @@ from collections.abc import Callable
 from functools import partial
 
 from std_msgs.msg import Header
-from zprl_interfaces.msg import ArmState, ChunkReport, SessionState
+from zprl_interfaces.msg import ArmState, ChunkReport, Correction, SessionState, Stop
 from zprl_interfaces.srv import Label, SessionCommand, SimReset
 
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
-from zprl_core.errors import ConfigError, SessionError
+from zprl_core.errors import ConfigError, RigError, SessionError
 from zprl_core.joined import JoinedReports
 from zprl_core.plan import read_plan
-from zprl_core.records import append_record, read_records
+from zprl_core.records import append_record
 from zprl_core.run_folder import RunFolder
-from zprl_core.session import FinishRun, RecordEpisode, ResetWorld, Session, SessionConfig
+from zprl_core.session import (
+    CorrectLabel,
+    FinishRun,
+    LedgerFile,
+    RecordEpisode,
+    ResetWorld,
+    Session,
+    SessionConfig,
+    in_effect,
+    record_outcomes,
+)
 from zprl_session.lifecycle import LifecycleManager
 from zprl_session.readiness import Readiness
 
 TICK_S = 0.05
 SETTLE_S = 0.5
+LISTEN_S = 0.5  # for another session, before this one asks anything of a node
 CLEAR_S = 5.0  # how long an arm's fault may take to clear
 HOMING_S = 60.0
 NOBODY = "session"
+STOPPED_BY, ARM = "stopped by ", "arm '"  # how an arm's fault begins that a stop is the reason of
 
 
 class SessionNode(Node):
@@ -54,10 +66,13 @@ class SessionNode(Node):
         self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
         self._session = self._make_session()
         self._sequence = -1
+        self._strangers: set[str] = set()
         self._state = self.create_publisher(SessionState, "/session/state", qos.changes())
+        self._corrections = self.create_publisher(Correction, "/session/correction", qos.changes())
         self.create_service(Label, "/session/label", self._on_label)
         self.create_service(SessionCommand, "/session/command", self._on_command)
         self._reset = self.create_client(SimReset, "/sim/reset")
+        self.create_subscription(Stop, "/rig/stop", self._on_stop, qos.status())
         profile = qos.stream(self._setup.lockstep)
         for arm in self._arms:
             self.create_subscription(ChunkReport, f"/arms/{arm}/report", self._on_report, profile)
@@ -66,9 +81,9 @@ class SessionNode(Node):
             ):  # there an arm's fault shows in the report of the chunk that it interrupts
                 self.create_subscription(ArmState, f"/arms/{arm}/state", partial(self._on_arm, arm), profile)
         self._publish()
-        self._manager = LifecycleManager(
-            self, self._managed, self._on_managed, self._give_up, self._patience_s
-        )
+        self.create_subscription(SessionState, "/session/state", self._on_any_session, qos.changes())
+        self._manager: LifecycleManager | None = None
+        self._listening = self.create_timer(LISTEN_S, self._manage)
         if not self._setup.lockstep:
             self._lease = self.create_publisher(Header, "/session/lease", qos.status())
             self.create_timer(TICK_S, self._on_tick)
@@ -110,12 +125,38 @@ class SessionNode(Node):
             plan=read_plan(self._folder.plan_file),
             horizon_chunks=task.chunks_per_episode,
             chunk_steps=task.action.chunk * task.action.repeat,
-            lockstep=self._setup.lockstep,
+            lockstep=self._setup.lockstep and self._judged,  # a person does not clear every chunk
             judge_window_s=self._judge_window_s if self._operator else 0.0,
             undo_window_s=None if self._operator else 0.0,
             auto_begin=self._setup.rig.simulated,
         )
-        return Session(config, read_records(self._folder.episodes_file))
+        ledger = LedgerFile(self._folder.ledger_file)
+        records = record_outcomes(self._folder.episodes_file, ledger.entries)
+        answered = (entry.command_id for entry in in_effect(ledger.entries))
+        return Session(config, records, ledger, answered)
+
+    def _manage(self) -> None:
+        """Nobody else was heard: bring the nodes up."""
+        self.destroy_timer(self._listening)
+        self._manager = LifecycleManager(
+            self, self._managed, self._on_managed, self._give_up, self._patience_s
+        )
+
+    def _on_any_session(self, message: SessionState) -> None:
+        """Of two sessions on one ROS domain the one that comes second ends before anything moves."""
+        other, mine = message.run_id, self._setup.run_id
+        if other == mine:
+            return
+        if self._manager is None:
+            self.fail(
+                RigError(
+                    f"another session, run {other}, has this ROS domain already (this is run {mine}): end "
+                    "that one, or give this one another ROS_DOMAIN_ID"
+                )
+            )
+        elif other not in self._strangers:
+            self._strangers.add(other)
+            self.get_logger().warning(f"another session, run {other}, was started on this ROS domain")
 
     def _on_managed(self) -> None:
         """All managed nodes are active; now everybody has to find each other."""
@@ -168,7 +209,12 @@ class SessionNode(Node):
         self, request: SessionCommand.Request, response: SessionCommand.Response
     ) -> SessionCommand.Response:
         answer = self._session.command(
-            request.command_id, request.episode, request.command, request.author, self._now_ns()
+            request.command_id,
+            request.episode,
+            request.command,
+            request.author,
+            self._now_ns(),
+            request.value,
         )
         response.accepted, response.reason = answer.accepted, answer.reason
         self._settle()
@@ -178,6 +224,8 @@ class SessionNode(Node):
         view = self._session.view
         if report.episode != view.episode or view.state not in ("running", "paused"):
             return
+        if report.status == ChunkReport.OVERRIDDEN:
+            self._session.helped(report.episode, report.chunk)
         cut = report.status in (ChunkReport.INTERRUPTED, ChunkReport.OVERRIDDEN, ChunkReport.SHADOW)
         if report.status == ChunkReport.EXECUTED or (cut and not self._setup.lockstep):
             # Its time is over; a chunk that a pause or a person cut short is not learned from.
@@ -193,12 +241,25 @@ class SessionNode(Node):
         new = state.fault and not self._arms[arm]
         interrupted = new and arm in self._going_home
         self._arms[arm] = state.fault
+        if new and _by_a_person(state.fault):
+            self._stop(state.fault.removeprefix(STOPPED_BY))
+            return
         (self._going_home.add if state.owner == "homing" else self._going_home.discard)(arm)
         if interrupted or (new and self._session.view.state in ("ready", "running")):
             self._fault(f"arm '{arm}': {state.fault}")
         elif arm in self._homing:
             self._homing[arm] = state.homed_episode
             self._lay_out_if_home()
+
+    def _on_stop(self, message: Stop) -> None:
+        if not message.source.startswith(ARM):
+            self._stop(f"{message.source}: {message.reason}")
+
+    def _stop(self, author: str) -> None:
+        """Somebody stopped the arms and not the session: it waits for a person then, whoever labels."""
+        self._waiting = None
+        self._session.command("", self._session.view.episode, "stop", author, self._now_ns())
+        self._settle()
 
     def _on_tick(self) -> None:
         self._lease.publish(convert.header(self.now_ns(), self._setup.run_id))
@@ -261,12 +322,26 @@ class SessionNode(Node):
             if isinstance(effect, RecordEpisode):
                 append_record(self._folder.episodes_file, effect.record)
                 self._faults = self._faults if effect.record.void else 0
+            elif isinstance(effect, CorrectLabel):
+                self._corrections.publish(self._correction(effect))
             elif isinstance(effect, ResetWorld):
                 self._waiting, self._progress_ns = effect, self._now_ns()
                 self._lay_out_if_home()
             elif isinstance(effect, FinishRun):
                 finished = True
         return finished
+
+    def _correction(self, effect: CorrectLabel) -> Correction:
+        record = effect.record
+        return Correction(
+            header=convert.header(self._now_ns()),
+            run_id=self._setup.run_id,
+            command_id=effect.command_id,
+            episode=record.episode,
+            chunk=record.chunks - 1,
+            outcome=record.outcome,
+            author=record.label_author,
+        )
 
     def _lay_out_if_home(self) -> None:
         """Real arms go home by themselves while the session is resetting; then the objects are laid out."""
@@ -283,7 +358,7 @@ class SessionNode(Node):
                 f"episode {effect.episode}: the arms are home; lay out the objects, then command 'begin'"
             )
         self._progress_ns = self._now_ns()
-        self._session.reset_done(effect.episode, "")
+        self._session.reset_done(effect.episode, "", self._now_ns())
         self._settle()
 
     def _on_world(self, episode: int, response: SimReset.Response) -> None:
@@ -293,7 +368,7 @@ class SessionNode(Node):
         lead_ns = round(self._setup.task.observation.lead_steps * self._setup.task.tick_s * convert.SECOND_NS)
         self._sim_ns = convert.time_ns(response.start) + lead_ns
         self._progress_ns = self._now_ns()
-        self._session.reset_done(episode, response.layout)
+        self._session.reset_done(episode, response.layout, self._now_ns())
         self._settle()
 
     def _now_ns(self) -> int:
@@ -318,9 +393,19 @@ class SessionNode(Node):
                 outcome=view.outcome,
                 ending_chunk=view.ending_chunk,
                 layout_seed=view.layout_seed,
+                layout=view.layout,
+                author=view.author,
+                possible=list(view.possible),
+                since=convert.time_message(view.since_ns),
+                window_s=view.window_s,
                 reason=view.reason,
             )
         )
+
+
+def _by_a_person(fault: str) -> bool:
+    """Whether an arm holds because somebody asked for it, and not because of an arm."""
+    return fault.startswith(STOPPED_BY) and not fault.startswith(f"{STOPPED_BY}{ARM}")
 
 
 def main() -> None:

@@ -26,8 +26,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core.data.dataset import FORMAT
 from zprl_core.errors import DataError
 from zprl_core.noise import Stream, generator
+from zprl_core.provenance import Provenance
 from zprl_core.run_folder import make_folder
 from zprl_sim import dimensions as dim
 from zprl_sim.executor import CODEC, encode, execute_tick
@@ -37,7 +39,6 @@ from zprl_sim.layout import draw_layout
 from zprl_sim.render import Renderer
 from zprl_sim.rig import SimRig
 
-FORMAT = 1
 REST_STEPS = 16
 """Ticks that a demonstration goes on after its last motion. Many more would only teach to hold still."""
 Progress = Callable[[int, int, int], None]  # episodes done, episodes in all, successes so far
@@ -51,7 +52,7 @@ class CollectConfig:
         cameras: name -> (height, width) in pixels.
         horizon_steps: the most ticks a demonstration lasts; it ends REST_STEPS after the last motion.
         task, rig: names written into the dataset.
-        lead_steps: L of the task; informative, pairs are formed when the dataset is read.
+        lead_steps: L of the task; who trains with another one is refused.
         flaws: of the expert.
     """
 
@@ -184,7 +185,7 @@ def _header(config: CollectConfig, seed: int) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "task": config.task,
-        "rig": config.rig,
+        **Provenance(rig=config.rig).to_dict(),  # simulated time: no calibration, no delays
         "rate_hz": dim.TICK_HZ,
         "lead_steps": config.lead_steps,
         "cameras": {name: list(size) for name, size in config.cameras.items()},

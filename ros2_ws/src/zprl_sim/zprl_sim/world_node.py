@@ -1,13 +1,14 @@
 """The world behind simulated controllers: starts their processes, shows the world's state, and resets it.
 
 For rigs whose arms have a real driver and an address of this machine. A controller that somebody started
-before (`zprl sim-xarm`) is used as it is.
+before (`zprl sim-xarm`) is used as it is, and so is a gripper's serial device that is there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
-import sys
 import threading
 import time
 
@@ -19,11 +20,14 @@ from zprl_bringup.node import LifecycleNode, run
 from zprl_core.config import ArmConfig
 from zprl_core.errors import RigError
 from zprl_core.supervisor import end_with_parent
+from zprl_sim.serial_gripper import SerialGripper, is_there
+from zprl_sim.stand_ins import StandIn, controller_of
 from zprl_sim.xarm_box.client import BoxClient
 
-START_S = 20.0
+START_S = 30.0
 LOOK_S = 0.1
 END_S = 3.0
+PRIORITY = 10
 
 
 class WorldNode(LifecycleNode):
@@ -38,15 +42,17 @@ class WorldNode(LifecycleNode):
                 f"rig {self._setup.rig.name}: simulation is null; a real cell has no simulated world"
             )
         self._simulation = simulation
-        self._arms = [arm for arm in self._setup.rig.arms if arm.driver == "xarm"]
+        self._arms = [arm for arm in self._setup.rig.arms if arm.driver != "sim"]
         self._boxes: list[subprocess.Popen[bytes]] = []
+        self._grippers: list[SerialGripper] = []
         self._client: BoxClient | None = None
         self._episode = 0
 
     def configure(self) -> None:
-        """Start the controllers that are not there yet."""
+        """Start the controllers and grippers that are not there yet."""
         for arm in self._arms:
             self._find_or_start(arm)
+            self._find_or_make_gripper(arm)
         if not self._simulation.has_objects:
             return
         self._states = self.create_publisher(SimState, "/sim/state", qos.stream(False))
@@ -55,7 +61,7 @@ class WorldNode(LifecycleNode):
         threading.Thread(target=self._follow, name="world", daemon=True).start()
 
     def shut_down(self) -> None:
-        """End the controllers that this node started."""
+        """End the controllers and grippers that this node started."""
         for box in self._boxes:
             box.terminate()
         for box in self._boxes:
@@ -63,29 +69,35 @@ class WorldNode(LifecycleNode):
                 box.wait(END_S)
             except subprocess.TimeoutExpired:
                 box.kill()
+        for gripper in self._grippers:
+            gripper.close()
 
     def _find_or_start(self, arm: ArmConfig) -> None:
-        address = _address(arm)
-        if _answers(address):
-            self.get_logger().info(f"arm '{arm.name}': uses the controller that runs at {address}")
+        stand_in = controller_of(arm, self._simulation)
+        if stand_in.answers():
+            self.get_logger().info(f"arm '{arm.name}': uses the controller that runs at {stand_in.address}")
             return
-        command = [sys.executable, "-m", "zprl_core.cli", "sim-xarm", "--address", address]
-        command += ["--model", arm.model, "--scene", self._simulation.scene]
-        if arm.gripper is not None:
-            command += ["--gripper", arm.gripper.kind]
-        # Not in this process's group: at Ctrl-C the arm bridge still needs it.
-        box = subprocess.Popen(command, start_new_session=True, preexec_fn=end_with_parent)
+        spare = len(self._arms) < (os.cpu_count() or 1)
+        box = _start(stand_in, urgent=stand_in.urgent and spare)
         self._boxes.append(box)
-        end_s = time.monotonic() + START_S
-        while not _answers(address):
+        end_s, where = time.monotonic() + START_S, f"the simulated controller at {stand_in.address}"
+        while not stand_in.answers():
             if box.poll() is not None:
                 raise RigError(
-                    f"arm '{arm.name}': the simulated controller at {address} ended with exit code "
-                    f"{box.returncode}; it says why above"
+                    f"arm '{arm.name}': {where} ended with exit code {box.returncode}; it says why above"
                 )
             if time.monotonic() > end_s:
-                raise RigError(f"arm '{arm.name}': no simulated controller at {address} after {START_S:g} s")
+                raise RigError(f"arm '{arm.name}': {where} does not answer after {START_S:g} s")
             time.sleep(LOOK_S)
+
+    def _find_or_make_gripper(self, arm: ArmConfig) -> None:
+        gripper = arm.gripper
+        if gripper is None or gripper.port is None:
+            return
+        if is_there(gripper.port):
+            self.get_logger().info(f"arm '{arm.name}': uses the gripper at {gripper.port}")
+        else:
+            self._grippers.append(SerialGripper(gripper.port, gripper.max_width_m))
 
     def _follow(self) -> None:
         """The world's states, at the task's rate, until it ends."""
@@ -121,12 +133,16 @@ def _address(arm: ArmConfig) -> str:
     return arm.address
 
 
-def _answers(address: str) -> bool:
-    try:
-        BoxClient(address).close()
-    except RigError:
-        return False
-    return True
+def _start(stand_in: StandIn, *, urgent: bool) -> subprocess.Popen[bytes]:
+    """Not in this process's group: at Ctrl-C the arm bridge still needs it."""
+    environment = {**os.environ, **stand_in.environment}
+    box = subprocess.Popen(
+        stand_in.command, env=environment, start_new_session=True, preexec_fn=end_with_parent
+    )
+    if urgent:
+        with contextlib.suppress(PermissionError):
+            os.sched_setscheduler(box.pid, os.SCHED_RR, os.sched_param(PRIORITY))
+    return box
 
 
 def main() -> None:

@@ -1,26 +1,25 @@
-"""A Franka arm at its controller: Cartesian impedance towards the newest setpoint, by way of FCI.
+"""A Franka arm at its controller: an impedance towards what was streamed last, by way of FCI.
 
 What happens when something ends: a setpoint that does not come leaves the arm at the last one; `close` ramps
 the torques down and ends control; a process that dies is noticed by the controller, which stops the arm by
 itself.
 
 The seventh joint: setpoints leave the elbow free. It stays where it is when control begins, and from the
-first motion on it is drawn to where it is at home (`homing.joints_rad`), without moving the tool.
+first motion on it is drawn to where it is at home (`homing.joints_rad`), without moving the tool. On the way
+home joint angles come with the setpoints, and the arm follows those: see `franka_tracking`.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zprl_arms.driver import ArmReading
 from zprl_arms.drivers import franka_fci
-from zprl_arms.drivers.franka_fci import Fci, one_line
+from zprl_arms.drivers.franka_fci import Fci
+from zprl_arms.drivers.franka_tracking import Tracking
 from zprl_arms.drivers.franka_watch import Watch
 from zprl_arms.grippers.franka_hand import FrankaHand
 from zprl_arms.grippers.serial_robotiq import SerialRobotiq
@@ -28,11 +27,9 @@ from zprl_arms.grippers.worker import GripperDevice, GripperWorker
 from zprl_core.config import ArmConfig, RigConfig, TaskConfig
 from zprl_core.errors import RigError
 from zprl_core.trajectory import Setpoint
-from zprl_core.transforms import quaternion_conjugate, quaternion_multiply, rotvec_from_quaternion
 
 FASTEST_LOOK_S = 0.002  # between two looks at the state
 SLOWEST_LOOK_S = 0.01
-COAST_PERIODS = 3  # a setpoint's velocity is good for this many servo periods
 
 
 class FrankaArm:
@@ -52,10 +49,7 @@ class FrankaArm:
         self._enable = True
         self._fci: Fci | None = None
         self._watch: Watch | None = None
-        self._tracker: Any = None
-        self._targets = threading.Lock()
-        self._last: Setpoint | None = None
-        self._last_s, self._moving, self._homeward = 0.0, False, False
+        self._tracking: Tracking | None = None
 
     def connect(self, *, enable: bool = True) -> None:
         """Connect to controller and gripper, and hold.
@@ -109,14 +103,16 @@ class FrankaArm:
         )
 
     def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
-        """Give the control loop a new target and the velocity that leads to it; during a fault, nothing."""
+        """Give the control loop a new target and the velocity that leads to it; during a fault, nothing.
+
+        Args:
+            setpoint: pose of the tool centre point in the base frame, and gripper width.
+            joint_position_rad: float64 (7,): on the way home, where they are followed instead of the pose.
+        """
         if self._gripper is not None and setpoint.gripper_width is not None:
             self._gripper.command(setpoint.gripper_width)
-        with self._targets:
-            now_s = time.monotonic()
-            twist = self._twist(setpoint, now_s)
-            self._last, self._last_s, self._moving = setpoint, now_s, bool(twist.any())
-            self._set_target(setpoint, twist)
+        if self._tracking is not None and self._watch is not None and not self._watch.fault:
+            self._tracking.follow(setpoint, joint_position_rad)
 
     def clear_fault(self) -> None:
         """Recover from a reflex or a lost connection, and hold where the arm is.
@@ -144,15 +140,15 @@ class FrankaArm:
             self._watch.stop()
         if self._gripper is not None:
             self._gripper.close()
-        if self._tracker is not None and self._fci is not None and self._fci.in_control:
-            self._fci.stop(self._tracker)
-        self._tracker = self._fci = self._watch = None
+        if self._tracking is not None:
+            self._tracking.end()
+        self._tracking = self._fci = self._watch = None
 
     def _open(self) -> None:
         """A new connection, in place of the one that was lost."""
         franky = franka_fci.load_franky()
         franka_fci.check_model(self._arm, franka_fci.libfranka_version())
-        self._tracker = self._fci = self._last = None
+        self._tracking = self._fci = None
         self._fci = Fci(franky, self._arm)
 
     def _recover(self) -> None:
@@ -165,53 +161,27 @@ class FrankaArm:
         assert fci is not None
         with fci.errors_named():
             if self._enable and not fci.in_control:
-                self._tracker, self._last, self._homeward = None, None, False
+                self._tracking = None
                 sample = fci.sample()
                 fault = fault or sample.complaint
                 if not fault:
                     fci.set_up()
-                    self._tracker = fci.track(sample.joint_position_rad)
+                    self._tracking = self._track(fci, sample.joint_position_rad)
             look_s = min(max(self._servo_s, FASTEST_LOOK_S), SLOWEST_LOOK_S)
-            controlled = self._tracker is not None
+            controlled = self._tracking is not None
             self._watch = Watch(fci, look_s, controlled=controlled, fault=fault, on_look=self._on_look)
 
+    def _track(self, fci: Fci, joints_rad: NDArray[np.float64]) -> Tracking:
+        home_rad = np.array(self._arm.homing.joints_rad)
+        return Tracking(fci, joints_rad, home_rad, self._servo_s, self._on_refusal)
+
+    def _on_refusal(self, reason: str) -> None:
+        if self._watch is not None:
+            self._watch.latch(reason)
+
     def _on_look(self) -> None:
-        self._draw_elbow_home()
-        with self._targets:
-            late = time.monotonic() - self._last_s > COAST_PERIODS * self._servo_s
-            if self._moving and late and self._last is not None:  # nobody streams: its velocity is not true
-                self._moving = False
-                self._set_target(self._last, np.zeros(6))
-
-    def _draw_elbow_home(self) -> None:
-        """Once the arm is told to move."""
-        if self._homeward or not self._moving or self._fci is None or not self._fci.in_control:
-            return
-        self._homeward = True
-        tracker = self._fci.track(np.array(self._arm.homing.joints_rad))
-        with self._targets:
-            self._tracker = tracker
-            if self._last is not None:
-                self._set_target(self._last, np.zeros(6))
-
-    def _twist(self, setpoint: Setpoint, now_s: float) -> NDArray[np.float64]:
-        """Velocity between the last two setpoints in the base frame, m/s and rad/s, float64 (6,). They are
-        whole servo periods apart, however late they came.
-        """
-        before, periods = self._last, max(1, round((now_s - self._last_s) / self._servo_s))
-        if before is None or periods > COAST_PERIODS:
-            return np.zeros(6)
-        turn = quaternion_multiply(setpoint.quaternion, quaternion_conjugate(before.quaternion))
-        step = np.concatenate((setpoint.position - before.position, rotvec_from_quaternion(turn)))
-        return np.asarray(step / (periods * self._servo_s))
-
-    def _set_target(self, setpoint: Setpoint, twist: NDArray[np.float64]) -> None:
-        if self._tracker is None or self._fci is None or self._watch is None or self._watch.fault:
-            return
-        try:
-            self._tracker.set_target(*self._fci.target(setpoint, twist))
-        except Exception as error:  # nothing may escape into the servo loop
-            self._watch.latch(f"refuses a setpoint: {one_line(error)}")
+        if self._tracking is not None and self._watch is not None and not self._watch.fault:
+            self._tracking.look()
 
 
 def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> FrankaArm:

@@ -39,6 +39,8 @@ MAX_DELTA_TAU_NM = (
 )
 ELBOW_STIFFNESS_NM_RAD = 30.0  # keeps the posture, in the directions that do not move the tool
 ELBOW_TORQUE_NM = 5.0  # the most it pulls: the damping that goes with the stiffness leaves 0.5 rad/s
+JOINT_STIFFNESS_SHARES = np.array([1.0, 1.0, 1.0, 1.0, 0.4, 0.25, 0.1])
+"""Of the stiffness on the way home, joint by joint: as small as what each has to carry and to accelerate."""
 MODES = {
     "Other": "its brakes are locked or FCI is off: unlock the joints and activate FCI in Desk",
     "Guiding": "it is guided by hand: let go of the guiding buttons, and set Desk to execution",
@@ -242,6 +244,22 @@ class Fci:
         if self.in_control:
             return self._track(posture_rad)
         return _in_realtime_thread(lambda: self._track(posture_rad))
+
+    def track_joints(self) -> Any:
+        """Replace the impedance that runs by one of the joints, holding the present angles.
+
+        Returns:
+            franky's tracker: `set_target`, `stop`.
+
+        Raises:
+            franky.Exception: the controller does not let us.
+        """
+        return self._franky.JointImpedanceTracker(
+            self._robot,
+            stiffness=self._config.homing_stiffness * JOINT_STIFFNESS_SHARES,
+            max_delta_tau=MAX_DELTA_TAU_NM,
+            **self._joint_limits(),
+        )
 
     def stop(self, tracker: Any) -> None:
         """Ramp the torques down and end control. An arm whose control ended otherwise has stopped already."""

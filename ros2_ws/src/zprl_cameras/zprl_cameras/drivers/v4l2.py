@@ -38,10 +38,12 @@ class V4L2Camera:
         config: of the camera; `device` is its path, best one of /dev/v4l/by-id, which stays the same when
             it is plugged in elsewhere.
         now_ns: the session's clock.
+        devices: where the system tells of its video devices.
     """
 
-    def __init__(self, config: CameraConfig, now_ns: Callable[[], int]) -> None:
-        self._config, self._now_ns = config, now_ns
+    def __init__(self, config: CameraConfig, now_ns: Callable[[], int], devices: Path = DEVICES) -> None:
+        self._config, self._now_ns, self._devices = config, now_ns, devices
+        self._identity: str | None = None
         self._period_ns = round(1e9 / config.rate_hz)
         self._capture: Any = None
 
@@ -49,13 +51,15 @@ class V4L2Camera:
         """Open the device, set its format and its controls.
 
         Raises:
-            RigError: it is not there, is busy, or refuses the size, the rate or a control.
+            RigError: it is not there, is another one than the first time, is busy, or refuses the size, the
+                rate or a control.
         """
         path = self._config.device
         if not path or not Path(path).exists():
             raise RigError(
                 f"{self._who()} does not exist; video devices here: {present()}. Set `device` to one"
             )
+        self._check_identity(path)
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")  # s; OpenCV's own is 10
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
         if not self._capture.isOpened():
@@ -88,6 +92,17 @@ class V4L2Camera:
         if self._capture is not None:
             self._capture.release()
         self._capture = None
+
+    def _check_identity(self, path: str) -> None:
+        """A path such as /dev/video0 goes to whichever camera is plugged in next."""
+        found = identity(path, self._devices)
+        if self._identity is None:
+            self._identity = found
+        elif found != self._identity:
+            raise RigError(
+                f"{self._who()} is another camera now: {found}, before it was {self._identity}. Plug that "
+                "one in again, or start the session anew; a path in /dev/v4l/by-id belongs to one camera"
+            )
 
     def _set_format(self) -> None:
         config, capture = self._config, self._capture
@@ -146,6 +161,17 @@ def present(devices: Path = DEVICES) -> str:
         if (entry / "name").is_file()
     ]
     return ", ".join(found) or "none"
+
+
+def identity(path: str, devices: Path = DEVICES) -> str:
+    """Name and serial number of a video device as the system tells them, for comparison and for a message.
+
+    Cameras of one model that have no serial number are alike; "unknown" where the system tells nothing.
+    """
+    entry = devices / Path(path).resolve().name
+    usb = (entry / "device").resolve().parent
+    name, serial = (f.read_text().strip() if f.is_file() else "" for f in (entry / "name", usb / "serial"))
+    return f"{name or 'unknown'}{f', serial number {serial}' if serial else ''}"
 
 
 def make(node: Node, setup: Setup, camera: CameraConfig, view: CameraView) -> V4L2Camera:

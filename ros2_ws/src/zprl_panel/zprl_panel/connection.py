@@ -1,0 +1,83 @@
+"""One page's WebSocket: what goes out, without ever waiting for a page that does not read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from typing import Any
+
+from aiohttp import WSCloseCode, web
+
+from zprl_panel.access import Bucket
+from zprl_panel.seat import Person
+
+SLOW_S = 3.0
+"""A page that takes longer than this to take one message is dropped."""
+MOST_WAITING = 64
+
+
+class Connection:
+    """Newest state, pending answers and pictures for one page.
+
+    Of each kind of state only the newest is kept until the page can take it; answers are kept all, up to
+    `MOST_WAITING`. A page that is too slow for either is dropped.
+    """
+
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, person: Person
+    ) -> None:
+        self.person = person
+        self.messages, self.frames, self.stops = Bucket(5.0, 30.0), Bucket(100.0, 200.0), Bucket(5.0, 20.0)
+        self._socket, self._transport = socket, transport
+        self._states: dict[str, str] = {}
+        self._answers: deque[str] = deque()
+        self._pictures: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+
+    def show(self, kind: str, text: str) -> None:
+        """The newest state of a kind, already JSON."""
+        self._states[kind] = text
+        self._wake.set()
+
+    def say(self, kind: str, **content: Any) -> None:
+        """Something that must arrive."""
+        self._answers.append(json.dumps({"type": kind, **content}))
+        self._wake.set()
+        if len(self._answers) > MOST_WAITING:
+            self.drop()
+
+    def picture(self, content: bytes) -> None:
+        """A picture for which the page gave a credit."""
+        self._pictures.append(content)
+        self._wake.set()
+
+    def drop(self) -> None:
+        """Cut the line, without waiting for anything to be sent."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def close(self, reason: str) -> None:
+        """End it politely, and tell the page why."""
+        await self._socket.close(code=WSCloseCode.POLICY_VIOLATION, message=reason.encode()[:120])
+
+    async def pump(self) -> None:
+        """Send what there is, until the page is gone or too slow."""
+        while not self._socket.closed:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._send_all()
+            except (asyncio.TimeoutError, ConnectionError, RuntimeError):
+                self.drop()
+                return
+
+    async def _send_all(self) -> None:
+        while self._answers or self._states or self._pictures:
+            if self._answers:
+                sending = self._socket.send_str(self._answers.popleft())
+            elif self._states:
+                sending = self._socket.send_str(self._states.pop(next(iter(self._states))))
+            else:
+                sending = self._socket.send_bytes(self._pictures.popleft())
+            await asyncio.wait_for(sending, SLOW_S)

@@ -1,0 +1,369 @@
+"""The panel's web server: pages come and go, the newest state goes out, commands go on to the session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import WSMsgType, web
+
+from zprl_core.errors import DataError
+from zprl_core.panel_address import PanelAddress
+from zprl_core.records import read_records
+from zprl_panel import pages
+from zprl_panel.access import OPERATOR, Doors, Guest, is_phone
+from zprl_panel.connection import Connection
+from zprl_panel.gate import GUEST, Gate
+from zprl_panel.history import history
+from zprl_panel.latest import Latest
+from zprl_panel.pictures import Credits
+from zprl_panel.protocol import (
+    LARGEST_MESSAGE,
+    Command,
+    Hello,
+    Invite,
+    Message,
+    ProtocolError,
+    ReleaseSeat,
+    TakeSeat,
+    WantFrame,
+    parse,
+)
+from zprl_panel.seat import Person, Seat, Verdict
+from zprl_panel.tls import Certificate
+from zprl_panel.view import view
+
+TICK_S, HEARTBEAT_S, PICTURES_S, LOOK_S = 0.1, 0.5, 1.0 / 15.0, 1.0
+MOST_PAGES = 24
+HELLO_S, PING_S = 5.0, 4.0
+
+
+class NoAnswer(Exception):
+    """The session has not answered: whether it has heard is unknown, so the same id may be sent again."""
+
+
+class Desk(Protocol):
+    """The session, as the server sees it."""
+
+    async def ask(self, command: Command, author: str) -> Verdict:
+        """Hand a label or a command on.
+
+        Raises:
+            NoAnswer: nobody answered in time.
+        """
+
+    def encode(self, camera: str) -> bytes:
+        """The newest picture of a camera as JPEG."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the server listens, and where it keeps and finds things.
+
+    Attributes:
+        address: host and port.
+        names: other names of this host, for `Host` and the certificate.
+        folder: private to the user: the link, and who is in.
+        records: the run's episodes.jsonl.
+        certificate: None on this machine only.
+    """
+
+    address: PanelAddress
+    names: tuple[str, ...]
+    folder: Path
+    records: Path
+    certificate: Certificate | None = None
+
+    def gate(self) -> Gate:
+        """The gate of these doors."""
+        address = self.address
+        scheme, prefix = ("https", "__Host-") if address.tls else ("http", "")
+        doors = Doors.of((address.host, *self.names), address.port, scheme)
+        return Gate(doors, address.url, f"{prefix}zprl_{address.port}", self.folder)
+
+
+class Server:
+    """Serves the page. Everything in here runs in one asyncio loop.
+
+    Args:
+        place: where.
+        desk: the session.
+        latest: the newest messages, which somebody else keeps up to date.
+    """
+
+    def __init__(self, place: Place, desk: Desk, latest: Latest) -> None:
+        self._place, self._desk, self._latest = place, desk, latest
+        self._gate, self._files = place.gate(), pages.files()
+        self._pages: dict[str, Connection] = {}
+        self._seat = Seat(time.monotonic())
+        self._credits = Credits(latest.cell.cameras)
+        self._history, self._records_size = "", -1
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._changed = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        app = web.Application(middlewares=[self._gate.middleware()], client_max_size=LARGEST_MESSAGE)
+        app.on_response_prepare.append(self._gate.on_prepare)
+        app.router.add_get("/in", self._gate.enter)
+        app.router.add_post("/out", self._leave)
+        app.router.add_get("/ws", self._converse)
+        for path in self._files:
+            app.router.add_get(path, self._file)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        secure = self._place.certificate.context() if self._place.certificate else None
+        address = self._place.address
+        await web.TCPSite(self._runner, address.host, address.port, ssl_context=secure).start()
+        for job in (self._broadcast, self._send_pictures, self._look):
+            self._spawn(job())
+
+    async def stop(self) -> None:
+        """Close every page and end."""
+        for page in list(self._pages.values()):
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(page.close("the panel ends"), 0.5)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def changed(self) -> None:
+        """Something important is new: send it at once."""
+        self._changed.set()
+
+    def _spawn(self, job: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "the panel's server", "exception": task.exception()}
+            )
+
+    async def _file(self, request: web.Request) -> web.Response:
+        file = self._files[request.path]
+        return web.Response(body=file.content, content_type=file.media_type, charset="utf-8")
+
+    async def _leave(self, request: web.Request) -> web.StreamResponse:
+        name = request[GUEST].name
+        response = self._gate.leave(request)
+        for page in [page for page in self._pages.values() if page.person.name == name]:
+            self._seat.release(page.person.page)
+            await page.close("logged out")
+        self._tell_seat()
+        return response
+
+    async def _converse(self, request: web.Request) -> web.StreamResponse:
+        if len(self._pages) >= MOST_PAGES:
+            return web.Response(status=503, text=f"{MOST_PAGES} pages are open; close one\n")
+        socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=LARGEST_MESSAGE, compress=False)
+        await socket.prepare(request)
+        try:
+            hello = await asyncio.wait_for(self._hello(socket), HELLO_S)
+        except (ProtocolError, asyncio.TimeoutError, TypeError) as error:
+            await socket.close(code=1008, message=str(error).encode()[:120])
+            return socket
+        person = _person(hello, request[GUEST], phone=is_phone(request.headers))
+        page = Connection(socket, request.transport, person)
+        await self._welcome(page, hello)
+        sending = asyncio.get_running_loop().create_task(page.pump())
+        try:
+            await self._listen(page, socket)
+        finally:
+            sending.cancel()
+            self._farewell(page)
+        return socket
+
+    async def _hello(self, socket: web.WebSocketResponse) -> Hello:
+        message = parse(await socket.receive_str())
+        if not isinstance(message, Hello):
+            raise ProtocolError("the first message is hello")
+        return message
+
+    async def _welcome(self, page: Connection, hello: Hello) -> None:
+        """A page that comes again, or twice, replaces its old connection."""
+        old = self._pages.get(page.person.page)
+        self._pages[page.person.page] = page
+        if old is not None:
+            await old.close("this page was opened again")
+        self._seat.back(page.person.page)
+        if hello.had_seat:
+            self._seat.restore(page.person, time.monotonic())
+        page.say("welcome", cameras=self._latest.cell.cameras, run=self._latest.cell.run_id)
+        if self._history:
+            page.show("history", self._history)
+        page.show("view", self._view())
+        self._tell_seat()
+
+    def _farewell(self, page: Connection) -> None:
+        if self._pages.get(page.person.page) is not page:
+            return
+        del self._pages[page.person.page]
+        self._credits.forget(page.person.page)
+        self._seat.left(page.person.page, time.monotonic())
+        self._tell_seat()
+
+    async def _listen(self, page: Connection, socket: web.WebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                return
+            try:
+                parsed = parse(message.data)
+            except ProtocolError as error:
+                page.say("notice", text=f"refused: {error}")
+                parsed = None
+            if not self._take(page, parsed):
+                await page.close("too many messages")
+                return
+            if parsed is not None:
+                self._handle(page, parsed)
+
+    def _take(self, page: Connection, message: Message | None) -> bool:
+        """Whether the page may say one more thing; a stop is always heard, and too many of them are one."""
+        if isinstance(message, Command) and message.name == "stop":
+            return True
+        bucket = page.frames if isinstance(message, WantFrame) else page.messages
+        return bucket.take(time.monotonic())
+
+    def _handle(self, page: Connection, message: Message) -> None:
+        if isinstance(message, WantFrame):
+            self._credits.give(page.person.page, message.camera)
+        elif isinstance(message, Command):
+            if message.name != "stop" or page.stops.take(time.monotonic()):
+                self._spawn(self._command(page, message))
+        elif isinstance(message, Invite):
+            self._invite(page, message)
+        elif isinstance(message, TakeSeat | ReleaseSeat):
+            self._change_seat(page, message)
+
+    def _change_seat(self, page: Connection, message: TakeSeat | ReleaseSeat) -> None:
+        before, person = self._seat.holder, page.person
+        if isinstance(message, TakeSeat):
+            verdict, text = self._seat.take(person, message.over), f"{person.name} took control"
+            if before is not None and before.page != person.page:
+                text += f" over from {before.name}"
+        else:
+            verdict, text = self._seat.release(person.page), f"{person.name} released control"
+        if verdict.ok and self._seat.holder != before:
+            self._latest.on_control(text, time.time())
+        elif not verdict.ok:
+            page.say("notice", text=verdict.reason)
+        self._tell_seat()
+
+    def _invite(self, page: Connection, message: Invite) -> None:
+        if page.person.role != OPERATOR:
+            page.say("notice", text="only an operator can invite")
+            return
+        page.say("invitation", role=message.role, link=self._gate.invite(message.role))
+
+    async def _command(self, page: Connection, command: Command) -> None:
+        """Ask the session; the page is told what it said, or that it said nothing."""
+        run, verdict = self._latest.cell.run_id, self._seat.may(page.person, command.name)
+        if command.run != run and command.name != "stop":
+            verdict = Verdict(False, f"your page shows run {command.run}, this is run {run}; look again")
+        if verdict.ok:
+            try:
+                verdict = await self._desk.ask(command, page.person.name)
+            except NoAnswer as error:
+                self._reply(page, command, accepted=None, reason=str(error))
+                return
+        self._reply(page, command, accepted=verdict.ok, reason=verdict.reason)
+
+    def _reply(self, page: Connection, command: Command, *, accepted: bool | None, reason: str) -> None:
+        """To the page's present connection: it may have been replaced meanwhile."""
+        now = self._pages.get(page.person.page, page)
+        now.say(
+            "answer",
+            id=command.id,
+            name=command.name,
+            episode=command.episode,
+            accepted=accepted,
+            reason=reason,
+        )
+
+    def _tell_seat(self) -> None:
+        holder = self._seat.holder
+        for page in self._pages.values():
+            person = page.person
+            told = {
+                "type": "seat",
+                "holder": holder.name if holder else None,
+                "yours": self._seat.held_by(person.page),
+                "you": {"name": person.name, "role": person.role, "phone": person.phone},
+            }
+            page.show("seat", json.dumps(told))
+
+    def _view(self) -> str:
+        return json.dumps({"type": "view", **view(self._latest, time.monotonic(), time.time())})
+
+    async def _broadcast(self) -> None:
+        """The state goes out when the session changes, and twice a second: silence means that we are gone."""
+        while True:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), HEARTBEAT_S)
+            self._changed.clear()
+            if lapsed := self._seat.lapse(time.monotonic()):
+                self._latest.on_control(f"{lapsed} is gone; control is free", time.time())
+                self._tell_seat()
+            if self._pages:
+                text = self._view()
+                for page in self._pages.values():
+                    page.show("view", text)
+            await asyncio.sleep(TICK_S)
+
+    async def _send_pictures(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(PICTURES_S)
+            for index, (camera, stream) in enumerate(self._latest.cameras.items()):
+                waiting = self._credits.due(camera, stream.number)
+                if waiting:
+                    jpeg = await loop.run_in_executor(None, self._desk.encode, camera)
+                    for name in waiting:
+                        if name in self._pages:
+                            self._pages[name].picture(bytes([index]) + jpeg)
+
+    async def _look(self) -> None:
+        """The run's episodes, when there are new ones."""
+        loop = asyncio.get_running_loop()
+        while True:
+            size = _size(self._place.records)
+            if size != self._records_size:
+                self._records_size = size
+                self._history = await loop.run_in_executor(None, _read_history, self._place.records)
+                for page in self._pages.values():
+                    page.show("history", self._history)
+            await asyncio.sleep(LOOK_S)
+
+
+def _person(hello: Hello, guest: Guest, *, phone: bool) -> Person:
+    return Person(f"{guest.name}/{hello.page}", guest.name, guest.role, phone)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _read_history(path: Path) -> str:
+    try:
+        return json.dumps({"type": "history", **history(read_records(path))})
+    except DataError as error:
+        return json.dumps({"type": "notice", "text": str(error)})

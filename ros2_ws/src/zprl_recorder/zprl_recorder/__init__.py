@@ -1,0 +1,1 @@
+"""The recorder: whatever is published while an episode lasts goes into the bag of that episode."""

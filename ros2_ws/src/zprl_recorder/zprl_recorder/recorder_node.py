@@ -1,0 +1,240 @@
+"""Writes one bag an episode from serialised messages as they arrive; see docs/bags.md.
+
+Topics are found on the graph, so that whatever a rig publishes is recorded. Messages are taken 50 times a
+second and dealt with in the order in which they arrived, in one thread: while the disk makes it wait, they
+wait in the subscriptions. The subscriptions belong to a node that no executor serves, as rclpy 9's
+EventsExecutor cannot take a serialised message together with its time and number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from rclpy.serialization import deserialize_message
+from zprl_interfaces.msg import SessionState
+from zprl_interfaces.srv import SessionCommand
+
+from zprl_bringup.node import LifecycleNode, run
+from zprl_core.bags.definitions import find_definition
+from zprl_core.bags.episodes import EpisodeBags, Source
+from zprl_core.bags.rosbag2 import DISTRO, qos_text
+from zprl_core.errors import ConfigError, DataError
+from zprl_core.run_folder import RunFolder, read_json
+from zprl_recorder import pictures, sources
+
+LOOK_S, TAKE_S = 0.1, 0.02
+"""How often new topics are looked for, and messages taken."""
+REMEMBERED = 20_000
+STOP_S = 3.0
+"""How long the session has to stop the arms before the recorder ends after an error."""
+SESSION, CORRECTION = "/session/state", "/session/correction"
+LATCHED = ("/learner/actor",)
+"""Published before the episode that needs it: every bag begins with the newest one."""
+
+
+@dataclass(eq=False)
+class Tap:
+    """A topic that is subscribed to.
+
+    Attributes:
+        subscription: never called, only taken from.
+        source: what the bag says about it.
+        quality: of the JPEG that its pictures become, 0 where it is recorded as it is.
+        last: number of the last message, by publisher.
+    """
+
+    subscription: Any
+    source: Source
+    quality: int
+    last: dict[bytes, int]
+
+    def take(self) -> Iterator[tuple[int, Tap, bytes, Any]]:
+        """What has arrived since the last time: (when, ns; this; serialised message; what DDS says of it)."""
+        handle, kind = self.subscription.handle, self.subscription.msg_type
+        with handle:
+            while (taken := handle.take_message(kind, True)) is not None:
+                data, info = taken
+                yield info["received_timestamp"], self, data, info
+
+    def missing(self, info: Any) -> int:
+        """How many messages of this one's publisher did not come since the last one."""
+        number, publisher = info["publication_sequence_number"], info["publisher_gid"]["data"]
+        before = self.last.get(publisher, number - 1)
+        self.last[publisher] = number
+        return max(0, int(number - before - 1))
+
+
+class RecorderNode(LifecycleNode):
+    """Records /session/state's episodes into RUN/bags."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder_node")
+        self._setup = self.setup()
+        if self._setup.run_dir is None:
+            raise ConfigError(
+                "recorder_node: parameter 'run_dir' is required: the folder that `zprl train` makes"
+            )
+        cv2.setNumThreads(1)
+        self._folder = RunFolder(self._setup.run_dir)
+        self._config = self._setup.rig.recording
+        self._bags: EpisodeBags | None = None
+        self._taps: dict[str, Tap | None] = {}  # None: cannot be recorded, and it was said why
+        self._counts = {"messages": 0, "bytes": 0, "lost": 0}
+        self._waited_ns: deque[int] = deque(maxlen=REMEMBERED)
+        self._listener = rclpy.create_node(
+            "recorder_topics", use_global_arguments=False, start_parameter_services=False, enable_rosout=False
+        )
+        self._commands = self.create_client(SessionCommand, "/session/command")
+
+    def configure(self) -> None:
+        """Bring earlier bags up to episodes.jsonl, and begin to look for topics."""
+        distro = os.environ.get("ROS_DISTRO", DISTRO)
+        try:
+            self._bags = EpisodeBags(self._folder, self._facts(), distro)
+        except OSError as error:
+            raise DataError(f"{self._folder.bags}: cannot be written: {error.strerror}") from error
+        self._look()
+        self.create_timer(LOOK_S, self._look)
+        self.create_timer(TAKE_S, self._take)
+        self.create_timer(self._config.flush_s, self._flush)
+
+    def shut_down(self) -> None:
+        """Finish the bag that is open."""
+        self._take()
+        if self._bags is not None:
+            try:
+                self._bags.finish()
+            except OSError as error:
+                self.get_logger().error(self._complaint(error))
+        self._folder.write_stats("recorder", {**self._counts, **self._waits()})
+        self._listener.destroy_node()
+
+    def _waits(self) -> dict[str, Any]:
+        """From a message's arrival until it was written, ms, of the last ones."""
+        if not self._waited_ns:
+            return {}
+        p50, p99, longest = np.percentile(np.array(self._waited_ns) * 1e-6, [50, 99, 100])
+        return {"arrival_to_bag_ms": {"p50": p50, "p99": p99, "max": longest}}
+
+    def _facts(self) -> dict[str, str]:
+        """What is known of the run; see docs/bags.md."""
+        setup, calibration = self._setup, self._setup.rig.calibration
+        versions = self._folder.versions_file
+        return {
+            "run_id": setup.run_id,
+            "rig": setup.rig.name,
+            "task": setup.task.name,
+            "seed": str(setup.seed),
+            "lockstep": str(setup.lockstep).lower(),
+            "lead_steps": str(setup.task.observation.lead_steps),
+            "calibration": calibration.id if calibration else "",
+            "images": self._config.images,
+            "versions": json.dumps(read_json(versions)["starts"][-1]) if versions.exists() else "",
+        }
+
+    def _look(self) -> None:
+        """Subscribe to topics that somebody has begun to publish."""
+        for topic, types in self.get_topic_names_and_types():
+            if topic in self._taps or not sources.wanted(topic, self._config.topics_exclude):
+                continue
+            offers = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
+            if offers:
+                self._taps[topic] = self._tap(topic, types[0], offers)
+
+    def _tap(self, topic: str, type_name: str, offers: list[Any]) -> Tap | None:
+        jpeg = self._config.images == "jpeg" and pictures.is_picture(topic, type_name)
+        name, kept = (f"{topic}/compressed", pictures.COMPRESSED) if jpeg else (topic, type_name)
+        try:
+            source = Source(name, qos_text(sources.offered(offers)), find_definition(kept))
+            kind = sources.message_class(type_name)
+        except DataError as error:
+            self.get_logger().error(f"topic {topic} is not recorded: {error}")
+            return None
+        profile = sources.subscription_profile(offers)
+        subscription = self._listener.create_subscription(kind, topic, _never, profile, raw=True)
+        return Tap(subscription, source, self._config.jpeg_quality if jpeg else 0, {})
+
+    def _take(self) -> None:
+        """Record what has arrived, in the order of its arrival."""
+        taps = [tap for tap in self._taps.values() if tap is not None]
+        arrived = [message for tap in taps for message in tap.take()]
+        try:
+            for at_ns, tap, data, info in sorted(arrived, key=itemgetter(0)):
+                if self._bags is not None:
+                    self._record(self._bags, tap, at_ns, data, info)
+        except OSError as error:
+            self._give_up(error)
+        except Exception as error:
+            self.fail(error)
+
+    def _record(self, bags: EpisodeBags, tap: Tap, at_ns: int, data: bytes, info: Any) -> None:
+        source, number = tap.source, info["publication_sequence_number"]
+        if missing := tap.missing(info):
+            self._counts["lost"] += missing
+            bags.lost[source.name] = bags.lost.get(source.name, 0) + missing
+        if source.name == SESSION:
+            state = deserialize_message(data, SessionState)
+            if state.run_id != self._setup.run_id:
+                return
+            bags.session(state.state, state.episode, at_ns)
+        if tap.quality and bags.takes(source, at_ns):
+            data = pictures.compress(data, tap.quality)
+        if source.name in LATCHED:
+            bags.latch(source, data, info["source_timestamp"], number)
+        bags.write(source, data, at_ns, info["source_timestamp"], number)
+        self._waited_ns.append(self.now_ns() - at_ns)
+        self._counts["messages"] += 1
+        self._counts["bytes"] += len(data)
+        if source.name == CORRECTION:
+            bags.labels.agree()
+
+    def _flush(self) -> None:
+        try:
+            if self._bags is not None:
+                self._bags.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Nothing can be written: have the session stop the arms, which makes the episode void, and end."""
+        assert self._bags is not None
+        message = self._complaint(error)
+        self._bags.abandon()
+        self._bags = None
+        self.get_logger().error(message)
+        self.create_timer(STOP_S, lambda: self.fail(DataError(message)))
+        if not self._commands.service_is_ready():
+            self.fail(DataError(message))
+            return
+        request = SessionCommand.Request(command="stop", author=f"the recorder ({error.strerror})")
+        self.call(self._commands, request, lambda _: self.fail(DataError(message)))
+
+    def _complaint(self, error: OSError) -> str:
+        bag = (self._bags.folder if self._bags else "") or str(self._folder.bags)
+        return (
+            f"{bag}: cannot be written: {error.strerror}. The episode is void, the bags before it are whole. "
+            f"Free space, restore this one with `zprl bag recover {bag}`, then go on with "
+            "`zprl train --resume`"
+        )
+
+
+def _never(message: bytes) -> None:
+    """The callback of a subscription that is taken from by hand."""
+
+
+def main() -> None:
+    """Run the node."""
+    run(RecorderNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""`zprl train --record` as a user starts it; its recorder killed; its disk full."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import Reader
+
+from tests.ros import training
+from zprl_core.bags.reading import describe
+from zprl_core.bags.rosbag2 import read_metadata
+from zprl_core.config import load_rig
+from zprl_core.records import EpisodeRecord, read_records
+
+RECORDER = "zprl_recorder.recorder_node"
+PUBLISHED = {
+    "/arms/arm/command",
+    "/arms/arm/report",
+    "/arms/arm/state",
+    "/cameras/third_view/image",
+    "/learner/actor",
+    "/learner/status",
+    "/policy/status",
+    "/proprioception",
+    "/rig/observe",
+    "/session/state",
+    "/sim/state",
+}
+Setup = tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
+    """Task file and base checkpoint."""
+    folder = tmp_path_factory.mktemp("tiny")
+    task = training.tiny_task(folder)
+    return str(task), str(training.tiny_base(folder, task))
+
+
+@pytest.fixture(scope="module")
+def recorded(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three blocks that nothing disturbed."""
+    run = tmp_path_factory.mktemp("runs") / "recorded"
+    task, base = setup
+    words = ["--rig", "sim_xarm6", "--task", task, "--base", base, "--out", str(run), "--record"]
+    done = training.zprl("train", *words, "--chunks", "6", "--eval-episodes", "1", "--seed", "5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return run
+
+
+def records(run: Path) -> tuple[EpisodeRecord, ...]:
+    return read_records(run / "episodes.jsonl")
+
+
+def bag(run: Path, episode: int) -> Path:
+    return run / "bags" / f"episode_{episode:06d}"
+
+
+def test_every_episode_has_its_bag_whose_label_is_that_of_the_record(recorded: Path) -> None:
+    found = records(recorded)
+    assert len(found) >= 4
+    assert len(list((recorded / "bags").iterdir())) == len(found)
+    for record in found:
+        said = read_metadata(bag(recorded, record.episode))["custom_data"]
+        wanted = {key: str(value) for key, value in dataclasses.asdict(record).items()}
+        assert wanted.items() <= said.items()
+        assert said["lost"] == ""
+
+
+def test_a_bag_has_every_chunk_of_its_episode_and_what_became_of_it(recorded: Path) -> None:
+    for record in records(recorded):
+        with AnyReader([bag(recorded, record.episode)]) as reader:  # which compares the types' hashes
+            seen = Counter[str]()
+            for connection, _, data in reader.messages():
+                message: Any = reader.deserialize(data, connection.msgtype)
+                seen[connection.topic] += 1
+                if connection.topic in ("/arms/arm/command", "/arms/arm/report", "/policy/status"):
+                    assert message.episode == record.episode
+        for topic in ("/arms/arm/command", "/arms/arm/report", "/policy/status"):
+            assert seen[topic] == record.chunks, (record.episode, topic)
+        assert seen["/cameras/third_view/image"] > record.chunks
+        assert seen["/session/state"] >= 5
+
+
+def test_a_training_episode_has_all_topics_and_begins_with_the_actor(recorded: Path) -> None:
+    episode = next(record.episode for record in records(recorded) if record.block == "train")
+    with Reader(bag(recorded, episode)) as reader:
+        assert {connection.topic for connection in reader.connections} == PUBLISHED
+        first = next(c.topic for c, _, _ in reader.messages())
+        assert first == "/learner/actor"
+        connections: list[Any] = reader.connections
+        offered = {c.topic: c.ext.offered_qos_profiles for c in connections}
+    assert {len(profiles) for profiles in offered.values()} == {1}
+    assert offered["/learner/actor"][0].durability.name == "TRANSIENT_LOCAL"
+    assert offered["/policy/status"][0].durability.name == "VOLATILE"
+
+
+def test_the_rig_in_a_bag_is_the_run_s(recorded: Path, tmp_path: Path) -> None:
+    with (bag(recorded, 0) / "episode_000000_0.mcap").open("rb") as file:
+        attached = {a.name: a.data for a in make_reader(file).iter_attachments()}
+    (tmp_path / "rig.yaml").write_bytes(attached["rig.yaml"])
+    assert load_rig(tmp_path / "rig.yaml") == load_rig(recorded / "config" / "rig.yaml")
+
+
+def running(setup: Setup, run: Path, bags: int) -> subprocess.Popen[str]:
+    """An evaluation without end, once it has finished so many bags."""
+    task, base = setup
+    words = ["--rig", "sim_xarm6", "--task", task, "--policy", base, "--out", str(run), "--record"]
+    process = training.start("evaluate", *words, "--episodes", "100000")
+    deadline = time.monotonic() + 90.0
+    while len(list(run.glob("bags/*/metadata.yaml"))) < bags:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"{run}: {bags} bags did not come"
+        time.sleep(0.005)
+    return process
+
+
+def recover(path: Path) -> str:
+    done = training.zprl("bag", "recover", str(path))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
+    setup: Setup, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = running(setup, run, 3)
+    os.kill(training.node_pid(run, RECORDER), signal.SIGKILL)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "recorder_node was killed by SIGKILL" in said
+    unfinished = [path for path in sorted((run / "bags").iterdir()) if not (path / "metadata.yaml").exists()]
+    for path in unfinished:
+        recover(path)
+    paths = sorted((run / "bags").iterdir())
+    assert len(paths) > 3
+    for path in paths:
+        with Reader(path) as reader:
+            both = [data for _, _, data in reader.messages()]
+        with next(path.glob("*.mcap")).open("rb") as file:
+            assert [m.data for _, _, m in make_reader(file, validate_crcs=True).iter_messages()] == both
+    assert describe(paths[0]).damage.finished
+
+
+def test_a_full_disk_ends_the_episode_and_the_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
+    """A limit on the recorder's files: the kernel refuses the same call as on a full disk."""
+    run = tmp_path / "run"
+    process = running(setup, run, 2)
+    resource.prlimit(training.node_pid(run, RECORDER), resource.RLIMIT_FSIZE, (30_000, 30_000))
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "cannot be written: File too large. The episode is void, the bags before it are whole" in said
+    last = records(run)[-1]
+    assert (last.outcome, last.reason) == ("void", "stopped by the recorder (File too large)")
+    paths = sorted((run / "bags").iterdir())
+    for path in paths[:-1]:
+        with Reader(path) as reader:
+            assert reader.message_count > 10
+    assert paths[-1] == bag(run, last.episode)
+    assert not (paths[-1] / "metadata.yaml").exists()
+    assert "messages restored" in recover(paths[-1])
+    assert read_metadata(paths[-1])["custom_data"]["outcome"] == "void"

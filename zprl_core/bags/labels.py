@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run's bags say about their episodes, kept equal to episodes.jsonl.
+
+The label that counts stands in custom_data of a bag's metadata.yaml, which is replaced in one piece when a
+label is corrected. The MCAP file is not touched any more once it is finished: its record "zprl_episode" says
+what was known then.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from zprl_core.bags.rosbag2 import METADATA, change_custom_data, read_metadata
+from zprl_core.records import EpisodeRecord, read_records
+from zprl_core.run_folder import RunFolder
+
+SUPERSEDED = "superseded"
+_NAME = re.compile(r"episode_(\d{6,})")
+
+
+def bag_name(episode: int) -> str:
+    """The name of an episode's folder."""
+    return f"episode_{episode:06d}"
+
+
+def label_facts(record: EpisodeRecord) -> dict[str, str]:
+    """A line of episodes.jsonl as custom_data holds it: every key, every value a text."""
+    return {key: str(value) for key, value in dataclasses.asdict(record).items()}
+
+
+class Labels:
+    """The labels of a run's finished bags.
+
+    Args:
+        run: its folder.
+
+    Raises:
+        DataError: a bag's metadata.yaml is damaged.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._said: dict[int, dict[str, str]] = {}
+        for path in sorted(run.bags.glob(f"episode_*/{METADATA}")):
+            if match := _NAME.fullmatch(path.parent.name):
+                self._said[int(match[1])] = read_metadata(path.parent).get("custom_data") or {}
+
+    def record(self, episode: int) -> EpisodeRecord | None:
+        """What episodes.jsonl says about an episode now; None: it has no outcome, or was never running."""
+        found = [r for r in read_records(self._run.episodes_file) if r.episode == episode]
+        return found[0] if found else None
+
+    def note(self, episode: int, custom: dict[str, str]) -> None:
+        """A bag was finished that says this."""
+        self._said[episode] = custom
+
+    def agree(self) -> list[int]:
+        """Bring every bag up to what episodes.jsonl says; returns the episodes whose bags were changed.
+
+        Raises:
+            DataError: episodes.jsonl or a metadata.yaml is damaged.
+            OSError: a metadata.yaml cannot be written.
+        """
+        changed = []
+        for record in read_records(self._run.episodes_file):
+            said, wanted = self._said.get(record.episode), label_facts(record)
+            if said is None or wanted.items() <= said.items():
+                continue
+            change_custom_data(self._run.bags / bag_name(record.episode), wanted)
+            self._said[record.episode] = {**said, **wanted}
+            changed.append(record.episode)
+        return changed
+
+    def make_room(self, episode: int) -> Path:
+        """The folder for an episode's bag. One that has its place, as the number of an episode that left no
+        record is used again, and so is one that a resumed run repeats, goes to bags/superseded.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        folder = self._run.bags / bag_name(episode)
+        self._said.pop(episode, None)
+        if folder.exists():
+            aside = self._run.bags / SUPERSEDED
+            aside.mkdir(exist_ok=True)
+            number = sum(1 for _ in aside.glob(f"{folder.name}-*"))
+            folder.rename(aside / f"{folder.name}-{number}")
+        return folder
+
+
+def agree_with_run(bag: Path) -> None:
+    """Bring one bag up to the episodes.jsonl of the run that it lies in; elsewhere it stays as it is.
+
+    Raises:
+        DataError: episodes.jsonl or the bag's metadata.yaml is damaged.
+        OSError: metadata.yaml cannot be written.
+    """
+    run, match = RunFolder(bag.absolute().parent.parent), _NAME.fullmatch(bag.name)
+    if match is None or bag.absolute().parent != run.bags:
+        return
+    for record in read_records(run.episodes_file):
+        if record.episode == int(match[1]):
+            change_custom_data(bag, label_facts(record))

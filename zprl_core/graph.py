@@ -15,6 +15,9 @@ from zprl_core.errors import RigError
 
 Mode = Literal["train", "evaluate"]
 Parameter = bool | int | float | str | tuple[str, ...]
+KEEP_MEMORY = {f"MALLOC_{name}_": str(1 << 30) for name in ("MMAP_THRESHOLD", "TRIM_THRESHOLD")}
+"""Has glibc use the memory of a picture for the next one. Given back and asked for each time, it doubled what
+the recorder costs."""
 JUDGED_SCENES = ("place_orange",)
 """Simulated scenes whose ground truth says whether the task succeeded."""
 
@@ -134,7 +137,14 @@ def _recorder(run: RunSettings, common: Mapping[str, Parameter]) -> list[NodeSpe
     if not run.record:
         return []
     return [
-        NodeSpec("zprl_recorder", "recorder_node", "recorder_node", parameters=dict(common), lifecycle=True)
+        NodeSpec(
+            "zprl_recorder",
+            "recorder_node",
+            "recorder_node",
+            parameters=dict(common),
+            lifecycle=True,
+            environment=KEEP_MEMORY,
+        )
     ]
 
 

@@ -22,6 +22,7 @@ MESSAGES = {
     "things/msg/Reading": (
         "# A reading.\nother/Stamp at\nfloat64[] values  # numbers\nuint8 GOOD=1\nPart[2] parts\n"
     ),
+    "things/msg/Pair": "Part one\nPart two\n",
     "things/msg/Part": "string<=10 name\n",
     "other/msg/Stamp": "int32 sec\nuint32 nanosec\n",
 }

@@ -21,6 +21,10 @@ def test_a_definition_has_those_that_it_needs_behind_it_each_once(tmp_path: Path
     assert found.hash == HASH
 
 
+def test_a_type_that_is_needed_twice_stands_there_once(tmp_path: Path) -> None:
+    assert find_definition("things/msg/Pair", [install(tmp_path)]).text.count("MSG: ") == 1
+
+
 def test_a_package_without_hashes(tmp_path: Path) -> None:
     prefix = install(tmp_path)
     (prefix / "share/other/msg/Stamp.json").unlink()

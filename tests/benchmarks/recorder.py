@@ -43,6 +43,7 @@ from zprl_core.bags.recovery import recover
 from zprl_core.bags.rosbag2 import Topic
 from zprl_core.bags.writer import McapFile
 from zprl_core.config import load_rig
+from zprl_core.graph import KEEP_MEMORY
 
 SOURCES = [("camera", f"view{n}", 30.0) for n in range(3)] + [("arm", f"arm{n}", 100.0) for n in range(2)]
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -64,6 +65,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="zprl-recorder-"))
     try:
         with graph(folder / "graph", lockstep=False, blocks=(), rig=rig) as made:
+            made.environment.update(KEEP_MEMORY)
             bags = made.run.bags
             with Conductor(made) as conductor:
                 conductor.record(0, args.seconds)

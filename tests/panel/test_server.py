@@ -1,4 +1,4 @@
-"""The real server, from outside: who gets in, what is refused, and that no command counts twice."""
+"""The real server, from outside: what a guest gets, and that no command counts twice."""
 
 from __future__ import annotations
 
@@ -11,238 +11,24 @@ import ssl
 import stat
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.panel.bench import RUN, Bench, Running, free_port, running
+from tests.panel.bench import Bench, Running, free_port, running
+from tests.panel.visitor import PHONE, browser, cookies, page
 from zprl_core.panel_address import PanelAddress
 from zprl_panel import private, tls
 from zprl_panel.protocol import LARGEST_MESSAGE
 from zprl_panel.server import Place, Server
-
-PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605 Mobile/15E148"
 
 
 @pytest.fixture
 def panel(tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path) as made:
         yield made
-
-
-@contextlib.asynccontextmanager
-async def browser(
-    panel: Running, *, link: str | None = "", agent: str = ""
-) -> AsyncIterator[aiohttp.ClientSession]:
-    """A browser that went through the link: an operator's, another one, or none (None)."""
-    jar = aiohttp.CookieJar(unsafe=True)
-    headers = {"User-Agent": agent} if agent else {}
-    async with aiohttp.ClientSession(panel.url, cookie_jar=jar, headers=headers) as client:
-        if link is not None:
-            async with client.get(link or panel.link) as response:
-                assert response.status == 200, await response.text()
-        yield client
-
-
-class Page:
-    """One page of a browser, as far as the server can tell."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, page: str) -> None:
-        self.socket, self.page = socket, page
-        self.seen: list[dict[str, Any]] = []
-
-    async def say(self, **message: Any) -> None:
-        await self.socket.send_str(json.dumps(message))
-
-    async def command(
-        self, name: str, episode: int = 0, *, id: str = "", run: str = RUN, **more: Any
-    ) -> dict[str, Any]:
-        """Send a command and wait for what became of it."""
-        id = id or str(uuid.uuid4())
-        await self.say(type="command", id=id, run=run, episode=episode, name=name, **more)
-        return await self.until("answer", lambda message: message["id"] == id)
-
-    async def until(
-        self, kind: str, fits: Callable[[dict[str, Any]], bool] = lambda _: True
-    ) -> dict[str, Any]:
-        """The next message of a kind."""
-        deadline = time.monotonic() + 5.0
-        while time.monotonic() < deadline:
-            message = await self.socket.receive(timeout=5.0)
-            if message.type is not aiohttp.WSMsgType.TEXT:
-                raise AssertionError(f"closed: {message.data} {message.extra}")
-            found: dict[str, Any] = json.loads(message.data)
-            if found["type"] == kind and fits(found):
-                return found
-        raise AssertionError(f"no message of type {kind} that fits within 5 s")
-
-    async def take_seat(self, over: str = "") -> None:
-        await self.say(type="seat", action="take", over=over)
-        await self.until("seat", lambda seat: seat["yours"])
-
-
-@contextlib.asynccontextmanager
-async def page(
-    client: aiohttp.ClientSession, panel: Running, *, had_seat: bool = False, id: str = ""
-) -> AsyncIterator[Page]:
-    """A page with its WebSocket."""
-    async with client.ws_connect("/ws", headers={"Origin": panel.url}) as connected:
-        made = Page(connected, id or str(uuid.uuid4()))
-        await made.say(type="hello", page=made.page, had_seat=had_seat)
-        await made.until("welcome")
-        yield made
-
-
-Refusal = Callable[[Running, aiohttp.ClientSession], Awaitable[int]]
-
-
-async def _status(client: aiohttp.ClientSession, path: str, method: str = "GET", **headers: str) -> int:
-    async with client.request(method, path, headers=headers, allow_redirects=False) as response:
-        return response.status
-
-
-def cookies(client: aiohttp.ClientSession) -> dict[str, str]:
-    """What a browser would send."""
-    return {morsel.key: morsel.value for morsel in client.cookie_jar}
-
-
-def _carry(panel: Running, client: aiohttp.ClientSession, value: str) -> None:
-    client.cookie_jar.clear()
-    client.headers["Cookie"] = f"zprl_{panel.port}={value}"
-
-
-async def _no_cookie(panel: Running, client: aiohttp.ClientSession) -> int:
-    client.cookie_jar.clear()
-    return await _status(client, "/")
-
-
-async def _made_up_cookie(panel: Running, client: aiohttp.ClientSession) -> int:
-    _carry(panel, client, "x" * 43)
-    return await _status(client, "/")
-
-
-async def _what_is_on_the_disk_as_cookie(panel: Running, client: aiohttp.ClientSession) -> int:
-    kept = json.loads((panel.folder / "guests.json").read_text())
-    _carry(panel, client, next(iter(kept["guests"])))
-    return await _status(client, "/")
-
-
-async def _bad_token(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, "/in?token=" + "A" * 43)
-
-
-async def _no_token(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, "/in")
-
-
-async def _replayed_link(panel: Running, client: aiohttp.ClientSession) -> int:
-    link = panel.link
-    assert await _status(client, link.removeprefix(panel.url)) == 303
-    return await _status(client, link.removeprefix(panel.url))
-
-
-async def _wrong_host(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, "/", Host=f"evil.example:{panel.port}")
-
-
-async def _wrong_host_with_a_good_link(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, panel.link.removeprefix(panel.url), Host=f"evil.example:{panel.port}")
-
-
-async def _foreign_origin(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, "/", Origin="http://evil.example")
-
-
-async def _foreign_log_out(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, "/out", "POST", Origin="http://evil.example")
-
-
-async def _log_out_without_origin(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, "/out", "POST")
-
-
-async def _socket(client: aiohttp.ClientSession, **headers: str) -> int:
-    try:
-        async with client.ws_connect("/ws", headers=headers):
-            return 101
-    except aiohttp.WSServerHandshakeError as refused:
-        return refused.status
-
-
-async def _foreign_socket(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _socket(client, Origin="http://evil.example")
-
-
-async def _socket_without_origin(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _socket(client)
-
-
-async def _socket_without_cookie(panel: Running, client: aiohttp.ClientSession) -> int:
-    client.cookie_jar.clear()
-    return await _socket(client, Origin=panel.url)
-
-
-async def _replayed_cookie(panel: Running, client: aiohttp.ClientSession) -> int:
-    (value,) = cookies(client).values()
-    assert await _status(client, "/") == 200
-    assert await _status(client, "/out", "POST", Origin=panel.url) == 204
-    _carry(panel, client, value)
-    return await _status(client, "/")
-
-
-async def _another_file(panel: Running, client: aiohttp.ClientSession) -> int:
-    return await _status(client, "/..%2f..%2fpanel_node.py")
-
-
-async def _too_large_a_body(panel: Running, client: aiohttp.ClientSession) -> int:
-    big = b"x" * 100_000
-    async with client.post("/out", data=big, headers={"Origin": "http://evil.example"}) as response:
-        return response.status
-
-
-async def _too_many_wrong_links(panel: Running, client: aiohttp.ClientSession) -> int:
-    return [await _status(client, f"/in?token={k}") for k in range(8)][-1]
-
-
-async def _too_many_requests(panel: Running, client: aiohttp.ClientSession) -> int:
-    return max([await _status(client, "/icon.svg") for _ in range(90)])
-
-
-REFUSED: list[tuple[Refusal, int]] = [
-    (_no_cookie, 401),
-    (_made_up_cookie, 401),
-    (_what_is_on_the_disk_as_cookie, 401),
-    (_bad_token, 403),
-    (_no_token, 403),
-    (_replayed_link, 403),
-    (_wrong_host, 403),
-    (_wrong_host_with_a_good_link, 403),
-    (_foreign_origin, 403),
-    (_foreign_log_out, 403),
-    (_log_out_without_origin, 403),
-    (_foreign_socket, 403),
-    (_socket_without_origin, 403),
-    (_socket_without_cookie, 401),
-    (_replayed_cookie, 401),
-    (_another_file, 404),
-    (_too_large_a_body, 403),
-    (_too_many_wrong_links, 429),
-    (_too_many_requests, 429),
-]
-
-
-@pytest.mark.parametrize(
-    ("attempt", "status"), REFUSED, ids=lambda value: getattr(value, "__name__", str(value))
-)
-def test_who_is_kept_out(panel: Running, attempt: Refusal, status: int) -> None:
-    async def scenario() -> None:
-        async with browser(panel) as client:
-            assert await attempt(panel, client) == status
-
-    asyncio.run(scenario())
 
 
 def test_a_guest_gets_in_by_a_strict_cookie_and_sees_the_page_under_a_strict_policy(panel: Running) -> None:
@@ -305,7 +91,8 @@ def test_sockets_that_do_not_keep_to_the_protocol_are_closed(panel: Running) -> 
 
 
 def test_a_page_that_says_too_much_is_closed(panel: Running) -> None:
-    assert closing(panel, HELLO, *["{}"] * 60) == 1008
+    code = closing(panel, HELLO, *["{}"] * 60)
+    assert code in (1008, 1006)  # cut off, where more was on its way
 
 
 def test_a_page_that_does_not_read_is_dropped(panel: Running) -> None:

@@ -24,6 +24,7 @@ _WORDS = {
     "stopped": ("Stopped", "Clear when the cell is safe"),
     "faulted": ("Fault", "see what is wrong, then Clear"),
 }
+_OWNERS = {"": "nobody moves it", "none": "nobody moves it", "stop": "holds", "homing": "goes home"}
 
 
 def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def _arm(latest: Latest, name: str, stream: Stream, now_s: float) -> dict[str, A
     state = stream.message
     if state is None:
         return {"name": f"arm {name}", "ok": False, "word": "nothing yet"}
-    words = [f"holds: {state.fault}" if state.fault else f"moved by {state.owner or 'none'}"]
+    words = [f"holds: {state.fault}" if state.fault else _OWNERS.get(state.owner, f"moved by {state.owner}")]
     words += ["motors off"] if state.shadow else []
     return {"name": f"arm {name}", **_health(latest, stream, now_s, not state.fault, words)}
 

@@ -102,6 +102,7 @@ class RecorderNode(LifecycleNode):
             self._bags = EpisodeBags(self._folder, self._facts(), distro)
         except OSError as error:
             raise DataError(f"{self._folder.bags}: cannot be written: {error.strerror}") from error
+        self._since_ns = self.now_ns()
         self._look()
         self.create_timer(LOOK_S, self._look)
         self.create_timer(TAKE_S, self._take)
@@ -183,7 +184,10 @@ class RecorderNode(LifecycleNode):
             bags.lost[source.name] = bags.lost.get(source.name, 0) + missing
         if source.name == SESSION:
             state = deserialize_message(data, SessionState)
-            if state.run_id != self._setup.run_id:
+            before = (
+                info["source_timestamp"] < self._since_ns
+            )  # kept for late joiners: an episode that is over
+            if before or state.run_id != self._setup.run_id:
                 return
             bags.session(state.state, state.episode, at_ns)
         if tap.quality and bags.takes(source, at_ns):

@@ -96,7 +96,7 @@ export class Commands {
   press(run, episode, name, value = "") {
     const now = Date.now();
     const same = (c) => c.name === name && c.episode === episode && c.value === value;
-    
+    if ([...this.waiting.values()].some(same)) return;
     if (this.last && same(this.last) && now - this.last.at < DOUBLE_MS) return;
     const command = { id: crypto.randomUUID(), run, episode, name, value, at: now, sent: 0 };
     this.last = command;

@@ -32,7 +32,7 @@ const MOST_BANNERS = 4;
 const $ = (id) => document.getElementById(id);
 const buttons = [...document.querySelectorAll("[data-command]")];
 let view = null, history = null, seat = { holder: null, yours: false, you: {} }, run = "", cameras = [];
-let letters = true, replaced = false, announced = new Set(), shownState = "";
+let horizon = 0, letters = true, replaced = false, announced = new Set(), shownState = "";
 
 const link = new Link({
   open: () => {},
@@ -118,6 +118,7 @@ function drawView() {
   $("progress").value = session.horizon ? session.steps / session.horizon : 0;
   $("window-fact").hidden = session.window_s === null || session.window_s === undefined;
   set("window", `${session.window_s ?? "–"} s`);
+  if (history && session.horizon !== horizon) drawHistory();
   const stateNow = `${session.word}, episode ${session.episode}`;
   if (stateNow !== shownState) {
     shownState = stateNow;
@@ -189,8 +190,9 @@ function drawBanners() {
 }
 
 function drawHistory() {
+  horizon = view?.session.horizon;
   drawRate($("rate"), $("rate-text"), history.curve);
-  drawLengths($("length"), $("length-text"), history.lengths, view?.session.horizon);
+  drawLengths($("length"), $("length-text"), history.lengths, horizon);
   cells("blocks", history.blocks.map((block) => [
     block.name,
     `${block.successes} of ${block.trials}: ${Math.round(100 * block.rate)} % [${Math.round(100 * block.low)}, ${Math.round(100 * block.high)}]`,

@@ -114,7 +114,9 @@ def test_a_pause_a_stop_and_a_dead_session(tmp_path: Path) -> None:
             assert "until the session is cleared" in eyes.stop_arm()
             g.wait(lambda: faulted(eyes, "stopped by the service /arms/arm/stop"), 5, "the stop")
             assert_holds_within(eyes, 0.6)
-            wait_for_motion(g, eyes)  # without an operator the session clears by itself
+            assert eyes.state == "stopped"  # a person's stop waits for a person, whoever labels
+            assert eyes.command("clear") == (True, "") and eyes.command("start") == (True, "")
+            wait_for_motion(g, eyes)
 
             g.kill("session")
             g.wait(lambda: faulted(eyes, "no sign of life from the session"), 10, "the lease to end")

@@ -7,7 +7,7 @@ measures with what it was told.
 """
 
 from zprl_core.safety.checks import DEFAULT_CHECKS, LEASE, Check, ChunkCommand, Purpose, Situation, may_move
-from zprl_core.safety.gate import SafetyGate
+from zprl_core.safety.gate import ChunkForm, SafetyGate
 from zprl_core.safety.limits import KeepOut, SafetyLimits
 from zprl_core.safety.servo import Braked, ServoLimiter
 
@@ -17,6 +17,7 @@ __all__ = [
     "Braked",
     "Check",
     "ChunkCommand",
+    "ChunkForm",
     "KeepOut",
     "Purpose",
     "SafetyGate",

@@ -13,7 +13,6 @@ from zprl_core.safety.checks import DEFAULT_CHECKS, Check, ChunkCommand, Situati
 from zprl_core.safety.limits import SafetyLimits
 from zprl_core.trajectory import Chunk
 
-
 _ROUNDING = 1e-6  # share of a time
 
 

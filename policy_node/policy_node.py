@@ -239,7 +239,8 @@ class PolicyNode(LifecycleNode):
         schedule, session = self._schedule, self._session
         if schedule is None or session is None or session.state != "running" or not self._active:
             return
-        deaf = [name for name, chunks in self._chunks.items() if chunks.get_subscription_count() == 0]
+        arms = len(self._chunks)  # each bridge listens to what every arm is told
+        deaf = [name for name, chunks in self._chunks.items() if chunks.get_subscription_count() < arms]
         if deaf:
             self._hold(f"no bridge listens to arm {', '.join(deaf)}")
         elif schedule.due(tick) and self._observe(schedule.chunk, tick_ns):

@@ -20,6 +20,10 @@ class RigError(ZprlError):
     """A part of the rig is missing, stopped, or is not what the config says."""
 
 
+class UnreachableError(RigError):
+    """Nobody answers at a device's address."""
+
+
 class DataError(ZprlError):
     """A dataset, log or run folder is missing, damaged, or does not fit."""
 

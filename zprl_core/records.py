@@ -38,6 +38,7 @@ class EpisodeRecord:
         reason: free text, such as why the episode is void.
         layout: where the objects lay, for people.
         helped_chunks: chunks in which a person had the arm.
+        shadow_chunks: chunks that moved nothing, because the motors were off.
     """
 
     episode: int
@@ -53,6 +54,7 @@ class EpisodeRecord:
     reason: str = ""
     layout: str = ""
     helped_chunks: int = 0
+    shadow_chunks: int = 0
 
     @property
     def success(self) -> bool:
@@ -68,6 +70,11 @@ class EpisodeRecord:
     def void(self) -> bool:
         """Whether the episode counts for nothing."""
         return self.outcome == "void"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says how well the policy does: it is not void, and the motors were on."""
+        return not (self.void or self.shadow_chunks)
 
     def to_json(self) -> str:
         """One line without its end."""

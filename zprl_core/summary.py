@@ -28,20 +28,20 @@ COUNTERS = ("updates", "stalls", "skipped_steps", "excluded")
 
 
 def proportion(records: Sequence[EpisodeRecord], block: str) -> Proportion:
-    """Successes of a block, void episodes left out."""
-    valid = [record for record in records if record.block == block and not record.void]
+    """Successes of a block; void episodes, and those with the motors off, are left out."""
+    valid = [record for record in records if record.block == block and record.counts]
     return Proportion(sum(record.success for record in valid), len(valid))
 
 
 def unaided(records: Sequence[EpisodeRecord], block: str) -> Proportion:
-    """Successes of a block without a person's help, void episodes left out."""
-    valid = [record for record in records if record.block == block and not record.void]
+    """The same without a person's help."""
+    valid = [record for record in records if record.block == block and record.counts]
     return Proportion(sum(record.unaided for record in valid), len(valid))
 
 
 def recent_rate(records: Sequence[EpisodeRecord], last: int = RECENT) -> float:
     """Success rate of the last training episodes; NaN before the first."""
-    valid = [record for record in records if record.block == TRAIN and not record.void][-last:]
+    valid = [record for record in records if record.block == TRAIN and record.counts][-last:]
     return Proportion(sum(record.success for record in valid), len(valid)).rate
 
 
@@ -83,10 +83,11 @@ def summarise(
         "gain95": list(difference(final, base)) if measured_both else None,
         "evaluations": _evaluations(blocks, records),
         "final_unaided_success_rate": _rate(unaided(records, "final")),
-        "helped_episodes": sum(not record.void and record.helped_chunks > 0 for record in records),
+        "helped_episodes": sum(record.counts and record.helped_chunks > 0 for record in records),
         "train_success_rate_last50": _number(recent_rate(records)),
         "episodes": len(records),
         "void_episodes": sum(record.void for record in records),
+        "shadow_episodes": sum(record.shadow_chunks > 0 and not record.void for record in records),
         "chunks": trained_chunks(records),
         **{name: sum(int(s[name]) for s in stats.values() if name in s) for name in COUNTERS},
         "control_period_ms": _periods(stats),
@@ -124,7 +125,7 @@ def _evaluations(blocks: Sequence[Block], records: Sequence[EpisodeRecord]) -> l
             continue
         p = proportion(records, block.name)
         if p.trials:
-            steps = [r.steps for r in records if r.block == block.name and not r.void]
+            steps = [r.steps for r in records if r.block == block.name and r.counts]
             points.append(
                 {
                     "block": block.name,

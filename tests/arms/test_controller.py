@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -267,3 +268,61 @@ def test_the_twin_holds_its_home_and_moves_where_it_is_told() -> None:
     gap_m, gap_rad = arm.read().pose_base_tcp.distance(home.pose)
     assert gap_m < 0.003 and gap_rad < 0.02
     assert arm.world().qpos.shape == (15,)
+
+
+@pytest.mark.parametrize(
+    ("source", "waypoints", "dt_s", "allowed"),
+    [
+        ("policy", 15_000, DT_S, f"15000 waypoints, allowed 1 to {H} (the task's action.chunk)"),
+        ("policy", H + 1, DT_S, f"{H + 1} waypoints"),
+        ("policy", H, 0.5, "dt_s 0.5, allowed 0.0333333 s"),
+        ("policy", H, 1e300, "dt_s 1e+300, allowed 0.0333333 s"),
+        ("policy", H, 0.01, "dt_s 0.01, allowed 0.0333333 s"),
+        ("human", H, 0.5, "dt_s 0.5, allowed 0.00833333 to 0.0333333 s"),
+        ("human", H, 0.004, "dt_s 0.004, allowed 0.00833333 to 0.0333333 s"),
+        ("human", H + 1, 0.01, f"{H + 1} waypoints"),
+    ],
+)
+def test_chunks_that_are_too_long_are_refused_before_anything_costly(
+    controller: ArmController, source: str, waypoints: int, dt_s: float, allowed: str
+) -> None:
+    actions = np.tile(np.asarray(chunk().actions)[:1], (waypoints, 1))
+    began_s = time.perf_counter()
+    assert not controller.command(ChunkCommand("run", 0, 0, S, dt_s, 7, actions), source, S)
+    assert time.perf_counter() - began_s < 0.05
+    assert allowed in only(controller.reports(S)).reason
+
+
+@pytest.mark.parametrize(("waypoints", "dt_s"), [(15_000, DT_S), (H, 1e300), (H, 0.5)])
+def test_what_another_arm_is_told_or_a_person_overrides_costs_nothing_either(
+    controller: ArmController, waypoints: int, dt_s: float
+) -> None:
+    """A person has the arm; then the policy's chunk is only kept for its report."""
+    assert controller.command(chunk(), "human", S)
+    actions = np.tile(np.asarray(chunk().actions)[:1], (waypoints, 1))
+    bad = ChunkCommand("run", 0, 7, S, dt_s, 7, actions)
+    began_s = time.perf_counter()
+    assert not controller.command(bad, "policy", S)
+    controller.on_neighbour_chunk("other", bad, S)
+    assert time.perf_counter() - began_s < 0.05
+    report = only(controller.reports(S))
+    assert report.refused and not report.overridden and "allowed" in report.reason
+
+
+@pytest.mark.parametrize("dt_s", [1 / 120, 0.02, 1 / 30])
+def test_a_person_may_send_shorter_steps(controller: ArmController, dt_s: float) -> None:
+    short = ChunkCommand("run", 0, 0, S, dt_s, 7, np.asarray(chunk().actions)[:4])
+    assert controller.command(short, "human", S)
+
+
+def test_every_reset_homes_anew(controller: ArmController) -> None:
+    """A reset that follows a fault or a stop in `ready` has the same episode."""
+    controller.homed_sequence = 3
+    for state in ("ready", "running", "faulted", "idle"):
+        controller.on_session(state, 0, S, HOME)
+        assert controller.homed_sequence == 3
+    controller.on_session("resetting", 0, S, HOME)
+    assert controller.homed_sequence == 0
+    controller.homed_sequence = 9
+    controller.on_session("resetting", 0, S, HOME)
+    assert controller.homed_sequence == 9

@@ -58,10 +58,10 @@ def arm() -> PerfectArm:
 
 def test_the_grasp_is_kept_on_the_way_and_opened_at_home_for_good(arm: PerfectArm) -> None:
     arm.serve(1.0)
-    assert arm.controller.owner == "homing" and arm.controller.homed_episode == -1
+    assert arm.controller.owner == "homing" and arm.controller.homed_sequence == 0
     assert set(arm.widths) == {GRASP_M}, "what is commanded, not what is measured around the object"
     arm.serve(10.0)
-    assert arm.controller.fault == "" and arm.controller.homed_episode == 4
+    assert arm.controller.fault == "" and arm.controller.homed_sequence == 4
     assert arm.joints == pytest.approx(ARM.homing.joints_rad, abs=1e-6)
     assert arm.widths[-1] == pytest.approx(OPEN_M)
 
@@ -80,4 +80,4 @@ def test_a_way_home_that_is_interrupted_and_cleared_at_once_still_slows_down(arm
     np.testing.assert_allclose(tools, arm.positions, atol=1e-5, err_msg="the joint angles slow down too")
     arm.controller.go_home(5, arm.t_ns)
     arm.serve(10.0)
-    assert arm.controller.homed_episode == 5
+    assert arm.controller.homed_sequence == 5

@@ -10,6 +10,7 @@ from zprl_arms.neighbours import StopPoint, ToldWay
 from zprl_arms.posture import Posture
 from zprl_core.actions import ArmWaypoints
 from zprl_core.config import load_rig
+from zprl_core.errors import SafetyError
 from zprl_core.kinematics import ArmKinematics
 from zprl_core.trajectory import Chunk, Setpoint
 from zprl_core.transforms import Pose
@@ -69,7 +70,7 @@ def test_where_tools_would_come_to_rest_counts(posture: Posture) -> None:
     posture.on_neighbour("right", home, tool, NOW_NS, told)
     left = beside(0.2)
     assert posture.nearing_problem(left, NOW_NS) == ""
-    posture.follow(Setpoint.at(beside(0.17)), np.array(LEFT.homing.joints_rad))
+    posture.follow(Setpoint.at(beside(0.17)), 0.01, np.array(LEFT.homing.joints_rad))
     said = posture.nearing_problem(left, NOW_NS)
     assert said.startswith("where both arms would come to rest, the tool is 0.090 m from that of right")
     posture.restart()
@@ -136,3 +137,31 @@ def test_parts_wait_for_each_other_but_not_long() -> None:
     alone = Halves([], taken.append)
     alone.mine(0, 0, "d", 0)
     assert taken == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(("towards", "slower"), [(1.0, True), (-1.0, False)])
+def test_a_joint_nears_its_limit_only_as_fast_as_it_can_stop(towards: float, slower: bool) -> None:
+    """0.02 rad before it, and 10 rad/s^2: 0.63 rad/s and a crawl, where 0.9 rad/s are asked for."""
+    kinematics, period_s = ArmKinematics(LEFT.model, LEFT.tool), 0.01
+    joints = np.array(LEFT.homing.joints_rad)
+    joints[5] = kinematics.upper_rad[5] - 0.02
+    made = Posture(RIG, LEFT, joints)
+    wanted = Setpoint.at(kinematics.forward(joints + towards * np.array([0, 0, 0, 0, 0, 0.009, 0])))
+    before = Setpoint.at(kinematics.forward(joints))
+    slowed = made.slowed(wanted, before, period_s)
+    assert (slowed is not wanted) is slower
+    made.follow(slowed, period_s)
+    speed = abs(made.commanded_rad[5] - joints[5]) / period_s
+    assert speed == pytest.approx(0.64 if slower else 0.9, abs=0.03)
+
+
+def test_a_setpoint_to_which_a_joint_would_leap_is_not_commanded() -> None:
+    """0.1 rad in 10 ms; joints may turn at 1.5 times 0.95 of 2 rad/s."""
+    kinematics, joints = ArmKinematics(LEFT.model, LEFT.tool), np.array(LEFT.homing.joints_rad)
+    made = Posture(RIG, LEFT, joints)
+    far = Setpoint.at(kinematics.forward(joints + np.array([0.1, 0, 0, 0, 0, 0, 0])))
+    with pytest.raises(SafetyError, match=r"joint \d would turn at \d+\.\d+ rad/s .* allowed 2.85 rad/s"):
+        made.follow(far, 0.01)
+    np.testing.assert_array_equal(made.commanded_rad, joints)
+    made.follow(far, 0.05)
+    assert 0.02 < np.abs(made.commanded_rad - joints).max() < 0.11

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from zprl_core.cli.arm_checks import Watched, arm_finding
 from zprl_core.cli.aside import Failure, Job, run_aside
 from zprl_core.cli.camera_checks import Seen, stream_problems
 from zprl_core.cli.checks import Finding
-from zprl_core.cli.rig_checks import lead_finding, machine
+from zprl_core.cli.rig_checks import Cell, lead_finding, machine, settings
 from zprl_core.config import CameraConfig, FrankaConfig, load_rig, load_task
 from zprl_core.errors import RigError
 from zprl_core.transforms import Pose
@@ -146,3 +147,16 @@ def test_what_runs_aside_may_hang_end_and_raise() -> None:
     assert isinstance(ended, Failure) and "exit code 3" in ended.reason
     assert isinstance(raised, Failure) and raised.reason.startswith("ValueError: ")
     assert root == 2.0 and finding == Finding(True, "fine")
+
+
+def test_joint_speeds_above_the_arms_own_are_noted() -> None:
+    def notes(**limits: Any) -> list[str]:
+        arm = replace(ARM, limits=replace(ARM.limits, **limits))
+        cell = Cell("cell", Path("cell.yaml"), replace(RIG, arms=(arm,)))
+        return [each.advice for each in settings(cell) if each.what.startswith("limits: above")]
+
+    assert notes() == []
+    (said,) = notes(joint_velocity_rad_s=4.0)
+    assert said.startswith(
+        "arm 'arm': limits.joint_velocity_rad_s: 4 rad/s, the xarm6's joint 1 turns at 3.142"
+    )

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from tests.cameras.devices import write_folder
 from tests.hardware.boxes import box, own_address
 from zprl_core import cli
 from zprl_core.base import new_model, save_base
-from zprl_core.cli import kept, rig_checks, stop_test
+from zprl_core.cli import rig_checks
 from zprl_core.cli.arm_checks import check_arm
 from zprl_core.cli.camera_checks import check_camera
 from zprl_core.config import load_rig, load_task
@@ -171,6 +170,18 @@ def test_swapped_silent_and_missing_devices_are_named(write: Write, tmp_path: Pa
         assert camera.startswith("FAIL") and said in camera
 
 
+def test_a_box_that_answers_and_complains_is_not_told_to_be_started(write: Write, bench: BoxClient) -> None:
+    rig = load_rig(write())
+    bench.inject(error=19)
+    try:
+        found = check_arm(rig, "arm", 0.2).finding
+    finally:
+        bench.inject(error=0)
+    assert found.ok is False and "C19 " in found.advice
+    assert "is correct. Look at the arm, clear the error" in found.advice
+    assert "start it yourself" not in found.advice
+
+
 def test_impossible_limits_are_named(write: Write) -> None:
     space = {"min_m": [0.7, -0.4, 0.0], "max_m": [0.65, 0.45, 0.6]}
     done = doctor(write(lambda data: data["arms"][0].update(workspace=space)))
@@ -201,16 +212,6 @@ def test_a_real_rig_is_red_until_its_hardware_stop_was_tested(write: Write) -> N
     assert f"zprl doctor --rig {rig} --stop-test" in stop and "no safety function" in stop
     assert "no connection" in part(done, "arm 'arm'") and "PREEMPT_RT" in done.stdout
     assert "nothing moves before" in part(done, "calibration: not measured")
-
-
-@pytest.mark.parametrize(("days", "ok"), [(0.0, True), (29.0, True), (31.0, False)])
-def test_a_hardware_stop_is_tested_for_a_month(tmp_path: Path, days: float, ok: bool) -> None:
-    tested = kept.now() - timedelta(days=days)
-    kept.keep(tmp_path / stop_test.FILE, {"tested": kept.date_text(tested)})
-    finding = stop_test.finding(tmp_path, "cell", kept.now())
-    assert finding.ok is ok and f"tested {days:.0f} days ago" in finding.what
-    (tmp_path / stop_test.FILE).write_text("tested: yesterday\n")
-    assert stop_test.finding(tmp_path, "cell", kept.now()).ok is False
 
 
 def test_measuring_moves_the_arm_a_little_and_the_rig_uses_the_result(
@@ -271,7 +272,10 @@ def test_what_needs_a_person_says_so(write: Write, capsys: pytest.CaptureFixture
     assert "name one with --rig" in capsys.readouterr().err
 
 
-def test_the_hardware_stop_is_tested_by_pressing_it(write: Write, bench: BoxClient) -> None:
+@pytest.mark.parametrize(("error", "counts"), [(2, True), (31, False)])
+def test_the_hardware_stop_is_tested_by_pressing_it(
+    write: Write, bench: BoxClient, error: int, counts: bool
+) -> None:
     rig = write()
     terminal, stdin = pty.openpty()
     command = [sys.executable, "-u", "-m", "zprl_core.cli", "doctor", "--rig", str(rig), "--stop-test"]
@@ -281,16 +285,26 @@ def test_the_hardware_stop_is_tested_by_pressing_it(write: Write, bench: BoxClie
         assert "software stops are no safety function" in said.lower()
         os.write(terminal, b"\n")
         until(process, "press the hardware stop now")
-        bench.inject(error=2)
-        assert "seen: " in until(process, "q gives up:")
-        bench.inject(error=0)
-        os.write(terminal, b"\n")
-        assert "the hardware stop works" in process.stdout.read()
+        bench.inject(error=error)
+        if counts:
+            assert "seen: " in until(process, "q gives up:")
+            bench.inject(error=0)
+            os.write(terminal, b"\n")
+            assert "the hardware stop works" in process.stdout.read()
+        else:
+            said = process.stdout.read()
+            assert "that is not the hardware stop: arm 'arm'" in said and "C31" in said
+            assert "FAIL arm 'arm': its stop is not tested" in said
     os.close(terminal)
     os.close(stdin)
-    assert process.returncode == 0
-    noted = read_yaml(rig.parents[1] / "calibrations" / "cell" / "stop_test.yaml")
-    assert "C2 " in noted["arms"]["arm"]["seen"] and noted["arms"]["arm"]["moved_mm"] < 2.0
+    bench.inject(error=0)
+    file = rig.parents[1] / "calibrations" / "cell" / "stop_test.yaml"
+    assert process.returncode == int(not counts) and file.is_file() is counts
+    if counts:
+        noted = read_yaml(file)["arms"]["arm"]
+        assert "C2 " in noted["seen"] and noted["moved_mm"] < 2.0
+        assert noted["model"] == "xarm6" and noted["address"] == bench.address
+        assert BOX_SERIAL in noted["serial"]
 
 
 def until(process: subprocess.Popen[str], words: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -165,3 +166,15 @@ def test_recent_rate_looks_at_the_last_fifty(record: Make) -> None:
     records = [record(i, "train", "success" if i >= 50 else "failure") for i in range(75)]
     assert recent_rate(records) == 0.5
     assert math.isnan(recent_rate([]))
+
+
+def test_episodes_with_the_motors_off_count_in_no_rate(record: Make, spec: RunSpec) -> None:
+    """The plan goes on by them, but they say nothing about the policy."""
+    plan = training_plan(20, 4, None)
+    shadow = [dataclasses.replace(each, shadow_chunks=1) for each in _finished(record)]
+    summary = summarise(spec, plan, shadow, {})
+    assert summary["complete"] and summary["shadow_episodes"] == 14
+    assert summary["final_success_rate"] is summary["base_success_rate"] is summary["gain"] is None
+    assert summary["train_success_rate_last50"] is None and summary["evaluations"] == []
+    mixed = [*_finished(record)[:-1], shadow[-1]]
+    assert [p["episodes"] for p in summarise(spec, plan, mixed, {})["evaluations"]] == [4, 4, 3]

@@ -10,7 +10,13 @@ import pytest
 from zprl_core.actions import ActionCodec, ArmWaypoints
 from zprl_core.errors import ConfigError, SafetyError
 from zprl_core.safety import ChunkCommand, KeepOut, SafetyGate, SafetyLimits, Situation
-from zprl_core.safety.checks import check_gripper, check_keep_out, check_speed, check_workspace
+from zprl_core.safety.checks import (
+    check_gripper,
+    check_keep_out,
+    check_lease,
+    check_speed,
+    check_workspace,
+)
 from zprl_core.trajectory import Chunk, Setpoint
 from zprl_core.transforms import quaternion_from_rotvec
 
@@ -123,14 +129,14 @@ def test_the_gate_asks_all_of_it() -> None:
     rows = np.zeros((2, 7))
     rows[:, 2], rows[:, 6] = 0.2, 0.05
 
-    def admit(frame: str = "", here: str = "", **at_last: float) -> Chunk:
+    def admit(frame: str | None = None, here: str = "", **at_last: float) -> Chunk:
         asked = rows.copy()
         for key, value in at_last.items():
             asked[1, "xyzabcg".index(key)] = value
         command = ChunkCommand("run", 0, 0, 1_000_000_000, 0.1, 7, asked, frame=frame)
         return gate.admit(command, replace(HERE, frame=here))
 
-    assert admit() and admit("left", "left") and admit("left", "") and admit("", "left")
+    assert admit() and admit("left", "left") and admit("left", "") and admit(None, "left")
     with pytest.raises(SafetyError, match="for another arm: its frame is 'right', this one's 'left'"):
         admit("right", "left")
     with pytest.raises(SafetyError, match="enters 'post'"):
@@ -153,3 +159,29 @@ def test_the_gate_asks_all_of_it() -> None:
 def test_impossible_limits(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(LIMITS, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("width_m", "refused"), [(0.10, False), (0.149, False), (0.151, True), (1e300, True)]
+)
+def test_a_width_far_out_of_range_is_not_meant(width_m: float, refused: bool) -> None:
+    """0.1 m is open; what a policy asks for beyond it is clamped, up to 50 mm of it."""
+    found = check_gripper(chunk([(0.0, 0.0, 0.2)], widths=[width_m]), HERE, LIMITS)
+    assert bool(found) == refused and len(found) < 120
+    if refused:
+        assert "allowed 0.0000 to 0.1000 m, and 0.05 m beyond" in found
+
+
+def test_absurd_numbers_are_told_in_short() -> None:
+    said = check_workspace(chunk([(1e300, 0.0, 0.2)]), HERE, LIMITS)
+    assert "(1e+300, 0.000, 0.200) m" in said and len(said) < 200
+
+
+@pytest.mark.parametrize(
+    ("frame", "refused"), [("arm_base", False), ("other_base", True), ("", True), (None, False)]
+)
+def test_a_chunk_says_for_which_arm_it_is(frame: str | None, refused: bool) -> None:
+    """None: it did not come as a message."""
+    command = ChunkCommand("run", 0, 0, 1_000_000_000, 0.1, 7, np.zeros((1, 7)), frame=frame)
+    found = check_lease(command, replace(HERE, frame="arm_base"))
+    assert bool(found) == refused and (not refused or f"its frame is {frame!r}" in found)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -501,3 +501,37 @@ def test_no_order_of_events_loses_or_doubles_a_label(events: list[tuple], lockst
         assert final[episode] == outcome
     for episode, outcome in final.items():
         assert outcome in ("void", "horizon") or accepted[episode] == outcome
+
+
+def test_an_idle_session_asks_the_arms_to_clear() -> None:
+    """An arm may have a fault before anything began; every clear is told once."""
+    d = Driver()
+    before = d.view
+    assert "clear" in before.possible and d.command("clear").accepted
+    assert d.view == replace(before, sequence=before.sequence + 1, clears=1)
+    d.run()
+    d.command("stop")
+    assert d.command("clear").accepted and (d.view.state, d.view.clears) == ("idle", 2)
+    assert not d.run().command("clear").accepted and d.view.clears == 2
+
+
+def test_every_reset_has_a_sequence_of_its_own_also_of_the_same_episode() -> None:
+    """By it an arm's way home for this reset is told from that for the one before."""
+    d = Driver()
+    seen = []
+    for _ in range(2):
+        assert d.command("start").accepted and d.view.state == "resetting"
+        seen.append((d.view.episode, d.view.sequence))
+        assert d.session.reset_done(0, "", d.now).accepted
+        assert d.session.fault("arm", d.now).accepted and d.command("clear").accepted
+    assert seen[0][0] == seen[1][0] == 0 and 0 < seen[0][1] < seen[1][1]
+
+
+def test_chunks_with_the_motors_off_are_counted() -> None:
+    d = running()
+    for chunk in (0, 0):
+        d.session.shadowed(0, chunk)
+    d.session.shadowed(1, 0)
+    d.label("success")
+    (record,) = d.records
+    assert record.shadow_chunks == 1 and not record.counts and not record.void

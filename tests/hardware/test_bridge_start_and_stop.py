@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import cast
 from zprl_interfaces.msg import Stop
 
 from tests.hardware import faults
-from tests.hardware.boxes import own_address
+from tests.hardware.boxes import box, own_address
 from tests.ros.harness import RIG, Graph, graph
 from tests.ros.observer import Observer
 from zprl_bringup import qos
 from zprl_core.config import RigConfig, load_rig
 from zprl_core.plan import Block
-from zprl_sim.xarm_box.client import BoxClient
 
 BLOCKS = (Block("base_c", "base_c", episodes=1),)
 OTHER = "XI000000000000"
@@ -55,14 +53,24 @@ def refusal(g: Graph, *names: str) -> str:
 
 
 def test_an_arm_with_another_serial_number_is_neither_powered_nor_moved(tmp_path: Path) -> None:
+    """The box that answers was there before, and has the number of its model."""
+    with box("--scene", "place_orange", "--gripper", "robotiq_2f85") as client:
+        rig = with_serial(faults.rig_at(client.address), OTHER)
+        with graph(tmp_path / "g", lockstep=False, blocks=BLOCKS, rig=rig) as g:
+            said = refusal(g, "world", "bridge")
+        assert said.startswith(f"arm 'arm' at {client.address}: serial number")
+        assert f"the rig says serial: {OTHER}" in said
+        assert not any(client.status()["enabled"]) and client.status()["mode"] == 0
+        assert len(client.trace(0).setpoint_ns) == 0
+
+
+def test_the_box_that_is_started_for_a_rig_has_the_serial_number_in_it(tmp_path: Path) -> None:
     rig = with_serial(faults.rig_at(own_address()), OTHER)
     with graph(tmp_path / "g", lockstep=False, blocks=BLOCKS, rig=rig) as g:
-        said = refusal(g, "world", "bridge")
-        assert said.startswith(f"arm 'arm' at {rig.arms[0].address}: serial number")
-        assert f"the rig says serial: {OTHER}" in said
-        with contextlib.closing(BoxClient(str(rig.arms[0].address))) as box:
-            assert not any(box.status()["enabled"]) and box.status()["mode"] == 0
-            assert len(box.trace(0).setpoint_ns) == 0
+        g.start("world")
+        g.start("bridge")
+        g.start("session", managed_nodes=["world", "bridge"])
+        g.wait(lambda: f"serial number: {OTHER}" in g.log("bridge"), 60, "the bridge to connect")
 
 
 def test_an_arm_that_tells_no_serial_number_is_not_taken_for_the_one_in_the_rig(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_what_is_possible_is_what_the_session_says() -> None:
 @pytest.mark.parametrize(
     ("state", "possible"),
     [
-        ("idle", {"start", "stop"}),
+        ("idle", {"start", "stop", "clear"}),
         ("ready", {"begin", "pause", "stop"}),
         ("running", {"pause", "stop", "abort", "success", "failure"}),
         ("judging", {"stop", "abort", "success", "failure"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -18,6 +19,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 
 from tests.ros import training
+from zprl_core.bags.episodes import GIB
 from zprl_core.bags.reading import describe
 from zprl_core.bags.rosbag2 import read_metadata
 from zprl_core.config import load_rig
@@ -37,6 +39,7 @@ PUBLISHED = {
     "/session/state",
     "/sim/state",
 }
+SLACK_BYTES = GIB // 4
 Setup = tuple[str, str]
 
 
@@ -113,10 +116,10 @@ def test_the_rig_in_a_bag_is_the_run_s(recorded: Path, tmp_path: Path) -> None:
     assert load_rig(tmp_path / "rig.yaml") == load_rig(recorded / "config" / "rig.yaml")
 
 
-def running(setup: Setup, run: Path, bags: int) -> subprocess.Popen[str]:
+def running(setup: Setup, run: Path, bags: int, rig: str = "sim_xarm6") -> subprocess.Popen[str]:
     """An evaluation without end, once it has finished so many bags."""
     task, base = setup
-    words = ["--rig", "sim_xarm6", "--task", task, "--policy", base, "--out", str(run), "--record"]
+    words = ["--rig", rig, "--task", task, "--policy", base, "--out", str(run), "--record"]
     process = training.start("evaluate", *words, "--episodes", "100000")
     deadline = time.monotonic() + 90.0
     while len(list(run.glob("bags/*/metadata.yaml"))) < bags:
@@ -154,21 +157,45 @@ def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
     assert describe(paths[0]).damage.finished
 
 
-def test_a_full_disk_ends_the_episode_and_the_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
+def test_a_write_that_fails_ends_the_episode_and_the_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
     """A limit on the recorder's files: the kernel refuses the same call as on a full disk."""
     run = tmp_path / "run"
     process = running(setup, run, 2)
     resource.prlimit(training.node_pid(run, RECORDER), resource.RLIMIT_FSIZE, (30_000, 30_000))
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "cannot be written: File too large. The episode is void, the bags before it are whole" in said
+    assert "cannot be written: File too large. The session is stopped; the bags before it are whole" in said
     last = records(run)[-1]
     assert (last.outcome, last.reason) == ("void", "stopped by the recorder (File too large)")
     paths = sorted((run / "bags").iterdir())
     for path in paths[:-1]:
         with Reader(path) as reader:
-            assert reader.message_count > 10
-    assert paths[-1] == bag(run, last.episode)
+            assert reader.message_count == len(list(reader.messages())) > 10
+    cut = int(paths[-1].name.removeprefix("episode_"))
+    assert last.episode - cut in (0, 1)  # it may have failed to finish the bag while the next episode began
     assert not (paths[-1] / "metadata.yaml").exists()
     assert "messages restored" in recover(paths[-1])
-    assert read_metadata(paths[-1])["custom_data"]["outcome"] == "void"
+    assert read_metadata(paths[-1])["custom_data"]["outcome"] == records(run)[cut].outcome
+
+
+def test_a_disk_that_fills_up_ends_the_run_with_whole_bags(setup: Setup, tmp_path: Path) -> None:
+    """A rig that keeps just less room than there is; a file takes it away."""
+    free = shutil.disk_usage(tmp_path).free
+    rig = tmp_path / "rig.yaml"
+    reserve_gib = (free - SLACK_BYTES) / GIB
+    rig.write_text(
+        f"extends: sim_xarm6\nname: full\nrecording:\n  flush_s: 0.02\n  reserve_gib: {reserve_gib}\n"
+    )
+    run = tmp_path / "run"
+    process = running(setup, run, 2, rig=str(rig))
+    with (tmp_path / "other").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, 2 * SLACK_BYTES)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "GiB are kept for checkpoints and records (recording.reserve_gib). The session is stopped" in said
+    last = records(run)[-1]
+    assert last.outcome == "void"
+    assert last.reason.startswith("stopped by the recorder (")
+    for record in records(run):
+        assert describe(bag(run, record.episode)).damage.finished
+        assert read_metadata(bag(run, record.episode))["custom_data"]["outcome"] == record.outcome

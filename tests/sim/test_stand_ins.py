@@ -20,6 +20,7 @@ from zprl_core.errors import RigError
 from zprl_sim import pictures, stand_ins
 from zprl_sim.serial_gripper import SerialGripper, crc16, is_there
 from zprl_sim.stand_ins import controller_of
+from zprl_sim.xarm_box.models import find_model
 
 RIG = load_rig("dual_open_box_sim")
 CONFIG = GripperConfig(kind="robotiq_2f85", max_width_m=0.085, speed_m_s=0.15)
@@ -69,6 +70,16 @@ def test_an_xarms_box_has_the_scene_and_the_gripper_of_its_rig() -> None:
     assert command.endswith(
         "sim-xarm --address 127.0.0.2 --model xarm6 --scene place_orange --gripper robotiq_2f85"
     )
+    named = replace(rig.arms[0], serial="XI130400S00002")
+    assert controller_of(named, rig.simulation).command[-2:] == ("--serial", "XI130400S00002")
+
+
+def test_a_box_tells_the_serial_number_that_it_is_given() -> None:
+    model = find_model("xarm6").with_serial("XI130400S00002")
+    assert "XI130400S00002,AC130400S00001" in model.version
+    for bad in ("", "X1", "XI13x400S1", "XI130400,S1"):
+        with pytest.raises(RigError, match="allowed: two capital letters, four digits"):
+            model.with_serial(bad)
 
 
 def test_the_checksum_is_that_of_robotiqs_manual() -> None:

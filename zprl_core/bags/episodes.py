@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +21,13 @@ TAIL_NS = 1_000_000_000
 ALWAYS = "/session/"
 """Topics whose messages are kept until the next episode: a label can be undone until then."""
 _BEGINS, _LIVE = "resetting", ("resetting", "ready", "running", "judging", "paused")
+
+
+GIB = 1 << 30
+
+
+class RoomError(OSError):
+    """There is less room than the rig keeps for other things; what was recorded is whole and can go on."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +49,17 @@ class EpisodeBags:
         run: its folder. Bags of earlier starts are brought up to episodes.jsonl.
         facts: about the run, for the record "zprl_run" and custom_data.
         distro: release of ROS 2.
+        reserve_gib: see `RecordingConfig`.
 
     Raises:
         DataError: an earlier bag's metadata.yaml, or episodes.jsonl, is damaged.
     """
 
-    def __init__(self, run: RunFolder, facts: Mapping[str, str], distro: str) -> None:
+    def __init__(
+        self, run: RunFolder, facts: Mapping[str, str], distro: str, reserve_gib: float = 0.0
+    ) -> None:
         self._run, self._facts, self._distro = run, dict(facts), distro
+        self._reserve_gib = reserve_gib
         run.bags.mkdir(exist_ok=True)
         self.labels = Labels(run)
         self.labels.agree()
@@ -94,9 +107,25 @@ class EpisodeBags:
         return self._state in _LIVE or log_ns <= self._until_ns or source.name.startswith(ALWAYS)
 
     def flush(self) -> None:
-        """Hand to the kernel what was written since the last flush."""
+        """Hand to the kernel what was written since the last flush.
+
+        Raises:
+            RoomError: see `require_room`; it was handed over all the same.
+        """
         if self._file is not None:
             self._file.flush()
+            self.require_room()
+
+    def require_room(self) -> None:
+        """Look at the disk.
+
+        Raises:
+            RoomError: there is less room than is kept for checkpoints and records.
+        """
+        free_gib = shutil.disk_usage(self._run.bags).free / GIB
+        if free_gib < self._reserve_gib:
+            kept = f"{self._reserve_gib:g} GiB are kept for checkpoints and records (recording.reserve_gib)"
+            raise RoomError(errno.ENOSPC, f"{free_gib:.2f} GiB are free on the disk, {kept}")
 
     def finish(self) -> None:
         """Finish the open bag, if there is one, and bring older ones up to corrected labels."""

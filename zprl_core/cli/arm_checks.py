@@ -13,7 +13,7 @@ import numpy as np
 
 from zprl_core.cli.checks import Finding, Problems, device
 from zprl_core.config import ArmConfig, RigConfig
-from zprl_core.errors import RigError
+from zprl_core.errors import RigError, UnreachableError
 
 if TYPE_CHECKING:
     from zprl_arms.driver import ArmDriver, ArmReading
@@ -54,16 +54,20 @@ class Watched:
 
 @dataclass(frozen=True)
 class ArmLook:
-    """Its line, and 99 % of its states are younger than `delay_s` when read; None: not measured."""
+    """Its line, and 99 % of its states are younger than `delay_s` when read; None: not measured. And the
+    serial numbers that it tells.
+    """
 
     finding: Finding
     delay_s: float | None = None
+    serials: tuple[str, ...] = ()
 
 
 def check_arm(rig: RigConfig, name: str, watch_s: float = WATCH_S) -> ArmLook:
     """Connect to an arm, look at it, and let go of it."""
     from zprl_arms.driver import SimulatedArm
     from zprl_arms.drivers import make_driver
+    from zprl_arms.identity import SERIAL_FACTS
 
     arm = rig.arm(name)
     try:
@@ -75,8 +79,13 @@ def check_arm(rig: RigConfig, name: str, watch_s: float = WATCH_S) -> ArmLook:
             driver.connect(enable=False)
             watched, facts = _watch(driver, watch_s), dict(driver.facts())
     except RigError as error:
-        return ArmLook(Finding(False, f"{title(arm)}: cannot be looked at", _advice(rig, arm, str(error))))
-    return ArmLook(arm_finding(rig, arm, facts, watched), watched.age_s(99) if watched.ages_s else None)
+        advice = str(error)
+        if isinstance(error, UnreachableError):
+            advice += _how_to_start(rig, arm)
+        return ArmLook(Finding(False, f"{title(arm)}: cannot be looked at", advice))
+    serials = tuple(facts[key] for key in SERIAL_FACTS if facts.get(key))
+    delay_s = watched.age_s(99) if watched.ages_s else None
+    return ArmLook(arm_finding(rig, arm, facts, watched), delay_s, serials)
 
 
 def title(arm: ArmConfig) -> str:
@@ -186,11 +195,14 @@ def _metres(position: np.ndarray) -> str:
     return "(" + ", ".join(f"{value:.3f}" for value in position) + ") m"
 
 
-def _advice(rig: RigConfig, arm: ArmConfig, reason: str) -> str:
+def _how_to_start(rig: RigConfig, arm: ArmConfig) -> str:
+    """The command for the simulated box that is missing, on a line of its own; empty for a real one."""
     if rig.simulation is None or arm.driver != "xarm":
-        return reason
+        return ""
     gripper = f" --gripper {arm.gripper.kind}" if arm.gripper is not None else ""
+    serial = f" --serial {arm.serial}" if arm.serial else ""
     command = (
-        f"zprl sim-xarm --address {arm.address} --model {arm.model} --scene {rig.simulation.scene}{gripper}"
+        f"zprl sim-xarm --address {arm.address} --model {arm.model} --scene {rig.simulation.scene}"
+        f"{gripper}{serial}"
     )
-    return f"{reason}\nsimulated: the graph starts it; for the doctor start it yourself: {command}"
+    return f"\nsimulated: the graph starts it; for the doctor start it yourself: {command}"

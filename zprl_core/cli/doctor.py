@@ -95,7 +95,7 @@ def _findings(args: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _rig(args: argparse.Namespace) -> Iterator[Finding]:
-    from zprl_core.cli import measure, rig_checks
+    from zprl_core.cli import measure, rig_checks, stop_test
 
     try:
         cell = rig_checks.load_cell(args.rig, args.task)
@@ -111,8 +111,10 @@ def _rig(args: argparse.Namespace) -> Iterator[Finding]:
         yield finding
     watch_s = measure.WATCH_S if args.measure else rig_checks.WATCH_S
     devices = rig_checks.look(cell, save_reference=args.save_reference, watch_s=watch_s)
-    yield from devices.findings
-    failed |= any(finding.ok is False for finding in devices.findings)
+    told = {name: look.serials for name, look in devices.arms.items()}
+    found = devices.findings + (stop_test.swapped(cell.folder, cell.name, told) if cell.real else [])
+    yield from found
+    failed |= any(finding.ok is False for finding in found)
     if args.measure and failed:
         yield Finding(False, "calibration: not measured", "nothing moves before everything above is ok")
     elif args.measure:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The small motion with which `zprl doctor --measure` times an arm: 2 cm up and back, twice.
 
-It goes through what every motion goes through: limits, kinematics, the `ServoLimiter`, the driver.
+It goes through what every motion goes through: limits, kinematics, the `SetpointStream`, the driver.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from zprl_core.transforms import Pose
 if TYPE_CHECKING:
     from zprl_arms.driver import ArmDriver, ArmReading
     from zprl_arms.posture import Posture
-    from zprl_core.safety import ServoLimiter
     from zprl_core.trajectory import Setpoint
 
 HEIGHT_M, TIMES = 0.02, 2
@@ -104,13 +103,13 @@ def move_up_and_back(
 class _Mover:
     def __init__(self, arm: ArmConfig, driver: ArmDriver, posture: Posture, start: Pose) -> None:
         from zprl_arms.limits import safety_limits
+        from zprl_arms.stream import SetpointStream
         from zprl_bringup.ticks import TickGrid
-        from zprl_core.safety import ServoLimiter
         from zprl_core.trajectory import Setpoint
 
-        self._arm, self._driver, self._posture, self._start = arm, driver, posture, start
+        self._arm, self._driver, self._start = arm, driver, start
         self._grid, self._servo_s = TickGrid(arm.servo_rate_hz), 1.0 / arm.servo_rate_hz
-        self._limiter: ServoLimiter = ServoLimiter(safety_limits(arm), Setpoint.at(start))
+        self._setpoints = SetpointStream(safety_limits(arm), Setpoint.at(start), posture)
         self._track, self._way_s = Track(), one_way_s(arm)
         self._n = self._first = self._grid.index(time.time_ns()) + 1
 
@@ -129,7 +128,7 @@ class _Mover:
         end_s = time.monotonic() + _REST_S
         while time.monotonic() < end_s and not self._driver.read().fault:
             step_s = self._wait()
-            setpoint, at_rest = self._limiter.brake(step_s)
+            setpoint, at_rest = self._setpoints.brake(step_s)
             self._stream(setpoint)
             if at_rest:
                 return
@@ -146,7 +145,7 @@ class _Mover:
         problem = (
             reading.fault
             or tracking_problem(
-                self._limiter.last.pose, reading.pose_base_tcp, limits.tracking_m, limits.tracking_rad
+                self._setpoints.last.pose, reading.pose_base_tcp, limits.tracking_m, limits.tracking_rad
             )
             or contact_problem(reading.wrench_base, limits.external_force_n, limits.external_torque_nm)
         )
@@ -164,15 +163,13 @@ class _Mover:
         return Setpoint.at(Pose(self._start.position + up, self._start.quaternion))
 
     def _send(self, wanted: Setpoint, step_s: float) -> None:
-        slowed = self._posture.slowed(wanted, self._limiter.last, step_s)
-        sent, _ = self._limiter.limit(slowed, step_s)
+        sent, _ = self._setpoints.follow(wanted, None, step_s)
         self._stream(sent)
         self._track.commanded_s.append(self._grid.at(self._n + 1) * 1e-9)
         self._track.commanded_m.append(float(sent.position[2] - self._start.position[2]))
 
     def _stream(self, setpoint: Setpoint) -> None:
-        self._posture.follow(setpoint)
-        joints = self._posture.commanded_rad if self._driver.streams_joints else None
+        joints = self._setpoints.joints_rad if self._driver.streams_joints else None
         self._driver.stream(setpoint, joints)
 
 

@@ -18,6 +18,7 @@ from zprl_core.cli.aside import Failure, Job, run_aside
 from zprl_core.cli.camera_checks import CameraLook, check_camera
 from zprl_core.cli.checks import Finding
 from zprl_core.config import (
+    ArmConfig,
     CameraConfig,
     RigConfig,
     TaskConfig,
@@ -102,12 +103,14 @@ def settings(cell: Cell, *, lead: bool = True) -> Iterator[Finding]:
     arms = ", ".join(f"{arm.name} ({arm.model})" for arm in cell.rig.arms)
     advice = "\n".join(f"{problem}; change it, or workspace, limits or tool" for problem in problems)
     yield Finding(not problems, f"rig {cell.rig.name}: arms {arms}, {len(cell.rig.cameras)} cameras", advice)
+    if above := [text for arm in cell.rig.arms for text in _above_datasheet(arm)]:
+        yield Finding(None, "limits: above what an arm can do", "\n".join(above))
     if any(arm.driver != "sim" for arm in cell.rig.arms):
         yield _calibration(cell)
     if lead and cell.task is not None and cell.rig.calibration is not None:
         yield lead_finding(cell.rig.calibration.planning_s, cell.task, measured=False)
     if cell.real:
-        yield stop_test.finding(cell.folder, cell.name, kept.now())
+        yield stop_test.finding(cell.folder, cell.name, cell.rig, kept.now())
 
 
 def look(cell: Cell, *, save_reference: bool = False, watch_s: float = WATCH_S) -> Devices:
@@ -145,8 +148,10 @@ def machine(rig: RigConfig) -> Iterator[Finding]:
     priority = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
     allowed = priority == resource.RLIM_INFINITY or priority > 0 or os.geteuid() == 0
     advice = "add `@realtime - rtprio 99` to /etc/security/limits.conf, join the group, log in again"
+    limit = "any" if priority == resource.RLIM_INFINITY else f"up to {priority}"
+    permitted = limit if priority else "any, as root"
     yield Finding(
-        True if allowed else bad, f"real-time priority: {priority if allowed else 'not permitted'}", advice
+        True if allowed else bad, f"real-time priority: {permitted if allowed else 'not permitted'}", advice
     )
     slow = {governor for governor in _governors() if governor != "performance"}
     if slow:
@@ -180,6 +185,23 @@ def _homes(rig: RigConfig) -> Iterator[tuple[Any, str]]:
             yield arm, home_problem(rig, arm)
         except ZprlError as error:
             yield arm, str(error)
+
+
+def _above_datasheet(arm: ArmConfig) -> Iterator[str]:
+    """Joint speeds of the rig that are above the arm's own."""
+    from zprl_core.kinematics.models import MODELS
+
+    own = MODELS[arm.model].speed_rad_s
+    slowest = own.index(min(own))
+    for key, given in (
+        ("limits.joint_velocity_rad_s", arm.limits.joint_velocity_rad_s),
+        ("homing.velocity_rad_s", arm.homing.velocity_rad_s),
+    ):
+        if given > own[slowest]:
+            yield (
+                f"arm '{arm.name}': {key}: {given:g} rad/s, the {arm.model}'s joint {slowest + 1} turns at "
+                f"{own[slowest]:.3f} rad/s at most, and is held to that; lower it"
+            )
 
 
 def _calibration(cell: Cell) -> Finding:

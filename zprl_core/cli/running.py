@@ -56,6 +56,7 @@ def run_session(prepared: Prepared, *, verbose: bool) -> int:
 def _run_graph(prepared: Prepared, verbose: bool) -> None:
     folder = prepared.folder
     _check_panel(prepared)
+    _warn_of_stop(prepared)
     _provide_pictures(prepared)
     with single_host.free_domain(os.environ) as domain:
         single_host.clean_shared_memory()
@@ -76,6 +77,14 @@ def _run_graph(prepared: Prepared, verbose: bool) -> None:
         finally:
             folder.live_file.unlink(missing_ok=True)
             follower.close()
+
+
+def _warn_of_stop(prepared: Prepared) -> None:
+    from zprl_core.cli import stop_test
+
+    shadow = any(node.parameters.get("shadow") for node in prepared.nodes)
+    if not shadow and (problem := stop_test.warning(prepared.rig)):
+        print(f"WARNING: the motors will be powered, and {problem}", file=sys.stderr, flush=True)
 
 
 def _provide_pictures(prepared: Prepared) -> None:

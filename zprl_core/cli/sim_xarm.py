@@ -40,11 +40,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--scene", default="bench", choices=_SCENES, help="what is around it (default: bench, nothing)"
     )
     parser.add_argument("--gripper", choices=_GRIPPERS, help="what is at its end (default: nothing)")
+    parser.add_argument("--serial", metavar="S", help="serial number of the arm (default: the model's)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_sim.xarm_box.run import serve
 
-    serve(args.address, args.model, args.scene, args.gripper, lambda text: print(text, flush=True))
+    def ready(text: str) -> None:
+        print(text, flush=True)
+
+    serve(args.address, args.model, args.scene, args.gripper, ready, serial=args.serial)
     return 0

@@ -9,19 +9,20 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from zprl_core.cli import kept
 from zprl_core.cli.checks import Finding
-from zprl_core.config import ArmConfig, RigConfig, files
+from zprl_core.config import ArmConfig, RigConfig, calibration_file, files
 from zprl_core.errors import ConfigError, RigError, ZprlError
 
 if TYPE_CHECKING:
-    from zprl_arms.driver import ArmDriver
+    from zprl_arms.driver import ArmDriver, ArmReading
 
 FILE = "stop_test.yaml"
 OLDEST_DAYS = 30.0
@@ -34,24 +35,77 @@ A test of the hardware stop: the button that takes the power from the motors, wi
 {NO_SAFETY_FUNCTION.capitalize()}; this program only watches whether the button works.
 
 One arm after the other is connected, powered, and holds still. Stand clear of it, with a hand on its stop.
-When asked, press the stop; within {PATIENCE_S:g} s the arm must say that it stopped. Then release it, and the
-arm is powered again to see that it recovers.
+When asked, press the stop; within {PATIENCE_S:g} s the arm's controller must say that its stop was pressed:
+any other fault does not count. Then release it, and the arm is powered again to see that it recovers.
 """
 
 
-def finding(folder: Path, rig: str, now: datetime) -> Finding:
-    """Whether the hardware stop of a rig was tested, and lately."""
-    command = f"test it: zprl doctor --rig {rig} --stop-test ({NO_SAFETY_FUNCTION})"
+class Reading(Protocol):
+    """What is asked of an arm's driver while its stop is pressed."""
+
+    def read(self) -> ArmReading:
+        """See `ArmDriver.read`."""
+        ...
+
+
+def finding(folder: Path, name: str, rig: RigConfig, now: datetime) -> Finding:
+    """Whether the hardware stop of a rig was tested, lately, and with the arms that are in it.
+
+    Args:
+        folder: where what was measured at the cell is kept.
+        name: of the rig, as a user types it.
+        rig: with its arms.
+        now: the present.
+    """
+    command = f"test it: zprl doctor --rig {name} --stop-test ({NO_SAFETY_FUNCTION})"
     if not (folder / FILE).is_file():
         return Finding(False, "hardware stop: never tested at this rig", command)
     try:
-        days = kept.days_since(files.read_yaml(folder / FILE).get("tested"), now)
+        noted = files.read_yaml(folder / FILE)
     except ZprlError:
-        days = None
+        noted = {}
+    days = kept.days_since(noted.get("tested"), now)
     if days is None:
         return Finding(False, f"hardware stop: {folder / FILE} does not say when it was tested", command)
+    if other := [problem for arm in real_arms(rig) if (problem := _other_arm(arm, noted.get("arms")))]:
+        return Finding(False, f"hardware stop: tested with other arms: {'; '.join(other)}", command)
     text = f"hardware stop: tested {days:.0f} days ago; {NO_SAFETY_FUNCTION}"
     return Finding(days <= OLDEST_DAYS, text, f"older than {OLDEST_DAYS:g} days: {command}")
+
+
+def swapped(folder: Path, name: str, told: Mapping[str, Sequence[str]]) -> list[Finding]:
+    """Arms that answer, and are not those with which the stop was tested.
+
+    Args:
+        folder, name: see `finding`.
+        told: the serial numbers that each arm tells.
+    """
+    try:
+        noted = files.read_yaml(folder / FILE).get("arms")
+    except ZprlError:
+        return []
+    found = []
+    for arm, serials in told.items():
+        entry = noted.get(arm) if isinstance(noted, dict) else None
+        before = (entry.get("serial") if isinstance(entry, dict) else None) or []
+        if before and serials and not set(before) & set(serials):
+            was, now = " and ".join(map(str, before)), " and ".join(serials)
+            text = f"hardware stop: tested with another arm '{arm}': serial {was}, this one is {now}"
+            found.append(Finding(False, text, f"test it: zprl doctor --rig {name} --stop-test"))
+    return found
+
+
+def warning(rig: RigConfig) -> str:
+    """What a person must know before a rig is powered: empty where its stop was tested, or it has none."""
+    if rig.simulation is not None or not real_arms(rig):
+        return ""
+    command = f"zprl doctor --rig {rig.name} --stop-test"
+    try:
+        folder = calibration_file(files.find("rigs", rig.name)).with_suffix("")
+    except ZprlError:
+        return f"nothing tells whether the hardware stop of rig {rig.name} was tested: {command}"
+    found = finding(folder, rig.name, rig, kept.now())
+    return "" if found.ok else f"{found.what}; before anybody relies on it: {command}"
 
 
 def run(rig: RigConfig, folder: Path) -> int:
@@ -61,7 +115,7 @@ def run(rig: RigConfig, folder: Path) -> int:
         ConfigError: no terminal, or no arm that has a hardware stop.
         RigError: an arm that cannot be connected.
     """
-    arms = [arm for arm in rig.arms if arm.driver != "sim"]
+    arms = real_arms(rig)
     if not arms:
         raise ConfigError(f"rig {rig.name}: --stop-test: its arms are simulated and have no hardware stop")
     if not sys.stdin.isatty():
@@ -79,6 +133,33 @@ def run(rig: RigConfig, folder: Path) -> int:
     return 0
 
 
+def real_arms(rig: RigConfig) -> list[ArmConfig]:
+    """Those that have a hardware stop."""
+    return [arm for arm in rig.arms if arm.driver != "sim"]
+
+
+def identity(arm: ArmConfig, facts: Mapping[str, str]) -> dict[str, Any]:
+    """Which arm is tested, as it is noted: model, address, and the serial numbers that it tells."""
+    from zprl_arms.identity import SERIAL_FACTS
+
+    serials = [facts[key] for key in SERIAL_FACTS if facts.get(key)]
+    return {"model": arm.model, "address": arm.address, "serial": serials}
+
+
+def _other_arm(arm: ArmConfig, noted: object) -> str:
+    """What is different about an arm of the rig since it was tested; empty where nothing is."""
+    entry = noted.get(arm.name) if isinstance(noted, dict) else None
+    if not isinstance(entry, dict):
+        return f"arm '{arm.name}' was not among them"
+    for key, now in (("model", arm.model), ("address", arm.address)):
+        if entry.get(key) != now:
+            return f"arm '{arm.name}' was {key} {entry.get(key)}, is {now}"
+    serials = entry.get("serial") or []
+    if arm.serial is not None and serials and arm.serial not in serials:
+        return f"arm '{arm.name}' was serial {' and '.join(map(str, serials))}, is {arm.serial}"
+    return ""
+
+
 def _test(rig: RigConfig, arm: ArmConfig) -> dict[str, Any] | None:
     from zprl_arms.claim import ArmClaim
     from zprl_arms.drivers import make_driver
@@ -88,20 +169,19 @@ def _test(rig: RigConfig, arm: ArmConfig) -> dict[str, Any] | None:
     driver = make_driver(rig, _NO_TASK, arm)
     with contextlib.closing(driver), contextlib.closing(ArmClaim(arm)):
         driver.connect()
-        check_serial(rig, arm, driver.facts())
+        facts = driver.facts()
+        check_serial(rig, arm, facts)
         if fault := driver.read().fault:
             raise RigError(f"arm '{arm.name}': {fault}. Clear that first, then test its stop")
-        found = _watch(driver)
+        found = watch(driver)
         if found is None:
-            print(
-                f"     the arm did not say within {PATIENCE_S:g} s that it stopped: is the stop wired to it?"
-            )
             return None
         print(f"     seen: {found['seen']} (the tool moved {found['moved_mm']:.1f} mm)")
-        return found if _recovers(driver) else None
+        return {**identity(arm, facts), **found} if _recovers(driver) else None
 
 
-def _watch(driver: ArmDriver) -> dict[str, Any] | None:
+def watch(driver: Reading) -> dict[str, Any] | None:
+    """What the arm's controller says of its stop; None where it says nothing, or something else."""
     print(f"     press the hardware stop now ({PATIENCE_S:g} s)", flush=True)
     held, began_s = driver.read(), time.monotonic()
     while time.monotonic() - began_s < PATIENCE_S:
@@ -109,9 +189,16 @@ def _watch(driver: ArmDriver) -> dict[str, Any] | None:
         if reading.fault:
             time.sleep(1.0)  # in which it comes to rest, and the controller explains itself
             last = driver.read()
+            if not last.hardware_stop:
+                print(
+                    f"     that is not the hardware stop: {last.fault}\n     the controller must say itself "
+                    "that its stop was pressed; cure this first, then test again"
+                )
+                return None
             moved_m = float(np.linalg.norm(last.pose_base_tcp.position - held.pose_base_tcp.position))
             return {"seen": last.fault, "moved_mm": round(1e3 * moved_m, 2)}
         time.sleep(LOOK_S)
+    print(f"     the arm did not say within {PATIENCE_S:g} s that it stopped: is the stop wired to it?")
     return None
 
 

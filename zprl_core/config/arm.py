@@ -30,6 +30,10 @@ DRIVER_GRIPPERS: dict[str, tuple[str, ...]] = {
 }
 """Which grippers a driver knows."""
 Vector3 = tuple[float, float, float]
+REACH_M = 1.5
+"""No arm here reaches farther from its base; upper bounds of other limits are what a tool or a joint of these
+arms could do at most, with room for rigs whose limits are wider than their arms.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +41,10 @@ class GripperConfig:
     """What is at the end of the arm, commanded by its width."""
 
     kind: Literal["tongs", "xarm_gripper", "robotiq_2f85", "franka_hand"] = setting("which gripper")
-    min_width_m: float = setting("closed", default=0.0, unit="m", low=0.0)
-    max_width_m: float = setting("open", unit="m", above=0.0)
-    speed_m_s: float = setting("largest speed of the width", default=0.2, unit="m/s", above=0.0)
-    force_n: float = setting("with which it grasps", default=20.0, unit="N", above=0.0)
+    min_width_m: float = setting("closed", default=0.0, unit="m", low=0.0, high=0.2)
+    max_width_m: float = setting("open", unit="m", above=0.0, high=0.2)
+    speed_m_s: float = setting("largest speed of the width", default=0.2, unit="m/s", above=0.0, high=0.6)
+    force_n: float = setting("with which it grasps", default=20.0, unit="N", above=0.0, high=300.0)
     port: str | None = setting(
         "serial device of its RS-485 adapter; null: it is wired to the arm's own tool connector", default=None
     )
@@ -57,8 +61,8 @@ class KeepOutConfig:
     """A box that the tool centre point may not enter, in the arm's base frame."""
 
     name: str = setting("for messages: what stands there")
-    min_m: Vector3 = setting("corner (x, y, z)", unit="m")
-    max_m: Vector3 = setting("opposite corner (x, y, z)", unit="m")
+    min_m: Vector3 = setting("corner (x, y, z)", unit="m", low=-REACH_M, high=REACH_M)
+    max_m: Vector3 = setting("opposite corner (x, y, z)", unit="m", low=-REACH_M, high=REACH_M)
 
     def check(self) -> list[tuple[str, str]]:
         """What contradicts what, as (key, problem)."""
@@ -69,15 +73,15 @@ class KeepOutConfig:
 class WorkspaceConfig:
     """Box that the tool centre point may not leave, and boxes that it may not enter. In the base frame."""
 
-    min_m: Vector3 = setting("corner (x, y, z)", unit="m")
-    max_m: Vector3 = setting("opposite corner (x, y, z)", unit="m")
+    min_m: Vector3 = setting("corner (x, y, z)", unit="m", low=-REACH_M, high=REACH_M)
+    max_m: Vector3 = setting("opposite corner (x, y, z)", unit="m", low=-REACH_M, high=REACH_M)
     keep_out: tuple[KeepOutConfig, ...] = setting("boxes inside it that the tool may not enter", default=())
     outside: Literal["clamp", "refuse"] = setting(
         "a waypoint up to tolerance_m outside: bring it to the box's face, or refuse its chunk",
         default="clamp",
     )
     tolerance_m: float = setting(
-        "farther outside than this a chunk is refused in any case", default=0.05, unit="m", low=0.0
+        "farther outside than this a chunk is refused in any case", default=0.05, unit="m", low=0.0, high=0.1
     )
 
     def check(self) -> list[tuple[str, str]]:
@@ -89,15 +93,19 @@ class WorkspaceConfig:
 class LimitsConfig:
     """Bounds that the bridge keeps between setpoints and between setpoint and arm."""
 
-    linear_velocity_m_s: float = setting("of the tool centre point", unit="m/s", above=0.0)
-    linear_acceleration_m_s2: float = setting("of the tool centre point", unit="m/s^2", above=0.0)
-    linear_jerk_m_s3: float = setting("of the tool centre point", default=3000.0, unit="m/s^3", above=0.0)
-    angular_velocity_rad_s: float = setting("of the tool", unit="rad/s", above=0.0)
-    angular_acceleration_rad_s2: float = setting("of the tool", unit="rad/s^2", above=0.0)
-    angular_jerk_rad_s3: float = setting("of the tool", default=12000.0, unit="rad/s^3", above=0.0)
-    joint_velocity_rad_s: float = setting("of every joint", unit="rad/s", above=0.0)
+    linear_velocity_m_s: float = setting("of the tool centre point", unit="m/s", above=0.0, high=3.0)
+    linear_acceleration_m_s2: float = setting("of the tool centre point", unit="m/s^2", above=0.0, high=50.0)
+    linear_jerk_m_s3: float = setting(
+        "of the tool centre point", default=3000.0, unit="m/s^3", above=0.0, high=50_000.0
+    )
+    angular_velocity_rad_s: float = setting("of the tool", unit="rad/s", above=0.0, high=8.0)
+    angular_acceleration_rad_s2: float = setting("of the tool", unit="rad/s^2", above=0.0, high=300.0)
+    angular_jerk_rad_s3: float = setting(
+        "of the tool", default=12000.0, unit="rad/s^3", above=0.0, high=500_000.0
+    )
+    joint_velocity_rad_s: float = setting("of every joint", unit="rad/s", above=0.0, high=5.3)
     joint_margin_rad: float = setting(
-        "distance kept from the model's joint limits", default=0.05, unit="rad", low=0.0
+        "distance kept from the model's joint limits", default=0.05, unit="rad", low=0.0, high=0.5
     )
     too_fast: Literal["clamp", "refuse"] = setting(
         "a chunk that asks for more speed: follow it at the limit, or refuse it", default="clamp"
@@ -107,35 +115,43 @@ class LimitsConfig:
         default=0.1,
         unit="m",
         above=0.0,
+        high=0.2,
     )
-    jump_rad: float = setting("the same for its rotation", default=0.8, unit="rad", above=0.0)
+    jump_rad: float = setting("the same for its rotation", default=0.8, unit="rad", above=0.0, high=1.6)
     tracking_m: float = setting(
         "the arm stops where its measured pose is farther than this from the setpoint",
         default=0.1,
         unit="m",
         above=0.0,
+        high=0.2,
     )
-    tracking_rad: float = setting("the same for its rotation", default=0.6, unit="rad", above=0.0)
+    tracking_rad: float = setting("the same for its rotation", default=0.6, unit="rad", above=0.0, high=1.6)
     external_force_n: float | None = setting(
         "the arm stops where it reports a larger force at the tool; null: not watched",
         default=None,
         unit="N",
         above=0.0,
+        high=200.0,
     )
     external_torque_nm: float | None = setting(
         "the arm stops where it reports a larger torque at the tool; null: not watched",
         default=None,
         unit="Nm",
         above=0.0,
+        high=100.0,
     )
     link_distance_m: float = setting(
         "kept between links that are not neighbours, and from links to the table and to another arm",
         default=0.01,
         unit="m",
         low=0.0,
+        high=0.3,
     )
     min_singular_value: float = setting(
-        "of the Jacobian (m and rad): a waypoint nearer to a singularity is refused", default=0.02, low=0.0
+        "of the Jacobian (m and rad): a waypoint nearer to a singularity is refused",
+        default=0.02,
+        low=0.0,
+        high=0.5,
     )
     excluded_clamped_fraction: float = setting(
         "a chunk clamped in more than this share of its servo periods is not learned from",
@@ -151,15 +167,23 @@ class HomingConfig:
 
     joints_rad: tuple[float, ...] = setting("where an episode starts", unit="rad", low=-6.2832, high=6.2832)
     velocity_rad_s: float = setting(
-        "of the fastest joint on the way there", default=0.5, unit="rad/s", above=0.0
+        "of the fastest joint on the way there", default=0.5, unit="rad/s", above=0.0, high=2.0
     )
-    tolerance_rad: float = setting("how near counts as there", default=0.01, unit="rad", above=0.0)
+    tolerance_rad: float = setting("how near counts as there", default=0.01, unit="rad", above=0.0, high=0.1)
     retract_m: float = setting(
-        "how far up the tool goes first, as far as the workspace permits", default=0.1, unit="m", low=0.0
+        "how far up the tool goes first, as far as the workspace permits",
+        default=0.1,
+        unit="m",
+        low=0.0,
+        high=0.5,
     )
-    retract_m_s: float = setting("speed of that", default=0.1, unit="m/s", above=0.0)
+    retract_m_s: float = setting("speed of that", default=0.1, unit="m/s", above=0.0, high=0.5)
     gripper_width_m: float | None = setting(
-        "to which the gripper opens at home; null: it keeps its width", default=None, unit="m", low=0.0
+        "to which the gripper opens at home; null: it keeps its width",
+        default=None,
+        unit="m",
+        low=0.0,
+        high=0.2,
     )
 
 
@@ -169,7 +193,9 @@ class ToolConfig:
 
     position_m: Vector3 = setting("of the tool centre point in the flange's frame", unit="m")
     rotvec_rad: Vector3 = setting("its rotation in the flange's frame", default=(0.0, 0.0, 0.0), unit="rad")
-    radius_m: float = setting("of the capsule around it, for distances", default=0.06, unit="m", above=0.0)
+    radius_m: float = setting(
+        "of the capsule around it, for distances", default=0.06, unit="m", above=0.0, high=0.3
+    )
     mass_kg: float = setting("payload, gripper included", default=0.0, unit="kg", low=0.0, high=10.0)
     com_m: Vector3 = setting("its centre of mass in the flange's frame", default=(0.0, 0.0, 0.0), unit="m")
 
@@ -247,6 +273,7 @@ class ArmConfig:
         default=0.2,
         unit="s",
         above=0.0,
+        high=2.0,
     )
     delay_s: float = setting(
         "from a setpoint's time to the same pose measured: by that much later the arm must be there",

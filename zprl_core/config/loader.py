@@ -54,7 +54,7 @@ def from_data(cls: type[T], data: object, place: Place) -> T:
             (a dataclass's `check()` returns (key, problem) pairs).
     """
     if not isinstance(data, Mapping):
-        raise place.error(f"{data!r} is not a mapping of keys to values")
+        raise place.error(f"{_shown(data)} is not a mapping of keys to values, known here: {_keys_of(cls)}")
     fields = {yaml_key(f): f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     for name in data:
@@ -65,13 +65,27 @@ def from_data(cls: type[T], data: object, place: Place) -> T:
         where = place.child(name)
         if name in data:
             values[field.name] = _convert(hints[field.name], data[name], where, setting_of(field))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif _is_required(field):
             raise where.error(f"missing; it is required: {setting_of(field).doc}")
     built = cls(**values)
     problems: list[tuple[str, str]] = built.check() if hasattr(built, "check") else []
     for name, problem in problems:
         raise (place.child(name) if name else place).error(problem)
     return built
+
+
+def _keys_of(cls: type[Any]) -> str:
+    """The keys of a config dataclass, and whether they must be there."""
+    fields = dataclasses.fields(cls)
+    return ", ".join(f"{yaml_key(f)}{' (required)' if _is_required(f) else ''}" for f in fields)
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else repr(value)
 
 
 def _convert(hint: Any, value: object, place: Place, meta: Setting) -> Any:

@@ -24,6 +24,12 @@ class RecordingConfig:
         above=0.0,
         high=0.5,
     )
+    reserve_gib: float = setting(
+        "room on the disk that is kept for checkpoints and records; below it the session is stopped",
+        default=1.0,
+        unit="GiB",
+        low=0.0,
+    )
     topics_exclude: tuple[str, ...] = setting(
         "topics that are left out; * stands for anything, as in /cameras/*/depth", default=()
     )

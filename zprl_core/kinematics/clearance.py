@@ -99,6 +99,11 @@ class ClearanceRules:
         )
         return Clearance(float(rule.margin_m()), said)
 
+    def margins_m(self, joints_rad: Array) -> Array:
+        """Of postures (n, joints), other arms aside: the smallest distance less the one allowed, (n,), m."""
+        rules = self._rules(self._bodies.at(joints_rad), ())
+        return np.asarray(np.min([rule.margin_m() for rule in rules], axis=0))
+
     def way_problem(self, joints_rad: Array, others: Sequence[OtherWay] = ()) -> str:
         """Which bodies come too near to each other on the way through joint angles (n + 1, joints), row 0 the
         start and row i + 1 waypoint i, or nothing. The start itself is not asked: it is where the arm is.

@@ -15,6 +15,7 @@ from zprl_core.config.arm import ArmConfig
 from zprl_core.kinematics.arm import ArmKinematics
 from zprl_core.kinematics.clearance import Clearance, ClearanceRules, OtherArm, OtherWay
 from zprl_core.kinematics.distances import ArmBodies
+from zprl_core.kinematics.guard import ClearanceGuard
 from zprl_core.transforms import Array, Pose, quaternion_from_rotvec
 
 _BRANCH_RAD = 0.5  # a joint that goes farther than this, and much too fast, is on another branch
@@ -77,6 +78,10 @@ class KinematicGate:
         kinematics: of the arm, with its tool.
         limits: to keep.
         base_in_rig: where the arm's base stands; None: at the rig's origin.
+
+    Attributes:
+        rules: the distances that it keeps.
+        guard: over those of what is commanded.
     """
 
     def __init__(
@@ -85,7 +90,8 @@ class KinematicGate:
         self.kinematics, self.limits = kinematics, limits
         self.base_in_rig = Pose(np.zeros(3)) if base_in_rig is None else base_in_rig
         self.bodies = ArmBodies(kinematics, self.base_in_rig)
-        self._rules = ClearanceRules(self.bodies, limits.link_distance_m, limits.table_m)
+        self.rules = ClearanceRules(self.bodies, limits.link_distance_m, limits.table_m)
+        self.guard = ClearanceGuard(self.bodies, self.rules)
         self._low = kinematics.lower_rad + limits.joint_margin_rad
         self._high = kinematics.upper_rad - limits.joint_margin_rad
         self._speed = limits.speed_share * np.minimum(kinematics.speed_rad_s, limits.joint_velocity_rad_s)
@@ -121,15 +127,15 @@ class KinematicGate:
         start = np.asarray(joints_rad, dtype=np.float64)
         path, problem = self._walk(waypoints, dt_s, start)
         way = np.vstack((start if present_rad is None else present_rad, path))
-        return JointPath(self._rules.way_problem(way, others) or problem, path)
+        return JointPath(self.rules.way_problem(way, others) or problem, path)
 
     def way_problem(self, joints_rad: Array, others: Sequence[OtherWay] = ()) -> str:
         """See `ClearanceRules.way_problem`."""
-        return self._rules.way_problem(joints_rad, others)
+        return self.rules.way_problem(joints_rad, others)
 
     def clearance(self, joints_rad: ArrayLike, others: Sequence[OtherArm] = ()) -> Clearance:
         """How near bodies come to each other in one posture (joints,), whatever leads there."""
-        return self._rules.clearance(joints_rad, others)
+        return self.rules.clearance(joints_rad, others)
 
     def distance_problem(self, joints_rad: ArrayLike, others: Sequence[OtherArm] = ()) -> str:
         """Which bodies are too near to each other in one posture (joints,), or nothing."""

@@ -20,7 +20,14 @@ Purpose = Literal["policy", "homing"]
 LEASE: dict[str, frozenset[Purpose]] = {"running": frozenset({"policy"}), "resetting": frozenset({"homing"})}
 """In which session states an arm may move, and for what; in every other state it holds."""
 
+_GRIPPER_TOLERANCE_M = 0.05  # farther outside its range than this, a width is not meant
+_ABSURD = 1e6
 _ROUNDING = 1e-6  # m where a length is asked for, else a share of the limit
+
+
+def fixed(value: float, digits: int = 3) -> str:
+    """A number for people: with so many digits, or in short where it is absurd."""
+    return f"{value:.{digits}f}" if abs(value) < _ABSURD else f"{value:.4g}"
 
 
 def may_move(session_state: str, purpose: Purpose) -> bool:
@@ -39,7 +46,7 @@ class ChunkCommand:
         dim: numbers per waypoint.
         actions: ``(H, dim)`` or flat ``(H * dim,)``.
         purpose: what the motion is for.
-        frame: base frame of the arm that it is for; empty: the sender did not say.
+        frame: base frame of the arm that it is for; None: it came without a message that must say so.
     """
 
     run_id: str
@@ -50,7 +57,7 @@ class ChunkCommand:
     dim: int
     actions: ArrayLike
     purpose: Purpose = "policy"
-    frame: str = ""
+    frame: str | None = None
 
     @property
     def name(self) -> str:
@@ -87,7 +94,7 @@ def check_lease(command: ChunkCommand, situation: Situation) -> str:
         return f"it is for run {command.run_id!r}, this is run {situation.run_id!r}"
     if command.episode != situation.episode:
         return f"it is for episode {command.episode}, this is episode {situation.episode}"
-    if command.frame and situation.frame and command.frame != situation.frame:
+    if command.frame is not None and situation.frame and command.frame != situation.frame:
         return f"it is for another arm: its frame is {command.frame!r}, this one's {situation.frame!r}"
     if not may_move(situation.session_state, command.purpose):
         return f"no motion for {command.purpose} while the session is {situation.session_state}"
@@ -98,9 +105,9 @@ def check_time(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
     """The stamp is neither too old nor too far ahead, and something of the chunk is still to come."""
     late_s = (situation.now_ns - chunk.stamp_ns) * 1e-9
     if late_s > limits.max_late_s:
-        return f"its stamp is {late_s:.3f} s old, allowed {limits.max_late_s:.3f} s"
+        return f"its stamp is {fixed(late_s)} s old, allowed {limits.max_late_s:.3f} s"
     if -late_s > limits.max_ahead_s:
-        return f"its stamp is {-late_s:.3f} s ahead, allowed {limits.max_ahead_s:.3f} s"
+        return f"its stamp is {fixed(-late_s)} s ahead, allowed {limits.max_ahead_s:.3f} s"
     if chunk.end_ns <= situation.now_ns:
         return f"all of its {len(chunk.waypoints)} waypoints lie in the past"
     return ""
@@ -116,8 +123,8 @@ def check_workspace(chunk: Chunk, situation: Situation, limits: SafetyLimits) ->
     if outside[worst] <= allowed:
         return ""
     return (
-        f"waypoint {worst} at {_text(position[worst])} m lies {outside[worst]:.3f} m outside the workspace "
-        f"{_text(low)} to {_text(high)}, allowed {allowed:.3f} m"
+        f"waypoint {worst} at {_text(position[worst])} m lies {fixed(outside[worst])} m outside the "
+        f"workspace {_text(low)} to {_text(high)}, allowed {allowed:.3f} m"
     )
 
 
@@ -142,7 +149,7 @@ def check_jump(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
     turned = transforms.angle_between(chunk.waypoints.quaternion[first], situation.setpoint.quaternion)
     where = f"of the present setpoint (first waypoint to come: {first})"
     if gap_m > limits.jump_m:
-        return f"it starts {gap_m:.3f} m away, allowed: within {limits.jump_m:.3f} m {where}"
+        return f"it starts {fixed(gap_m)} m away, allowed: within {limits.jump_m:.3f} m {where}"
     if turned > limits.jump_rad:
         return f"it starts {float(turned):.2f} rad away, allowed: within {limits.jump_rad:.2f} rad {where}"
     return ""
@@ -167,15 +174,20 @@ def check_speed(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str
 
 
 def check_gripper(chunk: Chunk, situation: Situation, limits: SafetyLimits) -> str:
-    """The gripper's width: its range where outside is refused, its speed where too fast is."""
+    """The gripper's width: its range where outside is refused, its speed where too fast is. Far outside its
+    range is no width.
+    """
     widths = chunk.waypoints.gripper_width
     if widths is None:
         return ""
     low, high = limits.gripper_low_m, limits.gripper_high_m
     outside = np.maximum(low - widths, widths - high)
     worst = int(outside.argmax())
-    if limits.outside == "refuse" and outside[worst] > _ROUNDING:
-        return f"waypoint {worst}: gripper width {widths[worst]:.4f} m, allowed {low:.4f} to {high:.4f} m"
+    allowed = _GRIPPER_TOLERANCE_M if limits.outside == "clamp" else _ROUNDING
+    if outside[worst] > allowed:
+        beyond = f", and {allowed:g} m beyond" if limits.outside == "clamp" else ""
+        seen = fixed(float(widths[worst]), 4)
+        return f"waypoint {worst}: gripper width {seen} m, allowed {low:.4f} to {high:.4f} m{beyond}"
     first, before = _first_to_come(chunk, situation), situation.setpoint.gripper_width
     steps = np.diff(widths[first:] if before is None else np.append(before, widths[first:]))
     if limits.too_fast == "clamp" or len(steps) == 0:
@@ -206,15 +218,15 @@ def _too_fast(
     speeds = np.linalg.norm(velocity, axis=1)
     worst = int(speeds.argmax())
     if speeds[worst] > speed * (1.0 + _ROUNDING):
-        seen = f"{whose}{speeds[worst]:.3f} {unit}/s"
+        seen = f"{whose}{fixed(speeds[worst])} {unit}/s"
         return f"the way to waypoint {first + worst} takes {seen}, allowed {speed:g} {unit}/s"
     pushes = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / dt_s
     if most is None or len(pushes) == 0 or pushes.max() <= most * (1.0 + _ROUNDING):
         return ""
     worst = int(pushes.argmax())
-    seen = f"{pushes[worst]:.2f} {unit}/s^2"
+    seen = f"{fixed(pushes[worst], 2)} {unit}/s^2"
     return f"at waypoint {first + worst} the velocity changes by {seen}, allowed {most:g} {unit}/s^2"
 
 
 def _text(vector: ArrayLike) -> str:
-    return "(" + ", ".join(f"{v:.3f}" for v in np.asarray(vector).tolist()) + ")"
+    return "(" + ", ".join(fixed(v) for v in np.asarray(vector).tolist()) + ")"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -70,6 +71,12 @@ class ServoLimiter:
         self._quaternion = as_quaternion(self._last.quaternion)
         self._place.restart(as_vector(self._last.position))
         self._turn.restart(ZERO)
+
+    def copy(self) -> ServoLimiter:
+        """As it is now, to go on from in place of this one."""
+        other = copy.copy(self)
+        other._place, other._turn = copy.copy(self._place), copy.copy(self._turn)
+        return other
 
     def limit(self, wanted: Setpoint, step_s: float) -> tuple[Setpoint, Reasons]:
         """The setpoint to send ``step_s`` seconds after the last one, and why it differs from ``wanted``.

@@ -1,5 +1,6 @@
 """Which episode, in which state, with which outcome: a pure state machine. Start at `Session`."""
 
+from zprl_core.session.homes import Homes
 from zprl_core.session.layouts import layout_seed
 from zprl_core.session.ledger import Entry, Ledger, LedgerFile, in_effect, read_ledger, record_outcomes
 from zprl_core.session.machine import Session
@@ -23,6 +24,7 @@ __all__ = [
     "Entry",
     "Event",
     "FinishRun",
+    "Homes",
     "Ledger",
     "LedgerFile",
     "RecordEpisode",

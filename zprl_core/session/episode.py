@@ -20,6 +20,7 @@ class Episode:
         cleared: the last chunk known not to have ended it, -1 before the first.
         outcome, ending_chunk: empty and -1 while it is open.
         helped: chunks in which a person had the arm.
+        shadow: chunks that moved nothing, because the motors were off.
     """
 
     index: int
@@ -36,6 +37,7 @@ class Episode:
     author: str = ""
     reason: str = ""
     helped: set[int] = field(default_factory=set)
+    shadow: set[int] = field(default_factory=set)
 
     @property
     def open(self) -> bool:
@@ -78,4 +80,5 @@ class Episode:
             reason=self.reason,
             layout=self.layout,
             helped_chunks=len(self.helped),
+            shadow_chunks=len(self.shadow),
         )

@@ -26,7 +26,6 @@ from zprl_core.session.messages import (
 from zprl_core.session.states import TRANSITIONS, Event, State, possible_in
 
 _REMEMBERED = 4096  # command ids; an older one names an episode that is long over
-_ANY_EPISODE = -1
 _OK = Answer(True)
 _WAITS = -1.0
 _COMMANDS = (Event.START, Event.BEGIN, Event.PAUSE, Event.RESUME, Event.STOP, Event.UNDO, Event.CLEAR)
@@ -68,7 +67,7 @@ class Session:
         self._answers: OrderedDict[str, Answer] = OrderedDict.fromkeys(filter(None, answered), _OK)
         self._effects: list[Effect] = []
         self._state, self._resume_to = State.IDLE, State.IDLE
-        self._sequence, self._since_ns, self._reason = 0, 0, ""
+        self._sequence, self._clears, self._since_ns, self._reason = 0, 0, 0, ""
         self._now_ns = 0
         self._position: Position | None = None
         self._episode = self._next_episode()
@@ -80,6 +79,7 @@ class Session:
         return SessionView(
             run_id=self._config.run_id,
             sequence=self._sequence,
+            clears=self._clears,
             state=self._state.value,
             episode=episode.index,
             block=episode.block.name,
@@ -131,7 +131,7 @@ class Session:
             "stop": lambda: self._halt(Event.STOP, State.STOPPED, f"stopped by {author}", author, command_id),
             "abort": lambda: self._refusal(Event.ABORT, episode) or self._abort(author, command_id),
             "undo": lambda: self._refusal(Event.UNDO, episode) or self._undo(author, command_id),
-            "clear": lambda: self._refusal(Event.CLEAR, episode) or self._go(Event.CLEAR, State.IDLE),
+            "clear": lambda: self._refusal(Event.CLEAR, episode) or self._clear(),
             "correct": lambda: self._correct(episode, value, author, command_id),
         }
         if command not in handlers:
@@ -144,6 +144,11 @@ class Session:
         """A person had the arm in this chunk."""
         if episode == self._episode.index and self._episode.open:
             self._episode.helped.add(chunk)
+
+    def shadowed(self, episode: int, chunk: int) -> None:
+        """The motors were off in this chunk: nothing moved."""
+        if episode == self._episode.index and self._episode.open:
+            self._episode.shadow.add(chunk)
 
     def reset_done(self, episode: int, layout: str, now_ns: int) -> Answer:
         """The world is reset; ``layout`` describes it for people."""
@@ -231,6 +236,11 @@ class Session:
         self._effects.append(ResetWorld(self._episode.index, self._episode.layout_seed))
         return self._go(Event.START, State.RESETTING)
 
+    def _clear(self) -> Answer:
+        """The arms are asked to clear what they complain of; a stop or a fault of the session is over."""
+        self._clears += 1
+        return self._go(Event.CLEAR, State.IDLE)
+
     def _pause(self, author: str) -> Answer:
         self._resume_to = self._state
         return self._go(Event.PAUSE, State.PAUSED, f"paused by {author}")
@@ -256,7 +266,7 @@ class Session:
     def _halt(self, event: Event, target: State, reason: str, author: str, command_id: str = "") -> Answer:
         """Stop and fault: possible from everywhere; what is final already stays."""
         if self._state not in TRANSITIONS[event]:
-            return self._refusal(event, _ANY_EPISODE) or _OK
+            return self._refusal(event, self._episode.index) or _OK
         if self._state is target or target not in TRANSITIONS[event][self._state]:
             return _OK
         if self._episode.open:
@@ -389,7 +399,7 @@ class Session:
         return self._answers[command_id]
 
     def _refusal(self, event: Event, episode: int) -> Answer | None:
-        if episode not in (self._episode.index, _ANY_EPISODE):
+        if episode != self._episode.index:
             return Answer(False, f"{event} is for episode {episode}, this is episode {self._episode.index}")
         if self._state not in TRANSITIONS[event]:
             allowed = possible_in(event)

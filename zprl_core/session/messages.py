@@ -54,6 +54,7 @@ class SessionView:
 
     Attributes:
         sequence: grows with every change.
+        clears: grows whenever a person asks the arms to clear what they complain of.
         episode: the present episode; while idle at first, the one to come.
         cleared_chunk: the last chunk known not to have ended the episode, -1 before the first.
         outcome: empty, or success, failure, horizon, void.
@@ -68,6 +69,7 @@ class SessionView:
 
     run_id: str
     sequence: int
+    clears: int
     state: str
     episode: int
     block: str

@@ -8,7 +8,7 @@ from enum import Enum
 class State(str, Enum):
     """What the session is doing. An arm may move in "running" and home in "resetting"; else it holds."""
 
-    IDLE = "idle"  # waits for the operator's start
+    IDLE = "idle"  # waits for the operator's start; an arm's fault can be cleared
     RESETTING = "resetting"  # the world is being reset for the episode
     READY = "ready"  # reset; nothing has moved yet
     RUNNING = "running"  # the policy drives
@@ -71,7 +71,7 @@ TRANSITIONS: dict[Event, dict[State, tuple[State, ...]]] = {
         _S.DONE: (_S.DONE,),
     },
     Event.FAULT: dict.fromkeys((*_LIVE, _S.STOPPED, _S.FAULTED), (_S.FAULTED,)),
-    Event.CLEAR: {_S.STOPPED: (_S.IDLE,), _S.FAULTED: (_S.IDLE,)},
+    Event.CLEAR: {_S.IDLE: (_S.IDLE,), _S.STOPPED: (_S.IDLE,), _S.FAULTED: (_S.IDLE,)},
 }
 """For each event, the states in which it is possible and the states to which it may lead."""
 

@@ -28,13 +28,14 @@ from zprl_arms.halves import Halves
 from zprl_arms.identity import check_serial
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.posture import Posture
+from zprl_arms.readings import Readings
 from zprl_arms.realtime import RealTime
 from zprl_arms.statistics import ServoStatistics
 from zprl_arms.timing import Timing
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
-from zprl_core.errors import ConfigError, RigError
+from zprl_core.errors import ConfigError, DataError, RigError
 from zprl_core.run_folder import RunFolder
 from zprl_core.transforms import Pose
 
@@ -57,12 +58,13 @@ class ArmBridge(LifecycleNode):
         self._shadow = self.parameter("shadow", False, "motors stay off: nothing moves")
         self._timing = Timing.of(self._setup.task, self._config)
         self._statistics = ServoStatistics()
-        self._episode = 0
+        self._episode, self._sequence = 0, 0  # the latter of the session's state, when it last began to reset
         self._driver: ArmDriver | None = None
         self._claim: ArmClaim | None = None
         self._timer: GridTimer | None = None
         self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
         self._state = ""
+        self._clears: int | None = None
         self._stopped = False
         self._deferred: ActionChunk | None = None
         self._called: Header | None = None  # of this bridge's last call to stop the rig
@@ -75,9 +77,12 @@ class ArmBridge(LifecycleNode):
         except RigError:
             self._disconnect(self._driver)
             raise
-        joints = self._driver.read().joint_position_rad
+        self._readings = Readings(self._config, self._driver.read)
+        joints = self._readings.newest().joint_position_rad
         simulated = isinstance(self._driver, SimulatedArm)
         self._posture = None if simulated else Posture(self._setup.rig, self._config, joints)
+        if self._shadow and self._posture is not None:
+            self._readings.pose_of(self._posture.tool_at)
         others = [arm.name for arm in self._setup.rig.arms if arm.name != self._config.name]
         self._neighbours = [] if simulated else others
         self._halves: Halves[ActionChunk] = Halves(self._neighbours, self._take)
@@ -85,7 +90,7 @@ class ArmBridge(LifecycleNode):
             self._config,
             self._setup.task,
             self._setup.run_id,
-            self._read(self._driver).setpoint,
+            self._readings.newest().setpoint,
             lease_s=None if self._setup.lockstep else LEASE_S,
             shadow=self._shadow,
             posture=self._posture,
@@ -121,21 +126,6 @@ class ArmBridge(LifecycleNode):
         if self._claim is not None:
             self._claim.close()
         self._claim = None
-
-    def _read(self, driver: ArmDriver) -> ArmReading:
-        """What the arm measures.
-
-        In shadow mode its controller was not told of the tool, so the pose is that of the joint angles; and a
-        gripper that is not activated counts as open.
-        """
-        reading, gripper = driver.read(), self._config.gripper
-        if not self._shadow or self._posture is None:
-            return reading
-        width = reading.gripper_width_m
-        if gripper is not None and width is None:
-            width = gripper.max_width_m
-        pose = self._posture.tool_at(reading.joint_position_rad)
-        return reading._replace(pose_base_tcp=pose, gripper_width_m=width)
 
     def activate(self) -> None:
         """From here on chunks are executed while the session runs."""
@@ -234,14 +224,19 @@ class ArmBridge(LifecycleNode):
     def _on_session(self, message: SessionState) -> None:
         if message.run_id != self._setup.run_id or self._driver is None:
             return
-        reading, faulted = self._read(self._driver), self._state in CLEARABLE
+        reading, left = self._readings.newest(), self._state in CLEARABLE and message.state not in CLEARABLE
+        cleared = left or (self._clears is not None and message.clears > self._clears)
+        self._clears = message.clears
+        if message.state == "resetting" != self._state:
+            self._sequence = message.sequence
         self._state = message.state
         if self._posture is not None:
             self._episode = message.episode
-        self._controller.on_lease(self._now_ns())
-        self._controller.on_session(message.state, message.episode, self._now_ns(), reading.setpoint)
-        self._publish_reports(self._now_ns())
-        if faulted and message.state not in CLEARABLE and reading.fault:
+        now_ns = self._now_ns()
+        self._controller.on_lease(now_ns)
+        self._controller.on_session(message.state, message.episode, now_ns, reading.setpoint, cleared=cleared)
+        self._publish_reports(now_ns)
+        if cleared and reading.fault:
             threading.Thread(target=self._clear_driver, name="clear", daemon=True).start()
         if self._lockstep is not None and message.state == "running":
             self._lockstep.begin(message.episode)
@@ -272,9 +267,12 @@ class ArmBridge(LifecycleNode):
 
     def _on_neighbour(self, state: ArmState) -> None:
         assert self._posture is not None
-        tool = Pose(*convert.pose_arrays(state.pose_base_tcp))
-        told = Pose(*convert.pose_arrays(state.setpoint_base_tcp))
         joints = convert.vector(state.joint_position_rad)
+        try:
+            tool = Pose(*convert.pose_arrays(state.pose_base_tcp))
+            told = Pose(*convert.pose_arrays(state.setpoint_base_tcp))
+        except DataError:
+            return  # no numbers: its state grows old, and this arm stops for that
         self._posture.on_neighbour(state.arm, joints, tool, convert.stamp_ns(state), told)
 
     def _on_neighbour_command(self, name: str, message: ActionChunk) -> None:
@@ -307,14 +305,14 @@ class ArmBridge(LifecycleNode):
 
     def _home(self) -> None:
         """While the session resets, a real arm goes home, as soon as nothing stops it."""
-        episode = self._episode
-        if self._state != "resetting" or self._posture is None or self._controller.homed_episode == episode:
+        sequence = self._sequence
+        if self._state != "resetting" or self._posture is None or self._controller.homed_sequence == sequence:
             return
         if self._shadow:
             self.get_logger().info("shadow mode: the arm is not moved to its home")
-            self._controller.homed_episode = episode
+            self._controller.homed_sequence = sequence
         elif not self._controller.fault and self._controller.at_rest:
-            self._controller.go_home(episode, self._now_ns())
+            self._controller.go_home(sequence, self._now_ns())
 
     def _clear_driver(self) -> None:
         """A person asked for it. In a thread: it may take seconds, in which a stop must be heard."""
@@ -326,6 +324,8 @@ class ArmBridge(LifecycleNode):
 
     def _supervise(self, reading: ArmReading, stamp_ns: int) -> None:
         self._controller.on_reading(reading, stamp_ns)
+        if self._readings.problem:
+            self._controller.stop(self._readings.problem, stamp_ns)
         if self._controller.fault and not self._stopped:
             self._stop_rig(f"arm '{self._config.name}'", self._controller.fault)
         self._stopped = bool(self._controller.fault)
@@ -349,7 +349,7 @@ class ArmBridge(LifecycleNode):
         if self._realtime is None or self._driver is None:
             return
         self._look_at_clocks(self._realtime)
-        self._supervise(self._read(self._driver), stamp_ns)
+        self._supervise(self._readings.newest(), stamp_ns)
         self._home()
         self._halves.overdue(self._now_ns())
         self._statistics.sent(time.time_ns(), stamp_ns)
@@ -370,7 +370,7 @@ class ArmBridge(LifecycleNode):
         if fault and fault != self._fault:
             self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
         self._fault = fault
-        state = messages.arm_state(stamp_ns, self._config, self._read(self._driver), self._controller)
+        state = messages.arm_state(stamp_ns, self._config, self._readings.newest(), self._controller)
         state.shadow = self._shadow
         self._states.publish(state)
 

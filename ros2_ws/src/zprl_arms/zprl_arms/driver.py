@@ -28,6 +28,8 @@ class ArmReading(NamedTuple):
         stamp_ns: when it was measured, ns of the system clock; None: at the time of the call.
         wrench_base: external force (N) and torque (Nm) at the tool in the base frame, float64 (6,); None
             where the arm does not report it.
+        hardware_stop: whether its controller says that a hardware stop was pressed, and nobody has released
+            and cleared it yet. Other faults are none.
     """
 
     joint_position_rad: NDArray[np.float64]
@@ -37,6 +39,7 @@ class ArmReading(NamedTuple):
     fault: str = ""
     stamp_ns: int | None = None
     wrench_base: NDArray[np.float64] | None = None
+    hardware_stop: bool = False
 
     @property
     def setpoint(self) -> Setpoint:

@@ -1,4 +1,4 @@
-"""An arm's way home for one episode: moving, settling, there. Pure: time and measurements are arguments."""
+"""An arm's way home for one reset: moving, settling, there. Pure: time and measurements are arguments."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class HomingMove:
     Args:
         path: from where the arm is to its home.
         config: how near is near enough, and what the gripper does there.
-        episode: which it is for.
+        sequence: of the session's state that it is for.
         start_ns: when it begins.
         width: that the gripper is told when it begins, m; None without one.
     """
 
     def __init__(
-        self, path: Homing, config: HomingConfig, episode: int, start_ns: int, width: float | None
+        self, path: Homing, config: HomingConfig, sequence: int, start_ns: int, width: float | None
     ) -> None:
         self._path, self._config, self._start_ns, self._width = path, config, start_ns, width
-        self.episode = episode
+        self.sequence = sequence
 
     @property
     def width_at_home(self) -> float | None:

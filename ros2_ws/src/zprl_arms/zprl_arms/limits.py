@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from zprl_core.config import ArmConfig
-from zprl_core.safety import SafetyLimits
+from zprl_core.config import ArmConfig, TaskConfig
+from zprl_core.safety import ChunkForm, SafetyLimits
 from zprl_core.safety.limits import KeepOut
 from zprl_core.trajectory import InterpolatorLimits
 
@@ -39,6 +39,11 @@ def safety_limits(arm: ArmConfig) -> SafetyLimits:
         gripper_high_m=gripper.max_width_m,
         gripper_m_s=gripper.speed_m_s,
     )
+
+
+def chunk_form(task: TaskConfig, arm: ArmConfig) -> ChunkForm:
+    """What a chunk of a task must look like for an arm."""
+    return ChunkForm(task.action.chunk, task.tick_s * task.action.repeat, 1.0 / arm.servo_rate_hz)
 
 
 def interpolator_limits(arm: ArmConfig) -> InterpolatorLimits:

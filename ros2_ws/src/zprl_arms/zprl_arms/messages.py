@@ -42,7 +42,7 @@ def arm_state(stamp_ns: int, arm: ArmConfig, reading: ArmReading, controller: Ar
         setpoint_base_tcp=convert.pose_message(commanded.position, commanded.quaternion),
         setpoint_width_m=_width(commanded.gripper_width),
         owner=controller.owner,
-        homed_episode=controller.homed_episode,
+        homed_sequence=controller.homed_sequence,
         fault=controller.fault,
     )
 

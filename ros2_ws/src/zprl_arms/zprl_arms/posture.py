@@ -15,6 +15,7 @@ from zprl_core.errors import SafetyError
 from zprl_core.kinematics.clearance import OtherArm
 from zprl_core.kinematics.gate import KinematicGate
 from zprl_core.safety import SafetyLimits
+from zprl_core.safety.joints import JOINT_RAD_S2, JointStop
 from zprl_core.safety.supervision import tools_problem
 from zprl_core.trajectory import Chunk, Setpoint
 from zprl_core.trajectory.homing import Homing
@@ -22,6 +23,10 @@ from zprl_core.transforms import Array, Pose, slerp
 
 Joints = NDArray[np.float64]
 _MARGIN = 0.95  # of joint speeds; the arm's own controller stops at the full ones
+_LEAP = 1.5  # times these speeds no joint is sent; a chunk that asks for so much is slowed down before
+_LEVER_M = 0.3  # by which a joint moves the tool where the arm is not near a singularity
+_STILL = 1e-9  # m/s and rad/s
+_CRAWL_RAD_S = 0.01  # with which a joint may approach its limit however near it is
 _SWAY_M = 0.01  # by which tools that are too near already may come nearer while they part
 
 
@@ -43,11 +48,14 @@ class Posture:
         }
         kinematics = self._gate.kinematics
         self._speed_rad_s = _MARGIN * np.minimum(kinematics.speed_rad_s, arm.limits.joint_velocity_rad_s)
+        limits = arm.limits
+        self._sudden_rad_s2 = limits.angular_acceleration_rad_s2 + limits.linear_acceleration_m_s2 / _LEVER_M
         self._parting_m: dict[str, float] = {}
-        self._told, self._stop = ToldWay(), StopPoint(interpolator_limits(arm).brake_m_s2)
+        self._planned = interpolator_limits(arm)
+        self._told, self._stop = ToldWay(), StopPoint(self._planned.brake_m_s2)
         self._told_place: Array | None = None
         self.measured_rad = joints_rad
-        self.commanded_rad = joints_rad
+        self.restart()
 
     def tool_at(self, joints_rad: Joints) -> Pose:
         """Where the rig's tool is for joint angles, in the base frame."""
@@ -56,8 +64,15 @@ class Posture:
     def restart(self) -> None:
         """What is commanded goes on from what was measured."""
         self.commanded_rad = self.measured_rad
+        self.stand()
+        self._gate.guard.restart(self.commanded_rad)
         self._parting_m, self._told_place = {}, None
         self._stop.forget()
+
+    def stand(self) -> None:
+        """What is commanded is at rest where it is."""
+        self._velocity = self._acceleration = np.zeros_like(self.commanded_rad)
+        self._coming_to_rest: tuple[JointStop, float, Pose] | None = None
 
     def on_neighbour(
         self, name: str, joints_rad: Joints, tool: Pose, stamp_ns: int, told: Pose | None = None
@@ -129,31 +144,65 @@ class Posture:
         return ""
 
     def slowed(self, wanted: Setpoint, before: Setpoint, step_s: float) -> Setpoint:
-        """The setpoint on the way from `before` to `wanted` at which no joint turns too fast.
+        """The setpoint on the way from `before` to `wanted` at which no joint turns too fast, or too fast to
+        stop before its limit.
 
         It is `wanted` itself where none does.
 
         Raises:
             SafetyError: there are no joint angles for it.
         """
-        turns = np.abs(self._joints_of(wanted) - self.commanded_rad)
-        share = float((turns / (self._speed_rad_s * step_s)).max())
+        turns = self._joints_of(wanted) - self.commanded_rad
+        share = float((np.abs(turns) / (self._speeds_rad_s(turns) * step_s)).max())
         if share <= 1.0:
             return wanted
         position = before.position + (wanted.position - before.position) / share
         turned = slerp(before.quaternion, wanted.quaternion, 1.0 / share)
         return Setpoint(position, turned, wanted.gripper_width)
 
-    def follow(self, setpoint: Setpoint, joints_rad: Joints | None = None) -> None:
-        """A setpoint is commanded. Its joint angles are the given ones, or those near the ones before.
+    def follow(
+        self, setpoint: Setpoint, step_s: float, joints_rad: Joints | None = None, *, braking: bool = False
+    ) -> None:
+        """A setpoint is commanded, `step_s` after the one before. Its joint angles are the given ones, or
+        those near the ones before.
 
         Raises:
-            SafetyError: there are none.
+            SafetyError: there are none, or a joint would leap. Where the arm is not `braking`: links would
+                come too near to each other or to the table before it could stop. Where it is: a joint would
+                change its speed as it only does near a singularity. What is commanded stays.
         """
-        self.commanded_rad = self._joints_of(setpoint) if joints_rad is None else joints_rad
-        self._told_place = setpoint.position
+        joints = self._joints_of(setpoint) if joints_rad is None else joints_rad
+        self._refuse_leap(joints, step_s)
+        if braking:
+            self._refuse_jerk(joints, step_s)
+        elif joints_rad is None:
+            self._refuse_nearness(joints, step_s)
+        self._go(joints, step_s, setpoint.position)
 
-    def way_home(self, limits: SafetyLimits, episode: int, start_ns: int, measured: Setpoint) -> HomingMove:
+    def come_to_rest(self, last: Pose, step_s: float) -> tuple[Pose, bool]:
+        """Joint by joint, whatever the inverse kinematics say: the pose (base frame) that is commanded
+        `step_s` after the last call, and whether the arm rests there.
+
+        The tool keeps half of its limits of acceleration and the joints theirs, unless a joint's limit is
+        nearer than that.
+
+        Args:
+            last: the pose that was commanded last; what it has beside that of the joint angles is kept.
+        """
+        if self._coming_to_rest is None:
+            kept = self._gate.kinematics.forward(self.commanded_rad).inverse().compose(last)
+            self._coming_to_rest = self._joint_stop(), 0.0, kept
+        stop, before_s, kept = self._coming_to_rest
+        elapsed_s = before_s + step_s
+        joints = stop.at(elapsed_s)
+        pose = self._gate.kinematics.forward(joints).compose(kept)
+        self._go(joints, step_s, pose.position)
+        self._coming_to_rest = stop, elapsed_s, kept
+        if at_rest := elapsed_s >= stop.duration_s:
+            self.stand()
+        return pose, at_rest
+
+    def way_home(self, limits: SafetyLimits, sequence: int, start_ns: int, measured: Setpoint) -> HomingMove:
         """The move home from where the arm is measured.
 
         Raises:
@@ -162,7 +211,72 @@ class Posture:
         start = self.measured_rad
         free = self._gate.leaving(start, self._others)
         path = Homing(self._gate.kinematics, limits, self._arm.homing, start, measured, free)
-        return HomingMove(path, self._arm.homing, episode, start_ns, measured.gripper_width)
+        return HomingMove(path, self._arm.homing, sequence, start_ns, measured.gripper_width)
+
+    def _speeds_rad_s(self, turns_rad: Joints) -> Joints:
+        """How fast each joint may turn in the direction of `turns_rad`."""
+        kinematics = self._gate.kinematics
+        ends = np.where(turns_rad > 0.0, kinematics.upper_rad, kinematics.lower_rad)
+        room = np.abs(ends - self.commanded_rad)
+        return np.minimum(self._speed_rad_s, np.sqrt(2.0 * JOINT_RAD_S2 * room) + _CRAWL_RAD_S)
+
+    def _go(self, joints_rad: Joints, step_s: float, place: Array) -> None:
+        velocity = (joints_rad - self.commanded_rad) / step_s
+        self._acceleration = (velocity - self._velocity) / step_s
+        self.commanded_rad, self._velocity, self._told_place = joints_rad, velocity, place
+
+    def _joint_stop(self) -> JointStop:
+        """From how the joints were sent last."""
+        kinematics, limits = self._gate.kinematics, self._arm.limits
+        linear, angular = self._tool_speeds(self._velocity)
+        fastest = max(float(np.abs(self._velocity).max()), _STILL)
+        planned = self._planned
+        return JointStop(
+            self.commanded_rad,
+            self._velocity,
+            self._acceleration,
+            deceleration=min(
+                planned.brake_m_s2 / linear, planned.brake_rad_s2 / angular, JOINT_RAD_S2 / fastest
+            ),
+            jerk=min(limits.linear_jerk_m_s3 / linear, limits.angular_jerk_rad_s3 / angular),
+            lower_rad=kinematics.lower_rad,
+            upper_rad=kinematics.upper_rad,
+        )
+
+    def _tool_speeds(self, velocity_rad_s: Joints) -> tuple[float, float]:
+        """Of the tool for joint speeds where the arm is, m/s and rad/s; a little above 0 at least."""
+        twist = self._gate.kinematics.jacobian(self.commanded_rad) @ velocity_rad_s
+        linear, angular = (float(np.linalg.norm(part)) for part in (twist[:3], twist[3:]))
+        return max(linear, _STILL), max(angular, _STILL)
+
+    def _refuse_leap(self, joints_rad: Joints, step_s: float) -> None:
+        speeds = np.abs(joints_rad - self.commanded_rad) / step_s
+        worst = int((speeds / self._speed_rad_s).argmax())
+        most = _LEAP * self._speed_rad_s[worst]
+        if speeds[worst] > most:
+            raise SafetyError(
+                f"joint {worst + 1} would turn at {speeds[worst]:.2f} rad/s to the next setpoint, allowed "
+                f"{most:.2f} rad/s: near a singularity, or another posture?"
+            )
+
+    def _refuse_nearness(self, joints_rad: Joints, step_s: float) -> None:
+        """What leads home was looked at all the way before it began; this is asked of everything else."""
+        velocity, planned = (joints_rad - self.commanded_rad) / step_s, self._planned
+        linear, angular = self._tool_speeds(velocity)
+        slowing_s = max(linear / planned.brake_m_s2, angular / planned.brake_rad_s2)
+        rest = joints_rad + 0.5 * slowing_s * velocity
+        if problem := self._gate.guard.problem(joints_rad, rest):
+            raise SafetyError(problem)
+
+    def _refuse_jerk(self, joints_rad: Joints, step_s: float) -> None:
+        velocity = (joints_rad - self.commanded_rad) / step_s
+        changes = np.abs(velocity - self._velocity) / step_s
+        worst = int(changes.argmax())
+        if changes[worst] > self._sudden_rad_s2:
+            raise SafetyError(
+                f"joint {worst + 1} would change its speed by {changes[worst]:.0f} rad/s^2, allowed "
+                f"{self._sudden_rad_s2:.0f} rad/s^2"
+            )
 
     def _unknown_neighbour(self, now_ns: int) -> str:
         """Which other arm's place is not known; or empty."""

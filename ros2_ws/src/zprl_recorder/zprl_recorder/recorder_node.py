@@ -25,7 +25,7 @@ from zprl_interfaces.srv import SessionCommand
 
 from zprl_bringup.node import LifecycleNode, run
 from zprl_core.bags.definitions import find_definition
-from zprl_core.bags.episodes import EpisodeBags, Source
+from zprl_core.bags.episodes import EpisodeBags, RoomError, Source
 from zprl_core.bags.rosbag2 import DISTRO, qos_text
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.run_folder import RunFolder, read_json
@@ -87,6 +87,7 @@ class RecorderNode(LifecycleNode):
         self._folder = RunFolder(self._setup.run_dir)
         self._config = self._setup.rig.recording
         self._bags: EpisodeBags | None = None
+        self._stopping = False
         self._taps: dict[str, Tap | None] = {}  # None: cannot be recorded, and it was said why
         self._counts = {"messages": 0, "bytes": 0, "lost": 0}
         self._waited_ns: deque[int] = deque(maxlen=REMEMBERED)
@@ -99,9 +100,11 @@ class RecorderNode(LifecycleNode):
         """Bring earlier bags up to episodes.jsonl, and begin to look for topics."""
         distro = os.environ.get("ROS_DISTRO", DISTRO)
         try:
-            self._bags = EpisodeBags(self._folder, self._facts(), distro)
+            self._bags = EpisodeBags(self._folder, self._facts(), distro, self._config.reserve_gib)
+            self._bags.require_room()
         except OSError as error:
-            raise DataError(f"{self._folder.bags}: cannot be written: {error.strerror}") from error
+            cure = "Free space, choose another --out, or give --no-record"
+            raise DataError(f"{self._folder.bags}: cannot record: {error.strerror}. {cure}") from error
         self._since_ns = self.now_ns()
         self._look()
         self.create_timer(LOOK_S, self._look)
@@ -111,12 +114,12 @@ class RecorderNode(LifecycleNode):
     def shut_down(self) -> None:
         """Finish the bag that is open."""
         self._take()
-        if self._bags is not None:
-            try:
+        try:
+            if self._bags is not None:
                 self._bags.finish()
-            except OSError as error:
-                self.get_logger().error(self._complaint(error))
-        self._folder.write_stats("recorder", {**self._counts, **self._waits()})
+            self._folder.write_stats("recorder", {**self._counts, **self._waits()})
+        except OSError as error:
+            self.get_logger().error(self._complaint(error))
         self._listener.destroy_node()
 
     def _waits(self) -> dict[str, Any]:
@@ -184,10 +187,8 @@ class RecorderNode(LifecycleNode):
             bags.lost[source.name] = bags.lost.get(source.name, 0) + missing
         if source.name == SESSION:
             state = deserialize_message(data, SessionState)
-            before = (
-                info["source_timestamp"] < self._since_ns
-            )  # kept for late joiners: an episode that is over
-            if before or state.run_id != self._setup.run_id:
+            over = info["source_timestamp"] < self._since_ns  # it is kept for late joiners
+            if over or state.run_id != self._setup.run_id:
                 return
             bags.session(state.state, state.episode, at_ns)
         if tap.quality and bags.takes(source, at_ns):
@@ -209,11 +210,16 @@ class RecorderNode(LifecycleNode):
             self._give_up(error)
 
     def _give_up(self, error: OSError) -> None:
-        """Nothing can be written: have the session stop the arms, which makes the episode void, and end."""
-        assert self._bags is not None
+        """Have the session stop the arms, which makes the episode void, and end. Where there is still room,
+        the bag takes in the stop and is finished at the end.
+        """
+        if self._stopping or self._bags is None:
+            return
         message = self._complaint(error)
-        self._bags.abandon()
-        self._bags = None
+        self._stopping = isinstance(error, RoomError)
+        if not self._stopping:
+            self._bags.abandon()
+            self._bags = None
         self.get_logger().error(message)
         self.create_timer(STOP_S, lambda: self.fail(DataError(message)))
         if not self._commands.service_is_ready():
@@ -224,11 +230,12 @@ class RecorderNode(LifecycleNode):
 
     def _complaint(self, error: OSError) -> str:
         bag = (self._bags.folder if self._bags else "") or str(self._folder.bags)
-        return (
-            f"{bag}: cannot be written: {error.strerror}. The episode is void, the bags before it are whole. "
-            f"Free space, restore this one with `zprl bag recover {bag}`, then go on with "
-            "`zprl train --resume`"
-        )
+        what, cure = f"{bag}: {error.strerror}", "Free space"
+        if not isinstance(error, RoomError):
+            what = f"{bag}: cannot be written: {error.strerror}"
+            cure = f"Free space, restore it with `zprl bag recover {bag}`"
+        stopped = "The session is stopped; the bags before it are whole"
+        return f"{what}. {stopped}. {cure}, then go on with `zprl train --resume`"
 
 
 def _never(message: bytes) -> None:

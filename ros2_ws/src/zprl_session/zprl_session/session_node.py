@@ -25,6 +25,7 @@ from zprl_core.run_folder import RunFolder
 from zprl_core.session import (
     CorrectLabel,
     FinishRun,
+    Homes,
     LedgerFile,
     RecordEpisode,
     ResetWorld,
@@ -33,6 +34,7 @@ from zprl_core.session import (
     in_effect,
     record_outcomes,
 )
+from zprl_session import messages
 from zprl_session.lifecycle import LifecycleManager
 from zprl_session.readiness import Readiness
 
@@ -58,9 +60,11 @@ class SessionNode(Node):
         self._folder = RunFolder(self._setup.run_dir)
         self._declare()
         self._arms = {arm.name: "" for arm in self._setup.rig.arms}
-        self._homing = {arm.name: -1 for arm in self._setup.rig.arms if arm.driver != "sim"}
+        self._homes = Homes(self._setup.rig.arms)
         self._going_home: set[str] = set()
         self._waiting: ResetWorld | None = None  # for the arms to be at home
+        self._laid_out: tuple[int, str] | None = None  # episode and layout that wait for the same, once more
+        self._resetting = 0  # the state's sequence with which that began
         self._reports: JoinedReports[ChunkReport] = JoinedReports(self._arms)
         self._ids = itertools.count()
         self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
@@ -76,9 +80,7 @@ class SessionNode(Node):
         profile = qos.stream(self._setup.lockstep)
         for arm in self._arms:
             self.create_subscription(ChunkReport, f"/arms/{arm}/report", self._on_report, profile)
-            if (
-                not self._setup.lockstep
-            ):  # there an arm's fault shows in the report of the chunk that it interrupts
+            if not self._setup.lockstep:  # there a fault shows in the report of the chunk that it interrupts
                 self.create_subscription(ArmState, f"/arms/{arm}/state", partial(self._on_arm, arm), profile)
         self._publish()
         self.create_subscription(SessionState, "/session/state", self._on_any_session, qos.changes())
@@ -161,9 +163,7 @@ class SessionNode(Node):
     def _on_managed(self) -> None:
         """All managed nodes are active; now everybody has to find each other."""
         self.get_logger().info(f"active: {', '.join(self._managed) or 'no managed nodes'}")
-        settle_s = (
-            0.0 if self._setup.lockstep else SETTLE_S
-        )  # in lockstep the last messages are kept for late joiners
+        settle_s = 0.0 if self._setup.lockstep else SETTLE_S  # there the last messages are kept
         self._readiness = Readiness(
             self, self._needs(), self._on_ready, self._give_up, patience_s=self._patience_s, settle_s=settle_s
         )
@@ -226,6 +226,8 @@ class SessionNode(Node):
             return
         if report.status == ChunkReport.OVERRIDDEN:
             self._session.helped(report.episode, report.chunk)
+        elif report.status == ChunkReport.SHADOW:
+            self._session.shadowed(report.episode, report.chunk)
         cut = report.status in (ChunkReport.INTERRUPTED, ChunkReport.OVERRIDDEN, ChunkReport.SHADOW)
         if report.status == ChunkReport.EXECUTED or (cut and not self._setup.lockstep):
             # Its time is over; a chunk that a pause or a person cut short is not learned from.
@@ -247,9 +249,12 @@ class SessionNode(Node):
         (self._going_home.add if state.owner == "homing" else self._going_home.discard)(arm)
         if interrupted or (new and self._session.view.state in ("ready", "running")):
             self._fault(f"arm '{arm}': {state.fault}")
-        elif arm in self._homing:
-            self._homing[arm] = state.homed_episode
+        elif arm in self._homes:
+            self._homes.on_state(
+                arm, state.homed_sequence, state.joint_position_rad.tolist(), shadow=state.shadow
+            )
             self._lay_out_if_home()
+            self._begin_if_home()
 
     def _on_stop(self, message: Stop) -> None:
         if not message.source.startswith(ARM):
@@ -257,7 +262,7 @@ class SessionNode(Node):
 
     def _stop(self, author: str) -> None:
         """Somebody stopped the arms and not the session: it waits for a person then, whoever labels."""
-        self._waiting = None
+        self._waiting = self._laid_out = None
         self._session.command("", self._session.view.episode, "stop", author, self._now_ns())
         self._settle()
 
@@ -265,28 +270,28 @@ class SessionNode(Node):
         self._lease.publish(convert.header(self.now_ns(), self._setup.run_id))
         state = self._session.view.state
         running = state == "running"
-        if not running and self._waiting is None:
+        waiting = self._waiting is not None or self._laid_out is not None
+        if not running and not waiting:
             self._progress_ns = self._now_ns()
         silent_s = (self._now_ns() - self._progress_ns) * 1e-9
-        if state == "resetting" and self._waiting is not None and self._homing:
+        if state == "resetting" and waiting and self._homes:
             self._watch_homing(silent_s)
         if running and not self._operator and silent_s > self._stall_s:
             self._fault(f"no chunk was executed for {self._stall_s:g} s; is the policy alive?")
         self._settle()
 
     def _watch_homing(self, waited_s: float) -> None:
-        broken = [f"arm '{arm}': {self._arms[arm]}" for arm in self._homing if self._arms[arm]]
-        late = [arm for arm, homed in self._homing.items() if homed != self._session.view.episode]
+        broken = [f"arm '{arm}': {self._arms[arm]}" for arm in self._homes if self._arms[arm]]
         if broken and waited_s > CLEAR_S:
             self._fault("; ".join(broken))
         elif waited_s > HOMING_S:
-            self._fault(f"arm {', '.join(late)} is not at home after {HOMING_S:g} s")
+            self._fault(f"after {HOMING_S:g} s: {self._homes.problem(self._resetting)}")
 
     def _fault(self, reason: str) -> None:
         """The running episode cannot be finished. A person decides what then; without one the next one
         starts.
         """
-        episode, self._waiting = self._session.view.episode, None
+        episode, self._waiting, self._laid_out = self._session.view.episode, None, None
         self._session.fault(reason, self._now_ns())
         self._settle()
         if self._operator:
@@ -323,30 +328,20 @@ class SessionNode(Node):
                 append_record(self._folder.episodes_file, effect.record)
                 self._faults = self._faults if effect.record.void else 0
             elif isinstance(effect, CorrectLabel):
-                self._corrections.publish(self._correction(effect))
+                header = convert.header(self._now_ns())
+                self._corrections.publish(messages.correction(header, self._setup.run_id, effect))
             elif isinstance(effect, ResetWorld):
-                self._waiting, self._progress_ns = effect, self._now_ns()
+                self._waiting, self._laid_out, self._progress_ns = effect, None, self._now_ns()
+                self._resetting = self._session.view.sequence
                 self._lay_out_if_home()
             elif isinstance(effect, FinishRun):
                 finished = True
         return finished
 
-    def _correction(self, effect: CorrectLabel) -> Correction:
-        record = effect.record
-        return Correction(
-            header=convert.header(self._now_ns()),
-            run_id=self._setup.run_id,
-            command_id=effect.command_id,
-            episode=record.episode,
-            chunk=record.chunks - 1,
-            outcome=record.outcome,
-            author=record.label_author,
-        )
-
     def _lay_out_if_home(self) -> None:
         """Real arms go home by themselves while the session is resetting; then the objects are laid out."""
         effect = self._waiting
-        if effect is None or any(homed != effect.episode for homed in self._homing.values()):
+        if effect is None or self._homes.problem(self._resetting):
             return
         self._waiting, simulation = None, self._setup.rig.simulation
         if simulation is not None and simulation.has_objects:
@@ -357,9 +352,8 @@ class SessionNode(Node):
             self.get_logger().info(
                 f"episode {effect.episode}: the arms are home; lay out the objects, then command 'begin'"
             )
-        self._progress_ns = self._now_ns()
-        self._session.reset_done(effect.episode, "", self._now_ns())
-        self._settle()
+        self._laid_out = effect.episode, ""
+        self._begin_if_home()
 
     def _on_world(self, episode: int, response: SimReset.Response) -> None:
         if not response.ok:
@@ -367,8 +361,16 @@ class SessionNode(Node):
             return
         lead_ns = round(self._setup.task.observation.lead_steps * self._setup.task.tick_s * convert.SECOND_NS)
         self._sim_ns = convert.time_ns(response.start) + lead_ns
+        self._laid_out = episode, response.layout
+        self._begin_if_home()
+
+    def _begin_if_home(self) -> None:
+        """The objects lie; an arm may have been moved meanwhile."""
+        if self._laid_out is None or self._homes.problem(self._resetting):
+            return
+        (episode, layout), self._laid_out = self._laid_out, None
         self._progress_ns = self._now_ns()
-        self._session.reset_done(episode, response.layout, self._now_ns())
+        self._session.reset_done(episode, layout, self._now_ns())
         self._settle()
 
     def _now_ns(self) -> int:
@@ -380,27 +382,7 @@ class SessionNode(Node):
         if view.sequence == self._sequence:
             return
         self._sequence = view.sequence
-        self._state.publish(
-            SessionState(
-                header=convert.header(self._now_ns()),
-                run_id=view.run_id,
-                sequence=view.sequence,
-                state=view.state,
-                episode=view.episode,
-                block=view.block,
-                mode=view.mode,
-                cleared_chunk=view.cleared_chunk,
-                outcome=view.outcome,
-                ending_chunk=view.ending_chunk,
-                layout_seed=view.layout_seed,
-                layout=view.layout,
-                author=view.author,
-                possible=list(view.possible),
-                since=convert.time_message(view.since_ns),
-                window_s=view.window_s,
-                reason=view.reason,
-            )
-        )
+        self._state.publish(messages.session_state(convert.header(self._now_ns()), view))
 
 
 def _by_a_person(fault: str) -> bool:

@@ -67,6 +67,8 @@ def _xarm(arm: ArmConfig, address: str, simulation: SimulationConfig) -> StandIn
     command += ["--model", arm.model, "--scene", simulation.scene]
     if arm.gripper is not None:
         command += ["--gripper", arm.gripper.kind]
+    if arm.serial is not None:
+        command += ["--serial", arm.serial]
     return StandIn(address, tuple(command), {}, lambda: _box_answers(address))
 
 

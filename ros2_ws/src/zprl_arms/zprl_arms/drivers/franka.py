@@ -100,6 +100,7 @@ class FrankaArm:
             fault,
             sample.stamp_ns,
             sample.wrench_base,
+            sample.mode == franka_fci.USER_STOPPED,
         )
 
     def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:

@@ -41,10 +41,11 @@ ELBOW_STIFFNESS_NM_RAD = 30.0  # keeps the posture, in the directions that do no
 ELBOW_TORQUE_NM = 5.0  # the most it pulls: the damping that goes with the stiffness leaves 0.5 rad/s
 JOINT_STIFFNESS_SHARES = np.array([1.0, 1.0, 1.0, 1.0, 0.4, 0.25, 0.1])
 """Of the stiffness on the way home, joint by joint: as small as what each has to carry and to accelerate."""
+USER_STOPPED = "UserStopped"
 MODES = {
     "Other": "its brakes are locked or FCI is off: unlock the joints and activate FCI in Desk",
     "Guiding": "it is guided by hand: let go of the guiding buttons, and set Desk to execution",
-    "UserStopped": "it was stopped by its user stop or enabling device: release that",
+    USER_STOPPED: "it was stopped by its user stop or enabling device: release that",
     "AutomaticErrorRecovery": "it is recovering from an error",
 }
 """What a robot mode other than idle and moving means for whoever stands there."""

@@ -7,6 +7,7 @@ error codes; one more, on a connection of its own, has the gripper. The bridge's
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ class XArm:
         self._arm = arm
         self.streams_joints = (arm.xarm or XArmConfig()).streaming == "joint"
         self._latch = FaultLatch()
-        self._enabled, self._first = False, True
+        self._enabled, self._first, self._stop_pressed = False, True, False
         self._api: Any = None
         self._reports = Reports(arm.joints, arm.watchdog_s)
         self._reading: ArmReading | None = None
@@ -91,7 +92,9 @@ class XArm:
             velocities, stamp_ns = self._reports.velocities_rad_s(), report.stamp_ns
             self._reading = ArmReading(report.joints_rad, velocities, pose, None, stamp_ns=stamp_ns)
         width = self._gripper.width_m if self._gripper else None
-        return self._reading._replace(gripper_width_m=width, fault=self._latch.text)
+        return self._reading._replace(
+            gripper_width_m=width, fault=self._latch.text, hardware_stop=self._stop_pressed
+        )
 
     def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
         """Hand a setpoint to the sending thread; nothing is sent while there is a fault."""
@@ -160,7 +163,7 @@ class XArm:
         self._foreign = ForeignMotion(measured)
         self._pace = Pace(self._arm, measured, report.joints_rad)
         self._rotvec: Vector | None = None
-        self._first = True
+        self._first, self._stop_pressed = True, False
         if self._sender is not None:
             self._sender.drop()
         self._latch.clear()
@@ -189,6 +192,9 @@ class XArm:
     def _on_report(self, report: dict[str, Any]) -> None:
         """In the SDK's thread."""
         api = self._api
+        if not all(map(math.isfinite, (*report["joints"], *report["cartesian"]))):
+            self._complain("it reports joint angles or a pose that are not finite; restart the control box")
+            return
         added = self._reports.add(
             time.time_ns(), report["joints"], report["cartesian"], api.mode, report["state"]
         )
@@ -237,7 +243,7 @@ class XArm:
     def _send_joints(self, command: _Command) -> int:
         if command.joints_rad is None:
             raise ValueError("no joint angles came with it, and the rig says streaming: joint")
-        sent = self._pace.joints(command.joints_rad)
+        sent = self._pace.joints(command.joints_rad, time.monotonic())
         caught_up = sent is command.joints_rad
         self._foreign.sent(time.time_ns(), command.setpoint.pose if caught_up else self._measured())
         return int(self._api.set_servo_angle_j(sent.tolist()))
@@ -247,6 +253,7 @@ class XArm:
         with contextlib.suppress(Exception):
             code, (error, _) = self._api.get_err_warn_code()
             if code == 0 and error:
+                self._stop_pressed |= error in xarm_sdk.HARDWARE_STOPS
                 self._complain(xarm_sdk.error_text(error))
 
     def _complain(self, problem: str, *, final: bool = True) -> None:

@@ -16,9 +16,11 @@ import threading
 from functools import cache
 from typing import Any
 
-from zprl_core.errors import RigError
+from zprl_core.errors import RigError, UnreachableError
 
 PATIENCE_S = 4.0
+HARDWARE_STOPS = (1, 2, 3)
+"""Controller errors of a pressed stop: the box's button, its emergency input, the three-state switch."""
 _LOG = logging.getLogger(__name__)
 _RESULTS = {
     -1: "not connected",
@@ -50,7 +52,7 @@ def result_text(code: int) -> str:
 def error_text(code: int) -> str:
     """A controller's error with the vendor's words for it, from the SDK's table."""
     entry = _sdk("xarm.core.config.x_code").ControllerError(code)
-    title, advice = entry.title["en"].rstrip("."), entry.description["en"]
+    title, advice = entry.title["en"].rstrip(". "), entry.description["en"].rstrip(". ")
     return f"C{code} {title}" + (f". {advice}" if advice else "")
 
 
@@ -68,7 +70,7 @@ def open_api(address: str, **options: Any) -> Any:
         options: of `XArmAPI`.
 
     Raises:
-        RigError: no SDK, or nobody there who answers; names the address and what to do.
+        RigError: no SDK; `UnreachableError`: nobody there who answers. Names the address and what to do.
     """
     before = socket.getdefaulttimeout()
     try:
@@ -107,7 +109,7 @@ def _connect(api: Any, address: str) -> None:
         problem = f"{problems[0]}: is it switched on, on this network, and is the address right?"
     else:
         return
-    raise RigError(f"xArm at {address}: no connection: {problem} (try: ping {address})")
+    raise UnreachableError(f"xArm at {address}: no connection: {problem} (try: ping {address})")
 
 
 @cache

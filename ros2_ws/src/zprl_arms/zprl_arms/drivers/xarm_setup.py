@@ -74,7 +74,7 @@ def check_idle(api: Any, arm: ArmConfig) -> None:
     _accept(arm, "reading its errors", code)
     if error:
         raise RigError(
-            f"arm '{arm.name}' at {arm.address}: the controller reports {xarm_sdk.error_text(error)} "
+            f"arm '{arm.name}' at {arm.address}: the controller reports {xarm_sdk.error_text(error)}. "
             "Look at the arm, clear the error in UFACTORY Studio, and start again"
         )
 

@@ -28,13 +28,17 @@ class Box:
         model: name of the arm's model.
         scene: "place_orange" (xarm6 only) or "bench".
         gripper: "robotiq_2f85", "xarm_gripper" or None.
+        serial: serial number of the arm; None: the model's.
 
     Raises:
-        RigError: an unknown model, scene or gripper, or a scene that the model is not in.
+        RigError: an unknown model, scene or gripper, a scene that the model is not in, or a serial number
+            that is not of the vendor's form.
     """
 
-    def __init__(self, model: str, scene: str, gripper: str | None) -> None:
+    def __init__(self, model: str, scene: str, gripper: str | None, serial: str | None = None) -> None:
         found = find_model(model)
+        if serial is not None:
+            found = found.with_serial(serial)
         chain, plant = _world(found, scene)
         tool = ToolConnector(make_gripper(gripper, plant.max_width_m))
         self.lock = threading.Lock()

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from zprl_core.errors import RigError
 
 FIRMWARE = (1, 12, 10)
+_SERIAL = re.compile(r"[A-Z]{2}[0-9]{4}[A-Z0-9]{1,16}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,19 @@ class BoxModel:
         """The answer to the SDK's first question."""
         firmware = "v" + ".".join(map(str, FIRMWARE))
         return f"{self.joints},{self.device_type},{self.arm_serial},{self.box_serial},{firmware}"
+
+    def with_serial(self, serial: str) -> BoxModel:
+        """The same model with another serial number of the arm.
+
+        Raises:
+            RigError: it is not of the vendor's form.
+        """
+        if not _SERIAL.fullmatch(serial):
+            raise RigError(
+                f"serial number {serial!r}: allowed: two capital letters, four digits, then either, such as "
+                f"{self.arm_serial}"
+            )
+        return replace(self, arm_serial=serial)
 
 
 _MODELS = (

@@ -16,19 +16,27 @@ from zprl_sim.xarm_box.server import BoxServer
 _SWITCH_S = 0.0005  # how long a thread may keep the interpreter: the plant must not make replies wait
 
 
-def serve(address: str, model: str, scene: str, gripper: str | None, ready: Callable[[str], None]) -> None:
+def serve(
+    address: str,
+    model: str,
+    scene: str,
+    gripper: str | None,
+    ready: Callable[[str], None],
+    *,
+    serial: str | None = None,
+) -> None:
     """Be a box until SIGINT or SIGTERM.
 
     Args:
         address: where to listen.
-        model, scene, gripper: see `Box`.
+        model, scene, gripper, serial: see `Box`.
         ready: called with one line once every port listens.
 
     Raises:
         RigError: what cannot be simulated, or an address that cannot be had.
     """
     sys.setswitchinterval(_SWITCH_S)
-    box = Box(model, scene, gripper)
+    box = Box(model, scene, gripper, serial)
     tool = gripper or "no gripper"
     text = f"{model} in scene {scene} with {tool} on {address}, test bench on port {BENCH_PORT}"
     asyncio.run(_serve(box, address, lambda: ready(text)))

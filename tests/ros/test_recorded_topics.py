@@ -1,0 +1,97 @@
+"""What the recorder subscribes to, what it makes of a picture, and a session that it joins late."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+from lifecycle_msgs.msg import Transition
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CompressedImage
+from zprl_interfaces.msg import SessionState
+
+from tests.ros.harness import graph
+from tests.ros.observer import Observer
+from zprl_bringup import convert, qos
+from zprl_core.bags.reading import describe
+from zprl_core.errors import DataError
+from zprl_recorder import pictures, sources
+
+
+@pytest.mark.parametrize(
+    ("topic", "expected"),
+    [
+        ("/arms/arm/state", True),
+        ("/cameras/left/image", True),
+        ("/cameras/left/depth", False),
+        ("/rosout", False),
+        ("/parameter_events", False),
+        ("/arm_bridge/transition_event", False),
+        ("/_hidden", False),
+        ("/rig/_hidden", False),
+    ],
+)
+def test_which_topics(topic: str, expected: bool) -> None:
+    assert sources.wanted(topic, ["/cameras/*/depth"]) is expected
+
+
+def test_a_subscription_asks_for_no_more_than_every_publisher_offers() -> None:
+    kept = qos.stream(lockstep=True)
+    lossy = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    both = sources.subscription_profile([kept, kept])
+    assert (both.reliability, both.durability) == (
+        ReliabilityPolicy.RELIABLE,
+        DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+    mixed = sources.subscription_profile([kept, lossy])
+    assert (mixed.reliability, mixed.durability) == (ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+
+
+def test_a_type_that_is_not_installed() -> None:
+    with pytest.raises(DataError, match="type 'nowhere_msgs/msg/Thing': cannot be imported"):
+        sources.message_class("nowhere_msgs/msg/Thing")
+
+
+def test_a_picture_becomes_a_jpeg_of_the_same_colours() -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = (200, 30, 60)
+    data = serialize_message(convert.image_message(picture, 5_000_000_007, "camera_left"))
+    message = deserialize_message(pictures.compress(data, 90), CompressedImage)
+    assert convert.stamp_ns(message) == 5_000_000_007
+    assert message.header.frame_id == "camera_left"
+    decoded = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+    np.testing.assert_allclose(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)[10, 10], (200, 30, 60), atol=6)
+    assert len(message.data) < picture.nbytes / 5
+
+
+def test_depth_stays_as_it_is() -> None:
+    assert pictures.is_picture("/cameras/left/image", pictures.IMAGE)
+    assert not pictures.is_picture("/cameras/left/depth", pictures.IMAGE)
+
+
+def test_episodes_before_the_recorder_get_no_bag(tmp_path: Path) -> None:
+    """The session's last changes are kept for late joiners; they would take the place of real bags."""
+    with graph(tmp_path, lockstep=False, blocks=()) as made, Observer(made.domain) as observer:
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=made.domain)
+        node = rclpy.create_node("session_node", context=context)
+        publisher = node.create_publisher(SessionState, "/session/state", qos.changes())
+        for state in ("resetting", "ready", "running"):
+            publisher.publish(SessionState(run_id=made.run_id, state=state, episode=0))
+        made.start("recorder", "zprl_recorder.recorder_node")
+        assert observer.change("recorder", Transition.TRANSITION_CONFIGURE)
+        made.wait(lambda: publisher.get_subscription_count() == 2, 20.0, "the recorder does not listen")
+        time.sleep(0.5)
+        publisher.publish(SessionState(run_id="another", state="resetting", episode=7))
+        publisher.publish(SessionState(run_id=made.run_id, state="resetting", episode=1))
+        publisher.publish(SessionState(run_id=made.run_id, state="done", episode=1))
+        made.wait((made.run.bags / "episode_000001" / "metadata.yaml").exists, 20.0, "no bag was written")
+        assert [path.name for path in made.run.bags.iterdir()] == ["episode_000001"]
+        assert describe(made.run.bags / "episode_000001").contents.messages == 1
+        node.destroy_node()
+        rclpy.shutdown(context=context)

@@ -70,7 +70,6 @@ class SessionNode(Node):
         self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
         self._session = self._make_session()
         self._sequence = -1
-        self._strangers: set[str] = set()
         self._state = self.create_publisher(SessionState, "/session/state", qos.changes())
         self._corrections = self.create_publisher(Correction, "/session/correction", qos.changes())
         self.create_service(Label, "/session/label", self._on_label)
@@ -147,18 +146,14 @@ class SessionNode(Node):
     def _on_any_session(self, message: SessionState) -> None:
         """Of two sessions on one ROS domain the one that comes second ends before anything moves."""
         other, mine = message.run_id, self._setup.run_id
-        if other == mine:
+        if other == mine or self._manager is not None:
             return
-        if self._manager is None:
-            self.fail(
-                RigError(
-                    f"another session, run {other}, has this ROS domain already (this is run {mine}): end "
-                    "that one, or give this one another ROS_DOMAIN_ID"
-                )
+        self.fail(
+            RigError(
+                f"another session, run {other}, has this ROS domain already (this is run {mine}): end "
+                "that one, or give this one another ROS_DOMAIN_ID"
             )
-        elif other not in self._strangers:
-            self._strangers.add(other)
-            self.get_logger().warning(f"another session, run {other}, was started on this ROS domain")
+        )
 
     def _on_managed(self) -> None:
         """All managed nodes are active; now everybody has to find each other."""

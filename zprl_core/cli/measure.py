@@ -113,13 +113,14 @@ def arm_delay(cell: Cell, arm: ArmConfig, *, yes: bool) -> DelayConfig:
     """
     from zprl_arms.drivers import make_driver
     from zprl_arms.identity import check_serial
+    from zprl_bringup.claim import claim_arm
 
     if not yes:
         way = f"goes {1e3 * HEIGHT_M:.0f} mm up and back, {TIMES} times"
         _confirm(f"arm '{arm.name}' at {arm.address} {way}. Is its way free")
     others = [(other.name, _where(cell, other)) for other in cell.rig.arms if other.name != arm.name]
     driver: ArmDriver = make_driver(cell.rig, _NO_TASK, arm)
-    with contextlib.closing(driver):
+    with contextlib.closing(driver), contextlib.closing(claim_arm(arm)):
         driver.connect()
         check_serial(cell.rig, arm, driver.facts())
         track = move_up_and_back(cell.rig, arm, driver, others)

@@ -161,13 +161,13 @@ def _other_arm(arm: ArmConfig, noted: object) -> str:
 
 
 def _test(rig: RigConfig, arm: ArmConfig) -> dict[str, Any] | None:
-    from zprl_arms.claim import ArmClaim
     from zprl_arms.drivers import make_driver
     from zprl_arms.identity import check_serial
+    from zprl_bringup.claim import claim_arm
 
     _ask(f"arm '{arm.name}' at {arm.address}: stand clear of it. Enter powers it; it holds still")
     driver = make_driver(rig, _NO_TASK, arm)
-    with contextlib.closing(driver), contextlib.closing(ArmClaim(arm)):
+    with contextlib.closing(driver), contextlib.closing(claim_arm(arm)):
         driver.connect()
         facts = driver.facts()
         check_serial(rig, arm, facts)

@@ -20,7 +20,6 @@ from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, 
 from zprl_interfaces.srv import SimReset
 
 from zprl_arms import messages
-from zprl_arms.claim import ArmClaim
 from zprl_arms.controller import CLEARABLE, ArmController
 from zprl_arms.driver import ArmDriver, ArmReading, SimulatedArm
 from zprl_arms.drivers import make_driver
@@ -33,6 +32,7 @@ from zprl_arms.realtime import RealTime
 from zprl_arms.statistics import ServoStatistics
 from zprl_arms.timing import Timing
 from zprl_bringup import convert, qos
+from zprl_bringup.claim import Claim, claim_arm
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
 from zprl_core.errors import ConfigError, DataError, RigError
@@ -60,7 +60,7 @@ class ArmBridge(LifecycleNode):
         self._statistics = ServoStatistics()
         self._episode, self._sequence = 0, 0  # the latter of the session's state, when it last began to reset
         self._driver: ArmDriver | None = None
-        self._claim: ArmClaim | None = None
+        self._claim: Claim | None = None
         self._timer: GridTimer | None = None
         self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
         self._state = ""
@@ -114,7 +114,7 @@ class ArmBridge(LifecycleNode):
 
     def _connect(self, driver: ArmDriver) -> None:
         if not (self._shadow or isinstance(driver, SimulatedArm)):
-            self._claim = ArmClaim(self._config)
+            self._claim = claim_arm(self._config)
         driver.connect(enable=not self._shadow)
         facts = driver.facts()
         check_serial(self._setup.rig, self._config, facts)

@@ -33,6 +33,7 @@ class LifecycleManager:
         patience_s: float,
     ) -> None:
         self._node, self._on_ready, self._on_failure = node, on_ready, on_failure
+        self.asked = False  # a node for anything
         self._left = [(name, step) for name in names for step in _STEPS]
         self._clients = {
             name: node.create_client(ChangeState, f"/{name.strip('/')}/change_state") for name in names
@@ -44,6 +45,7 @@ class LifecycleManager:
         if not self._left:
             self._on_ready()
             return
+        self.asked = True
         name, (transition, word) = self._left.pop(0)
         request = ChangeState.Request(transition=Transition(id=transition))
 

@@ -16,6 +16,7 @@ from zprl_interfaces.msg import ArmState, ChunkReport, Correction, SessionState,
 from zprl_interfaces.srv import Label, SessionCommand, SimReset
 
 from zprl_bringup import convert, qos
+from zprl_bringup.claim import claim_domain
 from zprl_bringup.node import Node, run
 from zprl_core.errors import ConfigError, RigError, SessionError
 from zprl_core.joined import JoinedReports
@@ -59,6 +60,7 @@ class SessionNode(Node):
             )
         self._folder = RunFolder(self._setup.run_dir)
         self._declare()
+        self._claim = claim_domain(self.context.get_domain_id())
         self._arms = {arm.name: "" for arm in self._setup.rig.arms}
         self._homes = Homes(self._setup.rig.arms)
         self._going_home: set[str] = set()
@@ -144,9 +146,11 @@ class SessionNode(Node):
         )
 
     def _on_any_session(self, message: SessionState) -> None:
-        """Of two sessions on one ROS domain the one that comes second ends before anything moves."""
+        """A session of another machine was there before: end before any node is asked for anything. (On one
+        machine the claim tells, which does not wait for the discovery.)
+        """
         other, mine = message.run_id, self._setup.run_id
-        if other == mine or self._manager is not None:
+        if other == mine or (self._manager is not None and self._manager.asked):
             return
         self.fail(
             RigError(

@@ -1,6 +1,7 @@
-"""One process of a machine at a time moves an arm, whatever ROS domain it is on.
+"""What one process of a machine may have at a time: an arm, or the session of a ROS domain.
 
-The claim is a socket's name in Linux's abstract namespace: it leaves no file, and goes when its owner dies.
+A claim is a socket's name in Linux's abstract namespace: it is there at once, leaves no file, and goes when
+its owner dies.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from zprl_core.errors import RigError
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
 
-class ArmClaim:
+class Claim:
     """Held until it is closed.
 
     Args:
-        arm: which one; its address is what counts.
+        what: is claimed.
+        instead: what whoever is refused can do, besides ending the owner.
 
     Raises:
         RigError: another process has it; names that process.
     """
 
-    def __init__(self, arm: ArmConfig) -> None:
-        name = f"\0zprl-arm {arm.address}"
+    def __init__(self, what: str, instead: str = "") -> None:
+        name = f"\0zprl {what}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.bind(name)
@@ -35,14 +37,32 @@ class ArmClaim:
             if error.errno != errno.EADDRINUSE:
                 raise
             raise RigError(
-                f"arm '{arm.name}' at {arm.address}: process {_owner(name)} of this machine moves it already."
-                " End that session first: one session at a time has an arm"
+                f"{what}: process {_owner(name)} of this machine has it already, and one session at a time "
+                f"may: end that one first{instead and f', or {instead}'}"
             ) from error
         self._socket.listen(1)
 
     def close(self) -> None:
         """Let others have it. Harmless when it was closed before."""
         self._socket.close()
+
+
+def claim_arm(arm: ArmConfig) -> Claim:
+    """The right to move an arm, whatever ROS domain its owner is on.
+
+    Raises:
+        RigError: another process has it.
+    """
+    return Claim(f"arm {arm.address}")
+
+
+def claim_domain(domain: int) -> Claim:
+    """The right to be the session of a ROS domain.
+
+    Raises:
+        RigError: another process has it.
+    """
+    return Claim(f"the session of ROS domain {domain}", "give this one another ROS_DOMAIN_ID")
 
 
 def _owner(name: str) -> str:

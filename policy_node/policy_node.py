@@ -214,6 +214,8 @@ class PolicyNode(LifecycleNode):
             self._observer.begin_episode(self._grid.at(first))
 
     def _on_report(self, message: ChunkReport) -> None:
+        if message.source != "policy":
+            return
         limit = min(arm.limits.excluded_clamped_fraction for arm in self._arms.values())
         report = messages.chunk_report(message, limit)
         if report.spoiled:

@@ -153,7 +153,7 @@ class InProcess:
         problem = self._lockstep.problem(command)
         if problem:
             raise SessionError(problem)
-        if not self._controller.command(command, "policy", self._lockstep.now_ns):
+        if not self._controller.command(command, self._lockstep.now_ns):
             return self._controller.reports(self._lockstep.now_ns)[0].reason
         self._lockstep.execute()
         limit = self._config.limits.excluded_clamped_fraction

@@ -48,7 +48,7 @@ class Bench:
         self._steady_ns = STEADY_NS
         self.controller.on_session("running", 0, self.now_ns, HOME)
         self.serve(1)
-        assert self.controller.command(chunk(0, self.now_ns, float(HOME.position[1])), "policy", self.now_ns)
+        assert self.controller.command(chunk(0, self.now_ns, float(HOME.position[1])), self.now_ns)
 
     @property
     def now_ns(self) -> int:
@@ -99,13 +99,13 @@ def test_after_the_bridge_stood_still_the_arm_stays_where_it_stands(bench: Bench
         f"the bridge stood still for {stood_s + 1 / 120:.2f} s, allowed 0.2 s"
     )
     assert bench.controller.at_rest
-    assert not bench.controller.command(chunk(1, bench.now_ns, 0.1), "policy", bench.now_ns)
+    assert not bench.controller.command(chunk(1, bench.now_ns, 0.1), bench.now_ns)
 
 
 def test_a_chunk_that_comes_first_after_the_standstill_is_dropped_too(bench: Bench) -> None:
     bench.skip(0.3, 0.3)
     y_m = float(bench.sent[-1].position[1])
-    assert bench.controller.command(chunk(1, bench.now_ns, y_m), "policy", bench.now_ns)
+    assert bench.controller.command(chunk(1, bench.now_ns, y_m), bench.now_ns)
     assert bench.way(200) == (0.0, 0.0)
 
 
@@ -145,7 +145,7 @@ def test_a_person_clears_the_stop_and_the_arm_goes_on(bench: Bench) -> None:
     for state in ("faulted", "idle", "running"):
         bench.controller.on_session(state, 0, bench.now_ns, bench.sent[-1])
     y_m = float(bench.sent[-1].position[1])
-    assert bench.controller.command(chunk(1, bench.now_ns, y_m), "policy", bench.now_ns)
+    assert bench.controller.command(chunk(1, bench.now_ns, y_m), bench.now_ns)
     assert bench.way(60)[1] > 0.05 and bench.controller.fault == ""
 
 

@@ -35,13 +35,14 @@ def chunk(
     begin_m: float = 0.0,
     run: str = "run",
     episode: int = 0,
+    source: str = "policy",
 ) -> ChunkCommand:
     """A straight chunk along y that starts `begin_m` from home."""
     y = HOME.position[1] + begin_m + step_m * np.arange(1, H + 1)
     position = np.tile(HOME.position, (H, 1))
     position[:, 1] = y
     actions = CODEC.encode([ArmWaypoints(position, np.tile(HOME.quaternion, (H, 1)), np.full(H, 0.088))])
-    return ChunkCommand(run, episode, index, stamp_ns, DT_S, actions.shape[1], actions)
+    return ChunkCommand(run, episode, index, stamp_ns, DT_S, actions.shape[1], actions, source)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def only(reports: list[Report]) -> Report:
 
 def test_a_chunk_is_executed_as_commanded_and_reported(controller: ArmController) -> None:
     command = chunk()
-    assert controller.command(command, "policy", S)
+    assert controller.command(command, S)
     sent = serve(controller, S, H * DT_S)
     assert controller.owner == "policy" and controller.fault == ""
     report = only(controller.reports(S + round(H * DT_S * S)))
@@ -92,7 +93,7 @@ def test_a_chunk_is_executed_as_commanded_and_reported(controller: ArmController
 )
 def test_what_is_refused(controller: ArmController, command: ChunkCommand, reason: str) -> None:
     before = controller.setpoint(S, SERVO_S)
-    assert not controller.command(command, "policy", S)
+    assert not controller.command(command, S)
     report = only(controller.reports(S))
     assert report.refused and reason in report.reason and report.executed.shape == (0, 7)
     after = serve(controller, S, 1.0)[-1]
@@ -113,12 +114,12 @@ def test_nothing_moves_unless_the_session_runs(controller: ArmController) -> Non
     ):
         controller.on_session(state, 0, S, HOME)
         assert controller.owner == "stop"
-        assert not controller.command(chunk(), "policy", S)
+        assert not controller.command(chunk(), S)
         assert state in only(controller.reports(S)).reason
 
 
 def test_the_watchdog_slows_down_holds_and_stays_until_the_reset(controller: ArmController) -> None:
-    assert controller.command(chunk(step_m=0.005), "policy", S)
+    assert controller.command(chunk(step_m=0.005), S)
     serve(controller, S, H * DT_S)
     end_ns = S + round(H * DT_S * S)
     after = np.array([s.position[1] for s in serve(controller, end_ns, 0.5)])
@@ -127,16 +128,16 @@ def test_the_watchdog_slows_down_holds_and_stays_until_the_reset(controller: Arm
     assert after[-1] - HOME.position[1] - H * 0.005 == pytest.approx(0.15**2 / (2 * 6.0), rel=1e-6)
     assert (np.diff(speed) < 1e-9).all() and np.abs(np.diff(speed)).max() / SERVO_S < 1.05 * 6.0
     assert "watchdog: no valid chunk for 0.2 s" in controller.fault and controller.owner == "stop"
-    assert not controller.command(chunk(1, stamp_ns=end_ns + S), "policy", end_ns + S)
+    assert not controller.command(chunk(1, stamp_ns=end_ns + S), end_ns + S)
     assert "holding until it is cleared" in controller.reports(end_ns + S)[0].reason
     controller.reset(HOME)
     assert controller.fault == "" and controller.owner == "none"
 
 
 def test_a_refused_chunk_is_named_by_the_watchdog(controller: ArmController) -> None:
-    controller.command(chunk(), "policy", S)
+    controller.command(chunk(), S)
     serve(controller, S, 0.3)
-    controller.command(chunk(1, begin_m=0.4, stamp_ns=S + round(H * DT_S * S)), "policy", S + round(0.3 * S))
+    controller.command(chunk(1, begin_m=0.4, stamp_ns=S + round(H * DT_S * S)), S + round(0.3 * S))
     serve(controller, S + round(0.3 * S), 1.0)
     assert "the last one refused was chunk 0/1" in controller.fault
 
@@ -147,7 +148,7 @@ def test_an_arm_that_is_known_to_be_late_is_compared_with_what_was_due(delay_s: 
     limits = replace(ARM.limits, tracking_m=0.02)
     made = ArmController(replace(ARM, delay_s=delay_s, limits=limits), TASK, "run", HOME)
     made.on_session("running", 0, S, HOME)
-    assert made.command(chunk(step_m=0.01), "policy", S)
+    assert made.command(chunk(step_m=0.01), S)
     sent, late = [HOME] * 12, 12  # servo periods in 0.1 s
     for n in range(1, 48):
         t_ns = S + round(n * SERVO_S * S)
@@ -170,19 +171,19 @@ def test_after_a_restart_the_arm_is_compared_with_where_it_was_measured(controll
 
 def test_a_chunk_is_judged_by_where_it_takes_over(controller: ArmController) -> None:
     """0.16 m of way in a chunk; the next one is sent when hardly any of it is done."""
-    assert controller.command(chunk(step_m=0.01), "policy", S)
+    assert controller.command(chunk(step_m=0.01), S)
     serve(controller, S, 0.1)
     end_ns = S + round(H * DT_S * S)
-    assert controller.command(chunk(1, begin_m=0.01 * H, stamp_ns=end_ns), "policy", S + round(0.1 * S))
-    assert not controller.command(chunk(1, begin_m=0.0, stamp_ns=end_ns), "policy", S + round(0.1 * S))
+    assert controller.command(chunk(1, begin_m=0.01 * H, stamp_ns=end_ns), S + round(0.1 * S))
+    assert not controller.command(chunk(1, begin_m=0.0, stamp_ns=end_ns), S + round(0.1 * S))
 
 
 def test_a_person_comes_before_the_policy(controller: ArmController) -> None:
-    assert controller.command(chunk(), "human", S)
+    assert controller.command(chunk(source="human"), S)
     serve(controller, S, 0.1)
     assert controller.owner == "human"
-    assert not controller.command(chunk(1), "policy", S + round(0.1 * S))
-    assert not controller.command(chunk(2), "somebody", S + round(0.1 * S))
+    assert not controller.command(chunk(1), S + round(0.1 * S))
+    assert not controller.command(chunk(2, source="somebody"), S + round(0.1 * S))
     assert "somebody" in only(controller.reports(S + round(0.1 * S))).reason
 
 
@@ -191,12 +192,12 @@ def test_an_overridden_chunk_is_reported_with_what_the_person_did_in_its_time(
 ) -> None:
     """The person goes on for 16 waypoints; the policy's chunk would have gone the other way meanwhile."""
     middle, end = S + round(H * DT_S * S), S + round(2 * H * DT_S * S)
-    controller.command(chunk(), "human", S)
+    controller.command(chunk(source="human"), S)
     serve(controller, S, H * DT_S - 0.1)
     second = chunk(1, stamp_ns=middle, begin_m=0.002 * H)
-    assert controller.command(second, "human", middle - S // 10)
+    assert controller.command(replace(second, source="human"), middle - S // 10)
     theirs = chunk(7, stamp_ns=middle, begin_m=0.002 * H, step_m=-0.002)
-    assert not controller.command(theirs, "policy", middle - S // 20)
+    assert not controller.command(theirs, middle - S // 20)
     serve(controller, middle - S // 10, 0.1 + H * DT_S / 2)
     only(
         controller.reports(middle + S // 10)
@@ -211,10 +212,10 @@ def test_an_overridden_chunk_is_reported_with_what_the_person_did_in_its_time(
 def test_where_the_person_did_not_have_the_arm_all_the_time_nothing_is_told(
     controller: ArmController, why: str
 ) -> None:
-    controller.command(chunk(), "human", S)
+    controller.command(chunk(source="human"), S)
     serve(controller, S, 0.1)
     late = S - round(2 * DT_S * S)  # two of its waypoints were due before the first setpoint
-    controller.command(chunk(7, stamp_ns=late if why == "late" else S), "policy", S + S // 10)
+    controller.command(chunk(7, stamp_ns=late if why == "late" else S), S + S // 10)
     serve(controller, S + S // 10, 0.1)
     if why == "session":
         controller.on_session("labelled", 0, S + S // 5, HOME)
@@ -226,19 +227,19 @@ def test_where_the_person_did_not_have_the_arm_all_the_time_nothing_is_told(
 
 
 def test_a_driver_that_complains_stops_the_arm(controller: ArmController) -> None:
-    controller.command(chunk(), "policy", S)
+    controller.command(chunk(), S)
     serve(controller, S, 0.1)
     controller.on_reading(reading("C31: collision"), S + round(0.1 * S))
     assert controller.fault == "C31: collision" and controller.owner == "stop"
     report = only(controller.reports(S + round(0.1 * S)))
     assert report.reason == "C31: collision" and not report.refused
-    assert not controller.command(chunk(1, stamp_ns=2 * S), "policy", 2 * S)
+    assert not controller.command(chunk(1, stamp_ns=2 * S), 2 * S)
 
 
 def test_after_a_pause_the_path_starts_from_the_measured_pose_with_the_grasp_kept(
     controller: ArmController,
 ) -> None:
-    controller.command(chunk(), "policy", S)
+    controller.command(chunk(), S)
     serve(controller, S, 0.2)
     controller.on_session("paused", 0, S + round(0.2 * S), HOME)
     serve(controller, S + round(0.2 * S), 0.5)
@@ -247,7 +248,7 @@ def test_after_a_pause_the_path_starts_from_the_measured_pose_with_the_grasp_kep
     held = controller.setpoint(2 * S + 1, SERVO_S)
     np.testing.assert_array_equal(held.position, there.position)
     assert held.gripper_width == 0.088
-    assert controller.command(chunk(1, stamp_ns=2 * S), "policy", 2 * S)
+    assert controller.command(chunk(1, stamp_ns=2 * S), 2 * S)
 
 
 def test_limits_are_the_rigs() -> None:
@@ -288,7 +289,7 @@ def test_chunks_that_are_too_long_are_refused_before_anything_costly(
 ) -> None:
     actions = np.tile(np.asarray(chunk().actions)[:1], (waypoints, 1))
     began_s = time.perf_counter()
-    assert not controller.command(ChunkCommand("run", 0, 0, S, dt_s, 7, actions), source, S)
+    assert not controller.command(ChunkCommand("run", 0, 0, S, dt_s, 7, actions, source), S)
     assert time.perf_counter() - began_s < 0.05
     assert allowed in only(controller.reports(S)).reason
 
@@ -298,11 +299,11 @@ def test_what_another_arm_is_told_or_a_person_overrides_costs_nothing_either(
     controller: ArmController, waypoints: int, dt_s: float
 ) -> None:
     """A person has the arm; then the policy's chunk is only kept for its report."""
-    assert controller.command(chunk(), "human", S)
+    assert controller.command(chunk(source="human"), S)
     actions = np.tile(np.asarray(chunk().actions)[:1], (waypoints, 1))
     bad = ChunkCommand("run", 0, 7, S, dt_s, 7, actions)
     began_s = time.perf_counter()
-    assert not controller.command(bad, "policy", S)
+    assert not controller.command(bad, S)
     controller.on_neighbour_chunk("other", bad, S)
     assert time.perf_counter() - began_s < 0.05
     report = only(controller.reports(S))
@@ -312,7 +313,7 @@ def test_what_another_arm_is_told_or_a_person_overrides_costs_nothing_either(
 @pytest.mark.parametrize("dt_s", [1 / 120, 0.02, 1 / 30])
 def test_a_person_may_send_shorter_steps(controller: ArmController, dt_s: float) -> None:
     short = ChunkCommand("run", 0, 0, S, dt_s, 7, np.asarray(chunk().actions)[:4])
-    assert controller.command(short, "human", S)
+    assert controller.command(replace(short, source="human"), S)
 
 
 def test_every_reset_homes_anew(controller: ArmController) -> None:
@@ -326,3 +327,30 @@ def test_every_reset_homes_anew(controller: ArmController) -> None:
     controller.homed_sequence = 9
     controller.on_session("resetting", 0, S, HOME)
     assert controller.homed_sequence == 9
+
+
+@pytest.mark.parametrize("reset", ["manual", "teleoperated"])
+def test_only_where_a_person_resets_with_the_arms_may_one_move_them_before_the_episode(reset: str) -> None:
+    made = ArmController(ARM, replace(TASK, reset=reset), "run", HOME)
+    made.on_session("ready", 0, S, HOME)
+    assert not made.command(chunk(), S) and "no motion for policy" in only(made.reports(S)).reason
+    taken = made.command(chunk(source="human"), S)
+    assert taken == (reset == "teleoperated")
+    moved = serve(made, S, 0.3)[-1].position[1] - HOME.position[1]
+    assert made.owner == ("human" if taken else "stop")
+    assert (moved > 0.01) == taken
+    made.on_session("resetting", 0, S + round(0.3 * S), HOME)
+    rest = serve(made, S + round(0.3 * S), 0.5)
+    assert made.at_rest and rest[-1].position[1] - HOME.position[1] < moved + 0.02
+
+
+def test_a_report_says_whose_chunk_it_was(controller: ArmController) -> None:
+    """A person's chunk has the number that one of the policy has too."""
+    controller.command(chunk(3, source="human"), S)
+    serve(controller, S, H * DT_S + 0.1)
+    executed = only(controller.reports(S + round((H * DT_S + 0.1) * S)))
+    assert (executed.chunk, executed.source, executed.refused) == (3, "human", False)
+    controller.refuse(chunk(3, source="human"), "no")
+    assert only(controller.reports(2 * S)).source == "human"
+    controller.refuse(chunk(3), "no")
+    assert only(controller.reports(2 * S)).source == "policy"

@@ -42,7 +42,7 @@ def test_six_metres_per_second_squared_pass_unclamped(name: str) -> None:
         wished.append(np.diff(waypoints.position, n=2, axis=0) / DT_S**2)
         actions = codec.encode([waypoints])
         command = ChunkCommand("run", 0, k, start_ns, DT_S, actions.shape[1], actions)
-        assert controller.command(command, "policy", start_ns), controller.reports(start_ns)
+        assert controller.command(command, start_ns), controller.reports(start_ns)
         for i in range(round(H * DT_S / servo_s)):
             sent.append(controller.setpoint(start_ns + round((i + 1) * servo_s * S), servo_s))
     reports = controller.reports(S + round(2 * H * DT_S * S))

@@ -60,7 +60,7 @@ class Arm:
         )
         actions = CODEC.encode([way])
         command = ChunkCommand("run", 0, index, self.now_ns, DT_S, actions.shape[1], actions)
-        return self.controller.command(command, "policy", self.now_ns)
+        return self.controller.command(command, self.now_ns)
 
     def serve(self, seconds: float) -> None:
         for _ in range(round(seconds / PERIOD_S)):

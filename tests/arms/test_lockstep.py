@@ -69,7 +69,7 @@ class World:
     def execute(self, index: int) -> None:
         command = self.chunk(index)
         assert self.lockstep.problem(command) == ""
-        assert self.controller.command(command, "policy", self.lockstep.now_ns)
+        assert self.controller.command(command, self.lockstep.now_ns)
         self.lockstep.execute()
 
     def ticks(self) -> list[tuple[Any, ...]]:
@@ -135,7 +135,7 @@ def test_what_is_not_the_chunk_that_the_world_waits_for() -> None:
     assert "has not begun" in world.lockstep.problem(world.chunk(0))
     world.lockstep.begin(0)
     assert "has not begun" in world.lockstep.problem(world.chunk(0))
-    assert "only the policy" in world.lockstep.problem(world.chunk(0), "human")
+    assert "only the policy" in world.lockstep.problem(replace(world.chunk(0), source="human"))
 
 
 @given(

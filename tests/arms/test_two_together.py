@@ -52,7 +52,7 @@ class Side:
         self.now_ns, self.refused = S, ""
 
     def take(self, command: ChunkCommand) -> None:
-        if not self.controller.command(command, "policy", self.now_ns):
+        if not self.controller.command(command, self.now_ns):
             self.refused = self.controller.reports(self.now_ns)[0].reason
 
     def reading(self) -> ArmReading:

@@ -71,7 +71,7 @@ class _OneProcess:
                 began, began_cpu = time.perf_counter(), time.process_time()
                 dt_s = 1.0 / self.task.rate_hz
                 command = ChunkCommand("run", episode, chunk, self.start_ns, dt_s, part.shape[1], part)
-                assert self.controller.command(command, "policy", self.lockstep.now_ns)
+                assert self.controller.command(command, self.lockstep.now_ns)
                 self.lockstep.execute()
                 times.append(((time.perf_counter() - began) * 1e3, (time.process_time() - began_cpu) * 1e3))
         return times

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from tests.control.streams import assert_within
@@ -62,7 +62,7 @@ def test_the_way_up_ends_where_the_workspace_does() -> None:
         replace(CONFIG, joints_rad=tuple(AWAY)),
     )
     heights = [way.sample(t)[0].position[2] for t in np.linspace(0.0, way.duration_s, 100)]
-    assert max(heights) == pytest.approx(start[2] + 0.03, abs=1e-6)
+    assert max(heights) == pytest.approx(start[2] + 0.029, abs=1e-6)
 
 
 joint = st.floats(-0.4, 0.4)
@@ -70,8 +70,10 @@ joint = st.floats(-0.4, 0.4)
 
 @settings(max_examples=12, deadline=None)
 @given(st.tuples(*[joint] * 6))
+@example((0.0, 0.0, -0.4, 0.1328125, -0.375, 0.0))  # comes to rest right below the workspace's top
 def test_every_way_keeps_the_limits_and_the_joints_match(offset: tuple[float, ...]) -> None:
     joints = np.array(HOME) + np.array(offset)
+    assume(ARM.forward(joints).position[2] <= LIMITS.workspace_high_m[2])  # above, the limiter slows it
     try:
         way = homing(joints)
     except SafetyError:

@@ -72,7 +72,7 @@ REFUSED: list[tuple[dict[str, object], str]] = [
     ({"actions": waypoints(x=0.53)}, "0.030 m outside the workspace"),
     ({"actions": waypoints(x=0.11)}, "starts 0.110 m away, allowed: within 0.100 m"),
     ({"actions": waypoints() + np.eye(7)[5] * 0.9}, "starts 0.90 rad away"),
-    ({"purpose": "homing"}, "no motion for homing while the session is running"),
+    ({"source": "homing"}, "no motion for homing while the session is running"),
 ]
 
 
@@ -113,10 +113,10 @@ def test_the_lease(state: str) -> None:
     allowed: tuple[tuple[Purpose, str], ...] = (("policy", "running"), ("homing", "resetting"))
     for purpose, where in allowed:
         if state == where:
-            assert GATE.admit(command(purpose=purpose), situation)
+            assert GATE.admit(command(source=purpose), situation)
         else:
             with pytest.raises(SafetyError, match="no motion for"):
-                GATE.admit(command(purpose=purpose), situation)
+                GATE.admit(command(source=purpose), situation)
 
 
 def test_checks_can_be_added() -> None:

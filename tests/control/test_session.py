@@ -535,3 +535,47 @@ def test_chunks_with_the_motors_off_are_counted() -> None:
     d.label("success")
     (record,) = d.records
     assert record.shadow_chunks == 1 and not record.counts and not record.void
+
+
+def test_an_episode_of_a_real_arm_counts_down_before_it_begins_by_itself() -> None:
+    d = Driver(config(countdown_s=3.0))
+    d.command("start")
+    d.session.reset_done(0, "", 5 * S)
+    assert (d.view.state, d.view.window_s) == ("ready", 3.0)
+    assert not d.session.elapse(8 * S - 1) and d.session.elapse(8 * S) and d.view.state == "running"
+    waits = Driver(config(auto_begin=False, countdown_s=3.0))
+    waits.command("start")
+    waits.session.reset_done(0, "", 0)
+    assert waits.view.window_s == -1.0
+
+
+def test_an_arm_that_left_its_home_goes_there_again_and_then_the_episode_begins() -> None:
+    d = Driver(config(auto_begin=False, countdown_s=3.0))
+    d.command("start")
+    d.session.displaced(0)  # too early: it is not at home yet anyway
+    d.session.reset_done(0, "orange at 1, 2", 0)
+    d.session.displaced(1)  # another episode
+    d.session.displaced(0)
+    sequence = d.view.sequence
+    assert d.command("begin").accepted and d.view.state == "resetting" and d.view.sequence > sequence
+    assert d.resets[1:] == [ResetWorld(0, d.view.layout_seed, laid_out=True)]
+    assert d.session.reset_done(0, d.view.layout, S).accepted
+    assert (d.view.layout, d.view.window_s) == ("orange at 1, 2", 3.0)
+    assert d.session.elapse(4 * S) and d.view.state == "running" and d.view.episode == 0
+
+
+def test_who_moves_the_arm_again_before_it_begins_is_waited_for_again() -> None:
+    d = Driver(config(auto_begin=False, countdown_s=3.0))
+    d.command("start")
+    d.session.reset_done(0, "", 0)
+    for turn in (1, 2):
+        d.session.displaced(0)
+        if turn == 1:
+            d.command("begin")
+        else:
+            assert d.session.elapse(10 * S)  # the countdown's end finds it displaced
+        assert d.view.state == "resetting"
+        d.session.reset_done(0, "", S)
+    assert d.command("stop").accepted and d.command("clear").accepted and d.command("start").accepted
+    d.session.reset_done(0, "", S)
+    assert d.view.window_s == -1.0  # a reset that was stopped is begun anew, and waits again

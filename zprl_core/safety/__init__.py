@@ -6,7 +6,17 @@ is anything clamped. More checks are further functions in the list. `supervision
 measures with what it was told.
 """
 
-from zprl_core.safety.checks import DEFAULT_CHECKS, LEASE, Check, ChunkCommand, Purpose, Situation, may_move
+from zprl_core.safety.checks import (
+    DEFAULT_CHECKS,
+    LEASE,
+    RESET_BY_HAND,
+    Check,
+    ChunkCommand,
+    Lease,
+    Purpose,
+    Situation,
+    may_move,
+)
 from zprl_core.safety.gate import ChunkForm, SafetyGate
 from zprl_core.safety.limits import KeepOut, SafetyLimits
 from zprl_core.safety.servo import Braked, ServoLimiter
@@ -14,11 +24,13 @@ from zprl_core.safety.servo import Braked, ServoLimiter
 __all__ = [
     "DEFAULT_CHECKS",
     "LEASE",
+    "RESET_BY_HAND",
     "Braked",
     "Check",
     "ChunkCommand",
     "ChunkForm",
     "KeepOut",
+    "Lease",
     "Purpose",
     "SafetyGate",
     "SafetyLimits",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -16,9 +16,12 @@ from zprl_core.safety.region import crosses
 from zprl_core.trajectory import Chunk, Setpoint
 from zprl_core.transforms import Array
 
-Purpose = Literal["policy", "homing"]
-LEASE: dict[str, frozenset[Purpose]] = {"running": frozenset({"policy"}), "resetting": frozenset({"homing"})}
+Purpose = Literal["policy", "human", "homing"]
+Lease = Mapping[str, frozenset[Purpose]]
+LEASE: Lease = {"running": frozenset({"policy", "human"}), "resetting": frozenset({"homing"})}
 """In which session states an arm may move, and for what; in every other state it holds."""
+RESET_BY_HAND: Lease = {**LEASE, "ready": frozenset({"human"})}
+"""The same for a task whose scene a person resets with the arms."""
 
 _GRIPPER_TOLERANCE_M = 0.05  # farther outside its range than this, a width is not meant
 _ABSURD = 1e6
@@ -30,9 +33,9 @@ def fixed(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if abs(value) < _ABSURD else f"{value:.4g}"
 
 
-def may_move(session_state: str, purpose: Purpose) -> bool:
+def may_move(session_state: str, purpose: str, lease: Lease = LEASE) -> bool:
     """Whether the session's state permits motion for this purpose."""
-    return purpose in LEASE.get(session_state, frozenset())
+    return purpose in lease.get(session_state, frozenset())
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ class ChunkCommand:
         dt_s: time between waypoints, s.
         dim: numbers per waypoint.
         actions: ``(H, dim)`` or flat ``(H * dim,)``.
-        purpose: what the motion is for.
+        source: who commands it: policy or human.
         frame: base frame of the arm that it is for; None: it came without a message that must say so.
     """
 
@@ -56,7 +59,7 @@ class ChunkCommand:
     dt_s: float
     dim: int
     actions: ArrayLike
-    purpose: Purpose = "policy"
+    source: str = "policy"
     frame: str | None = None
 
     @property
@@ -74,6 +77,7 @@ class Situation:
         run_id, episode, session_state: from the session's latest state.
         setpoint: what is commanded when the chunk takes over.
         frame: base frame of this arm; empty: any chunk's will do.
+        lease: what an arm may move for in which state of the session.
     """
 
     now_ns: int
@@ -82,6 +86,7 @@ class Situation:
     session_state: str
     setpoint: Setpoint
     frame: str = ""
+    lease: Lease = field(default_factory=lambda: LEASE)
 
 
 Check = Callable[[Chunk, Situation, SafetyLimits], str]
@@ -96,8 +101,8 @@ def check_lease(command: ChunkCommand, situation: Situation) -> str:
         return f"it is for episode {command.episode}, this is episode {situation.episode}"
     if command.frame is not None and situation.frame and command.frame != situation.frame:
         return f"it is for another arm: its frame is {command.frame!r}, this one's {situation.frame!r}"
-    if not may_move(situation.session_state, command.purpose):
-        return f"no motion for {command.purpose} while the session is {situation.session_state}"
+    if not may_move(situation.session_state, command.source, situation.lease):
+        return f"no motion for {command.source} while the session is {situation.session_state}"
     return ""
 
 

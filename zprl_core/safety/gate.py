@@ -68,8 +68,8 @@ class SafetyGate:
         self._codec, self._limits, self._form = codec, limits, form
         self._checks: tuple[Check, ...] = DEFAULT_CHECKS if checks is None else tuple(checks)
 
-    def admit(self, command: ChunkCommand, situation: Situation, *, by_hand: bool = False) -> Chunk:
-        """The decoded chunk, ready for a `ChunkInterpolator`; a person may have sent it ``by_hand``.
+    def admit(self, command: ChunkCommand, situation: Situation) -> Chunk:
+        """The decoded chunk, ready for a `ChunkInterpolator`.
 
         Raises:
             SafetyError: it is refused; the message says why.
@@ -78,7 +78,7 @@ class SafetyGate:
         if reason:
             raise SafetyError(f"chunk {command.name}: {reason}")
         try:
-            chunk = self.decode(command, by_hand=by_hand)
+            chunk = self.decode(command)
         except DataError as error:
             raise SafetyError(f"chunk {command.name}: {error}") from error
         for check in self._checks:
@@ -87,7 +87,7 @@ class SafetyGate:
                 raise SafetyError(f"chunk {command.name}: {reason}")
         return chunk
 
-    def decode(self, command: ChunkCommand, *, by_hand: bool = False) -> Chunk:
+    def decode(self, command: ChunkCommand) -> Chunk:
         """The chunk, of which nothing but the form was looked at.
 
         Raises:
@@ -99,7 +99,10 @@ class SafetyGate:
         if len(flat) == 0 or len(flat) % command.dim:
             raise DataError(f"{len(flat)} numbers are no whole number of waypoints of {command.dim}")
         count = len(flat) // command.dim
+        by_hand = command.source == "human"
         if self._form and (problem := self._form.problem(count, command.dt_s, by_hand=by_hand)):
             raise DataError(problem)
         waypoints = self._codec.decode(flat.reshape(-1, command.dim))[0]
-        return Chunk(command.episode, command.chunk, command.stamp_ns, command.dt_s, waypoints)
+        return Chunk(
+            command.episode, command.chunk, command.stamp_ns, command.dt_s, waypoints, source=command.source
+        )

@@ -16,6 +16,8 @@ class Episode:
         index: over the whole run, from 0.
         block, layout_seed: where it belongs, and what draws its layout.
         last_chunk: index of the chunk that reaches the horizon.
+        displaced: its reset was done, and an arm has left its home since.
+        begins: it was asked to begin; it does once the arms are home again.
         begun: whether it was ever running; one that was not leaves no record.
         cleared: the last chunk known not to have ended it, -1 before the first.
         outcome, ending_chunk: empty and -1 while it is open.
@@ -28,6 +30,8 @@ class Episode:
     layout_seed: int
     last_chunk: int
     layout: str = ""
+    displaced: bool = False
+    begins: bool = False
     begun: bool = False
     cleared: int = -1
     outcome: Outcome | None = None

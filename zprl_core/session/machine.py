@@ -156,15 +156,24 @@ class Session:
         refusal = self._refusal(Event.RESET_DONE, episode)
         if refusal:
             return refusal
-        self._episode.layout = layout
+        self._episode.layout, self._episode.displaced = layout, False
         return self._go(Event.RESET_DONE, State.READY)
 
+    def displaced(self, episode: int) -> None:
+        """An arm is not at its home, after the reset: a person moved it. It goes home again at "begin"."""
+        if episode == self._episode.index and self._state is State.READY:
+            self._episode.displaced = True
+
     def begin(self, episode: int, now_ns: int) -> Answer:
-        """The policy takes over at ``now_ns``."""
+        """The policy takes over at ``now_ns``, or as soon as the arms are home again."""
         self._tick(now_ns)
         refusal = self._refusal(Event.BEGIN, episode)
         if refusal:
             return refusal
+        if self._episode.displaced:
+            self._episode.begins = True
+            self._effects.append(ResetWorld(episode, self._episode.layout_seed, laid_out=True))
+            return self._go(Event.BEGIN, State.RESETTING)
         self._episode.begun, self._episode.began_ns = True, now_ns
         return self._go(Event.BEGIN, State.RUNNING)
 
@@ -194,11 +203,11 @@ class Session:
         with the next episode, each as configured.
         """
         self._tick(now_ns)
-        if self._state is State.READY and self._config.auto_begin:
-            return self.begin(self._episode.index, now_ns).accepted
         window_s = self._window_s()
         if window_s == _WAITS or (now_ns - self._since_ns) * 1e-9 < window_s:
             return False
+        if self._state is State.READY:
+            return self.begin(self._episode.index, now_ns).accepted
         if self._state is State.LABELLED:
             return self._start().accepted
         answer = self._end(Event.HORIZON, "horizon", "horizon")
@@ -352,6 +361,8 @@ class Session:
 
     def _window_s(self) -> float:
         """How long the present state lasts if nothing happens."""
+        if self._state is State.READY and (self._config.auto_begin or self._episode.begins):
+            return self._config.countdown_s
         if self._state is State.LABELLED and self._config.undo_window_s is not None:
             return self._config.undo_window_s
         if self._state is State.JUDGING and self._episode.at_horizon:

@@ -20,7 +20,8 @@ class SessionConfig:
         horizon_chunks: chunks in an episode that nothing ends earlier.
         chunk_steps: ticks of one chunk.
         lockstep: a chunk counts as cleared when the judge has said "continue"; otherwise when it has ended.
-        auto_begin: an episode begins as soon as the reset is done, else when `Session.begin` is called.
+        auto_begin: an episode begins by itself once the reset is done, else when "begin" is commanded.
+        countdown_s: between a reset and an episode that begins by itself.
         judge_window_s: at the horizon, time for a person to say success or failure; then it is the horizon.
         undo_window_s: time after a label until the next episode starts by itself; None: it waits for "start".
 
@@ -35,13 +36,20 @@ class SessionConfig:
     chunk_steps: int
     lockstep: bool
     auto_begin: bool = True
+    countdown_s: float = 0.0
     judge_window_s: float = 10.0
     undo_window_s: float | None = None
 
     def __post_init__(self) -> None:
         if not self.plan:
             raise ConfigError("session: the plan has no blocks; give it one or more")
-        lowest = {"horizon_chunks": 1, "chunk_steps": 1, "judge_window_s": 0, "undo_window_s": 0}
+        lowest = {
+            "horizon_chunks": 1,
+            "chunk_steps": 1,
+            "countdown_s": 0,
+            "judge_window_s": 0,
+            "undo_window_s": 0,
+        }
         for name, low in lowest.items():
             value = getattr(self, name)
             if value is not None and not value >= low:
@@ -96,10 +104,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class ResetWorld:
-    """Reset the world for this episode with this layout, then call `Session.reset_done`."""
+    """Bring the arms home, lay the world out for this episode, then call `Session.reset_done`.
+
+    Attributes:
+        laid_out: the world is, for this episode: only the arms left their homes since.
+    """
 
     episode: int
     layout_seed: int
+    laid_out: bool = False
 
 
 @dataclass(frozen=True)

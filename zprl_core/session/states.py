@@ -51,7 +51,7 @@ _LIVE = (_S.IDLE, _S.RESETTING, _S.READY, _S.RUNNING, _S.JUDGING, _S.LABELLED, _
 TRANSITIONS: dict[Event, dict[State, tuple[State, ...]]] = {
     Event.START: {_S.IDLE: (_S.RESETTING, _S.DONE), _S.LABELLED: (_S.RESETTING, _S.DONE)},
     Event.RESET_DONE: {_S.RESETTING: (_S.READY,)},
-    Event.BEGIN: {_S.READY: (_S.RUNNING,)},
+    Event.BEGIN: {_S.READY: (_S.RUNNING, _S.RESETTING)},
     Event.CONTINUE: {
         _S.RUNNING: (_S.RUNNING, _S.LABELLED),
         _S.PAUSED: (_S.PAUSED, _S.LABELLED),

@@ -25,6 +25,7 @@ class Chunk:
         stamp_ns: start of the first waypoint's tick, ns.
         dt_s: length of a tick, s.
         waypoints: H of them, at least one.
+        source: who commanded it.
 
     Raises:
         DataError: a ``dt_s`` that is not above 0, or no waypoint.
@@ -35,6 +36,7 @@ class Chunk:
     stamp_ns: int
     dt_s: float
     waypoints: ArmWaypoints
+    source: str = "policy"
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.dt_s) and self.dt_s > 0.0):
@@ -68,7 +70,7 @@ class ChunkOutcome:
     """What became of a chunk.
 
     Attributes:
-        episode, index: which chunk.
+        episode, index, source: which chunk, and who commanded it.
         reason: empty where it was executed to its end, else why not.
         skipped_steps: waypoints whose tick had passed when the chunk came.
         executed_steps: waypoints whose time came while the chunk was executing.
@@ -85,6 +87,7 @@ class ChunkOutcome:
 
     episode: int
     index: int
+    source: str
     reason: str
     skipped_steps: int
     executed_steps: int
@@ -111,7 +114,9 @@ class ChunkOutcome:
     def never_begun(cls, chunk: Chunk, reason: str, still: Setpoint) -> ChunkOutcome:
         """The outcome of a chunk of which nothing was executed, while the arm was told to be at ``still``."""
         executed = _stack([still] * len(chunk.waypoints))
-        return cls(chunk.episode, chunk.index, reason, 0, 0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, executed)
+        return cls(
+            chunk.episode, chunk.index, chunk.source, reason, 0, 0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, executed
+        )
 
 
 @dataclass(eq=False)
@@ -180,6 +185,7 @@ class ActiveChunk:
         return ChunkOutcome(
             episode=self.chunk.episode,
             index=self.chunk.index,
+            source=self.chunk.source,
             reason=reason,
             skipped_steps=self.chunk.passed(self.begin_ns),
             executed_steps=sum(self.begin_ns < d <= t_ns for d in due),

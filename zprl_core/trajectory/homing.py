@@ -23,6 +23,7 @@ _PEAKS = (1.875, 5.7736, 60.0)  # of the quintic's first three derivatives by it
 _SAMPLES = 200  # at which the tool's motion is measured
 _SHORTEST_S = 0.2
 _RISE_M, _TURN_RAD = 0.01, 0.03  # between the places at which a path is checked
+_BELOW_TOP_M = 1e-3  # a way that comes to rest at the very border of the workspace is braked early
 _MISMATCH_M, _MISMATCH_RAD = 0.02, 0.1
 
 
@@ -72,7 +73,7 @@ class Homing:
         self._pose = measured.pose
         self._kept = _difference(kinematics.forward(self._start), self._pose)
         self._region = Region.of(limits).around(as_vector(self._pose.position))
-        top_m = limits.workspace_high_m[2]
+        top_m = limits.workspace_high_m[2] - _BELOW_TOP_M
         self._rise_m = max(min(config.retract_m, top_m - float(self._pose.position[2])), 0.0)
         self._rising = self._rise()
         self._turn()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,10 @@ from zprl_arms.takeover import Takeover
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import DataError, SafetyError
-from zprl_core.safety import ChunkCommand, SafetyGate, Situation
+from zprl_core.safety import LEASE, RESET_BY_HAND, ChunkCommand, SafetyGate, Situation
 from zprl_core.trajectory import Chunk, ChunkOutcome, Setpoint
 
-Source = Literal["policy", "human"]
-SOURCES: tuple[Source, ...] = ("policy", "human")
+SOURCES = ("policy", "human")
 _UNSTAMPED = -1
 _ROUNDING_NS = 1_000
 _REMEMBERED = 4
@@ -33,6 +32,7 @@ class Report:
         outcome: the interpolator's account; for a refused chunk one without motion.
         refused: whether it never came to the interpolator.
         overridden: whether that is because a person has the arm.
+        source: who commanded it.
         shadow: whether motors are off, so that it was not executed.
         executed: setpoints sent at the waypoints' times, float64 (H, dim); of an overridden chunk a person's.
             (0, dim) for a refused chunk, and for an overridden one where they are not all known.
@@ -46,6 +46,7 @@ class Report:
     outcome: ChunkOutcome | None = None
     overridden: bool = False
     shadow: bool = False
+    source: str = "policy"
 
 
 class Moment(NamedTuple):
@@ -77,6 +78,7 @@ class Admission:
 
     def __init__(self, arm: ArmConfig, task: TaskConfig, run_id: str, posture: Posture | None) -> None:
         self._arm, self._run_id, self._posture = arm, run_id, posture
+        self.lease = RESET_BY_HAND if task.reset == "teleoperated" else LEASE
         self.codec = ActionCodec.from_config(task.action).single_arm()
         self._gate = SafetyGate(self.codec, safety_limits(arm), form=chunk_form(task, arm))
         self.reset()
@@ -87,21 +89,22 @@ class Admission:
         self._takeover = Takeover(self.codec)
         self._admitted: deque[Chunk] = deque(maxlen=_REMEMBERED)
         self._human_until_ns = _UNSTAMPED
-        self.source: Source = "policy"
+        self.source = "policy"
         self.last_refusal = ""
 
-    def by_a_person(self, source: str, now_ns: int) -> bool:
-        """Whether a chunk of this source is overridden: a person has the arm."""
-        return source == "policy" and now_ns < self._human_until_ns
+    def by_a_person(self, command: ChunkCommand, now_ns: int) -> bool:
+        """Whether a chunk is overridden: a person has the arm."""
+        return command.source == "policy" and now_ns < self._human_until_ns
 
-    def check(self, command: ChunkCommand, source: str, moment: Moment) -> Chunk:
+    def check(self, command: ChunkCommand, moment: Moment) -> Chunk:
         """The chunk, which may be executed.
 
         Raises:
             SafetyError: it may not; says why.
         """
-        if source not in SOURCES:
-            raise SafetyError(f"chunk {command.name}: source '{source}', allowed: {', '.join(SOURCES)}")
+        if command.source not in SOURCES:
+            allowed = ", ".join(SOURCES)
+            raise SafetyError(f"chunk {command.name}: source '{command.source}', allowed: {allowed}")
         present = self._setpoint_at(max(command.stamp_ns, moment.now_ns), moment)
         situation = Situation(
             moment.now_ns,
@@ -110,20 +113,21 @@ class Admission:
             moment.session_state,
             present,
             frame=self._arm.frame,
+            lease=self.lease,
         )
-        chunk = self._gate.admit(command, situation, by_hand=source == "human")
+        chunk = self._gate.admit(command, situation)
         posture = self._posture
         problem = "" if posture is None else posture.chunk_problem(chunk, present, moment.now_ns)
         if problem:
             raise SafetyError(f"chunk {command.name}: {problem}")
         return chunk
 
-    def admitted(self, chunk: Chunk, source: str) -> None:
+    def admitted(self, chunk: Chunk) -> None:
         """A chunk was taken for execution."""
         self._admitted.append(chunk)
         self.last_refusal = ""
-        self.source = "human" if source == "human" else "policy"
-        if source == "human":
+        self.source = chunk.source
+        if chunk.source == "human":
             self._human_until_ns = chunk.end_ns + round(self._arm.watchdog_s * 1e9)
 
     def beside(self, arm: str, command: ChunkCommand, episode: int, now_ns: int) -> str:
@@ -133,7 +137,7 @@ class Admission:
         if self._posture is None or (command.run_id, command.episode) != (self._run_id, episode):
             return ""
         try:
-            chunk = self._gate.decode(command, by_hand=True)
+            chunk = self._gate.decode(replace(command, source="human"))  # whoever it is from
         except DataError:
             return ""
         problem = self._posture.on_neighbour_chunk(arm, chunk, now_ns)
@@ -142,8 +146,17 @@ class Admission:
     def refuse(self, command: ChunkCommand, reason: str) -> None:
         """Answer a chunk with a refusal."""
         self.last_refusal = reason
+        self._answer(command, reason, refused=True)
+
+    def leave_out(self, command: ChunkCommand, reason: str) -> None:
+        """Answer a chunk that was interrupted before it began."""
+        self._answer(command, reason, refused=False)
+
+    def _answer(self, command: ChunkCommand, reason: str, *, refused: bool) -> None:
         nothing = np.empty((0, self.codec.dim))
-        self._refused.append(Report(command.episode, command.chunk, True, reason, nothing))
+        self._refused.append(
+            Report(command.episode, command.chunk, refused, reason, nothing, source=command.source)
+        )
 
     def override(self, command: ChunkCommand) -> None:
         """A person has the arm: the chunk's sender is told what was done in its time."""

@@ -41,6 +41,8 @@ from zprl_core.transforms import Pose
 
 STATE_RATE_HZ = 60.0
 LEASE_S = 0.5
+BETWEEN = ("labelled", "judging")
+"""States of the session in which a chunk of simulated time is one that a label interrupted before it began."""
 REST_S = 2.0  # in which an arm must have come to rest before its bridge lets go of it
 
 
@@ -214,10 +216,12 @@ class ArmBridge(LifecycleNode):
 
     def _take(self, message: ActionChunk) -> None:
         command, now_ns = messages.chunk_command(message), self._now_ns()
-        problem = self._lockstep.problem(command, message.source) if self._lockstep is not None else ""
+        problem = self._lockstep.problem(command) if self._lockstep is not None else ""
         if problem:
             self._controller.refuse(command, f"chunk {command.name}: {problem}")
-        elif self._controller.command(command, message.source, now_ns) and self._lockstep is not None:
+        elif self._lockstep is not None and self._state in BETWEEN:
+            self._controller.leave_out(command, f"labelled before it began: the session is {self._state}")
+        elif self._controller.command(command, now_ns) and self._lockstep is not None:
             self._lockstep.execute()
         self._publish_reports(self._now_ns())
 
@@ -240,9 +244,9 @@ class ArmBridge(LifecycleNode):
             threading.Thread(target=self._clear_driver, name="clear", daemon=True).start()
         if self._lockstep is not None and message.state == "running":
             self._lockstep.begin(message.episode)
+        if self._deferred is not None and message.state != "paused":
             deferred, self._deferred = self._deferred, None
-            if deferred is not None:
-                self._on_command(deferred)
+            self._on_command(deferred)
 
     def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
         if not isinstance(self._driver, SimulatedArm):
@@ -278,7 +282,7 @@ class ArmBridge(LifecycleNode):
     def _on_neighbour_command(self, name: str, message: ActionChunk) -> None:
         now_ns = self._now_ns()
         self._controller.on_neighbour_chunk(name, messages.chunk_command(message), now_ns)
-        if message.run_id == self._setup.run_id:
+        if message.run_id == self._setup.run_id and message.source == "policy":
             self._halves.theirs(name, message.episode, message.chunk, now_ns)
 
     def _on_lease(self, message: Header) -> None:

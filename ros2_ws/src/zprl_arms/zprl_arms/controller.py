@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from zprl_arms.admission import Admission, Moment, Report
+from zprl_arms.admission import SOURCES, Admission, Moment, Report
 from zprl_arms.clocks import Gap
 from zprl_arms.driver import ArmReading
 from zprl_arms.homing import HomingMove
@@ -28,8 +28,6 @@ from zprl_core.trajectory import ChunkInterpolator, ChunkOutcome, Setpoint, Stat
 
 CLEARABLE = ("stopped", "faulted")
 """Session states that a person's "clear" ends."""
-MOVING = ("running", "resetting")
-"""Session states in which an arm that does not follow stops for good."""
 NOT_HOMED = 0
 _UNSTAMPED = -1
 
@@ -101,7 +99,7 @@ class ArmController:
         """Who moves the arm: "stop", "human", "policy", "homing", or "none" while nothing is commanded."""
         if self._homing is not None:
             return "homing"
-        if self.fault or self._interpolator.needs_restart or not may_move(self._state, "policy"):
+        if self.fault or self._interpolator.needs_restart or not self._takes_chunks(self._state):
             return "stop"
         return self._admission.source if self._interpolator.status is Status.TRACKING else "none"
 
@@ -143,7 +141,7 @@ class ArmController:
         pause) the path starts from where the arm was measured, with the grasp kept. A session that a person
         cleared, in whatever state (`cleared`), clears the arm.
         """
-        moved, moves = may_move(self._state, "policy"), may_move(state, "policy")
+        moved, moves = self._takes_chunks(self._state), self._takes_chunks(state)
         cleared = cleared or (self._state in CLEARABLE and state not in CLEARABLE)
         if state == "resetting" != self._state:
             self.homed_sequence = NOT_HOMED
@@ -177,8 +175,8 @@ class ArmController:
             self._posture.measured_rad = reading.joint_position_rad
         if self._homing is not None:
             self._look_for_home(self._homing, reading.joint_position_rad, t_ns)
-        problem = "" if self._shadow or self._state not in MOVING else self._watch.problem(reading, t_ns)
-        if problem:
+        watched = self._may_move(self._state) and not self._shadow
+        if watched and (problem := self._watch.problem(reading, t_ns)):
             self.stop(problem, t_ns)
 
     def hold(self, reason: str, t_ns: int) -> None:
@@ -197,7 +195,7 @@ class ArmController:
         It brakes from its last setpoint, not from where its path would be by now; an arm whose bridge stood
         still stands there already.
         """
-        if self._shadow or (self.at_rest and self._state not in MOVING):
+        if self._shadow or (self.at_rest and not self._may_move(self._state)):
             return
         self.stop(gap.reason, t_ns)
         self._homing, self._braking = None, True
@@ -229,13 +227,13 @@ class ArmController:
         except SafetyError as error:
             self.stop(str(error), t_ns)
 
-    def command(self, command: ChunkCommand, source: str, now_ns: int) -> bool:
+    def command(self, command: ChunkCommand, now_ns: int) -> bool:
         """A chunk has come. False where it was refused; `reports` says why."""
-        if self._admission.by_a_person(source, now_ns):
+        if self._admission.by_a_person(command, now_ns):
             self._admission.override(command)
             return False
         try:
-            self._admit(command, source, now_ns)
+            self._admit(command, now_ns)
         except SafetyError as error:
             self.refuse(command, str(error))
             return False
@@ -252,6 +250,10 @@ class ArmController:
     def refuse(self, command: ChunkCommand, reason: str) -> None:
         """Answer a chunk with a refusal."""
         self._admission.refuse(command, reason)
+
+    def leave_out(self, command: ChunkCommand, reason: str) -> None:
+        """Answer a chunk that was interrupted before it began."""
+        self._admission.leave_out(command, reason)
 
     def setpoint(self, t_ns: int, step_s: float) -> Setpoint:
         """The setpoint to be reached at `t_ns`, the end of a servo period that is `step_s` long.
@@ -274,7 +276,7 @@ class ArmController:
         """Accounts of the chunks that ended or were refused since the last call; an overridden one ends with
         its own time, or where the arm may no longer move.
         """
-        cut = self._shadow or bool(self.fault) or not may_move(self._state, "policy")
+        cut = self._shadow or bool(self.fault) or not self._takes_chunks(self._state)
         refused = self._admission.take_refused(self._latest(t_ns), cut=cut)
         outcomes = self._interpolator.take_outcomes(self._latest(t_ns))
         return refused + [self._report(outcome) for outcome in outcomes]
@@ -336,18 +338,32 @@ class ArmController:
         self._last_ns = max(self._last_ns, t_ns)
         return self._last_ns
 
-    def _admit(self, command: ChunkCommand, source: str, now_ns: int) -> None:
+    def _admit(self, command: ChunkCommand, now_ns: int) -> None:
         if self.fault:
             raise SafetyError(f"chunk {command.name}: {self.fault}")
         here = self._measured if self._shadow else self._stream.last
         moved = not (self._shadow or self._interpolator.needs_restart)
         moment = Moment(now_ns, self._episode, self._state, here, moved)
-        chunk = self._admission.check(command, source, moment)
+        chunk = self._admission.check(command, moment)
         self._interpolator.add_chunk(chunk, self._latest(now_ns))
-        self._admission.admitted(chunk, source)
+        self._admission.admitted(chunk)
 
     def _report(self, outcome: ChunkOutcome) -> Report:
         executed = self._admission.codec.encode([outcome.executed])
         return Report(
-            outcome.episode, outcome.index, False, outcome.reason, executed, outcome, shadow=self._shadow
+            outcome.episode,
+            outcome.index,
+            False,
+            outcome.reason,
+            executed,
+            outcome,
+            shadow=self._shadow,
+            source=outcome.source,
         )
+
+    def _takes_chunks(self, state: str) -> bool:
+        """Whether anybody's chunks may move the arm in a state of the session."""
+        return any(may_move(state, source, self._admission.lease) for source in SOURCES)
+
+    def _may_move(self, state: str) -> bool:
+        return self._takes_chunks(state) or may_move(state, "homing")

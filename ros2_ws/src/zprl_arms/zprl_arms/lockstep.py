@@ -65,10 +65,10 @@ class Lockstep:
             self._begun = True
             self._observe(0)
 
-    def problem(self, command: ChunkCommand, source: str = "policy") -> str:
+    def problem(self, command: ChunkCommand) -> str:
         """Why this chunk is not the one that the world waits for; empty when it is."""
-        if source != "policy":
-            return f"source '{source}': in simulated time only the policy commands"
+        if command.source != "policy":
+            return f"source '{command.source}': in simulated time only the policy commands"
         if not self._begun:
             return f"episode {self._episode} has not begun"
         if command.episode != self._episode:

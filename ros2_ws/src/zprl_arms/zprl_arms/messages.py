@@ -23,6 +23,7 @@ def chunk_command(message: ActionChunk) -> ChunkCommand:
         stamp_ns=convert.stamp_ns(message),
         dt_s=message.dt_s,
         dim=message.dim,
+        source=message.source,
         frame=message.header.frame_id,
         actions=convert.vector(message.actions).copy(),  # scipy's rotations refuse read-only memory
     )
@@ -76,6 +77,7 @@ def chunk_report(stamp_ns: int, frame: str, arm: str, dim: int, report: Report) 
         arm=arm,
         episode=report.episode,
         chunk=report.chunk,
+        source=report.source,
         status=_status(report),
         reason=report.reason,
         dim=dim,

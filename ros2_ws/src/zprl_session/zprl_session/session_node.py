@@ -18,6 +18,7 @@ from zprl_interfaces.srv import Label, SessionCommand, SimReset
 from zprl_bringup import convert, qos
 from zprl_bringup.claim import claim_domain
 from zprl_bringup.node import Node, run
+from zprl_core import layout as layouts
 from zprl_core.errors import ConfigError, RigError, SessionError
 from zprl_core.joined import JoinedReports
 from zprl_core.plan import read_plan
@@ -44,6 +45,7 @@ SETTLE_S = 0.5
 LISTEN_S = 0.5  # for another session, before this one asks anything of a node
 CLEAR_S = 5.0  # how long an arm's fault may take to clear
 HOMING_S = 60.0
+COUNTDOWN_S = 3.0  # before real arms begin by themselves, or after they went home again
 NOBODY = "session"
 STOPPED_BY, ARM = "stopped by ", "arm '"  # how an arm's fault begins that a stop is the reason of
 
@@ -121,7 +123,8 @@ class SessionNode(Node):
         )
 
     def _make_session(self) -> Session:
-        task = self._setup.task
+        task, simulated = self._setup.task, self._setup.rig.simulated
+        by_hand = self._operator and task.reset == "teleoperated"
         config = SessionConfig(
             run_id=self._setup.run_id,
             seed=self._setup.seed,
@@ -131,7 +134,8 @@ class SessionNode(Node):
             lockstep=self._setup.lockstep and self._judged,  # a person does not clear every chunk
             judge_window_s=self._judge_window_s if self._operator else 0.0,
             undo_window_s=None if self._operator else 0.0,
-            auto_begin=self._setup.rig.simulated,
+            auto_begin=task.reset == "automatic" or (simulated and not by_hand),
+            countdown_s=0.0 if simulated else COUNTDOWN_S,
         )
         ledger = LedgerFile(self._folder.ledger_file)
         records = record_outcomes(self._folder.episodes_file, ledger.entries)
@@ -221,7 +225,8 @@ class SessionNode(Node):
 
     def _on_report(self, report: ChunkReport) -> None:
         view = self._session.view
-        if report.episode != view.episode or view.state not in ("running", "paused"):
+        mine = report.source == "policy" and report.episode == view.episode
+        if not mine or view.state not in ("running", "paused"):
             return
         if report.status == ChunkReport.OVERRIDDEN:
             self._session.helped(report.episode, report.chunk)
@@ -254,6 +259,8 @@ class SessionNode(Node):
             )
             self._lay_out_if_home()
             self._begin_if_home()
+            if self._session.view.state == "ready" and self._homes.problem(self._resetting):
+                self._session.displaced(self._session.view.episode)
 
     def _on_stop(self, message: Stop) -> None:
         if not message.source.startswith(ARM):
@@ -343,15 +350,21 @@ class SessionNode(Node):
         if effect is None or self._homes.problem(self._resetting):
             return
         self._waiting, simulation = None, self._setup.rig.simulation
+        if effect.laid_out:
+            self._laid_out = effect.episode, self._session.view.layout
+            self._begin_if_home()
+            return
         if simulation is not None and simulation.has_objects:
             request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed)
             self.call(self._reset, request, partial(self._on_world, effect.episode))
             return
-        if simulation is None:
+        layout = layouts.describe(layouts.draw(self._setup.task.region, effect.layout_seed))
+        if self._setup.task.reset != "automatic":
+            what = layout or "the objects"
             self.get_logger().info(
-                f"episode {effect.episode}: the arms are home; lay out the objects, then command 'begin'"
+                f"episode {effect.episode}: the arms are home; lay out {what}; then command 'begin'"
             )
-        self._laid_out = effect.episode, ""
+        self._laid_out = effect.episode, layout
         self._begin_if_home()
 
     def _on_world(self, episode: int, response: SimReset.Response) -> None:

@@ -45,9 +45,9 @@ def draw(region: RegionConfig, seed: int) -> tuple[Placement, ...]:
 
 
 def describe(placements: Sequence[Placement]) -> str:
-    """A layout in words."""
+    """A layout in words, from the region's middle."""
     return "; ".join(
-        f"{p.name}: {100 * p.x_m:+.1f} cm right, {100 * p.y_m:+.1f} cm away"
+        f"{p.name}: {_way(p.x_m, 'left', 'right')}, {_way(p.y_m, 'near', 'far')}"
         + (f", turned by {math.degrees(p.yaw_rad):+.0f} degrees" if p.yaw_rad else "")
         for p in placements
     )
@@ -80,6 +80,10 @@ def outlines(
         name: cv2.perspectiveTransform(shape[None].astype(np.float64), to_picture)[0]
         for name, shape in things.items()
     }
+
+
+def _way(metres: float, low: str, high: str) -> str:
+    return f"{abs(100 * metres):.1f} cm {high if metres >= 0 else low}"
 
 
 def _drawn(region: RegionConfig, thing: RegionObject, rng: np.random.Generator) -> tuple[float, float]:

@@ -354,3 +354,39 @@ def test_a_report_says_whose_chunk_it_was(controller: ArmController) -> None:
     assert only(controller.reports(2 * S)).source == "human"
     controller.refuse(chunk(3), "no")
     assert only(controller.reports(2 * S)).source == "policy"
+
+
+def test_a_person_hands_the_arm_back(controller: ArmController) -> None:
+    """The policy's chunk that came too early is overridden; the next one, a chunk later, goes on."""
+    end_ns, length_ns = S + round(H * DT_S * S), round(H * DT_S * S)
+    controller.command(chunk(source="human"), S)
+    serve(controller, S, H * DT_S + 0.1)
+    here_m = 0.002 * H
+    assert not controller.command(chunk(1, stamp_ns=end_ns, begin_m=here_m), end_ns + S // 10)
+    serve(controller, end_ns + S // 10, H * DT_S - 0.15)
+    assert controller.fault == "" and controller.owner != "human"
+    later = controller.last.position[1] - HOME.position[1]
+    assert controller.command(
+        chunk(2, stamp_ns=end_ns + length_ns, begin_m=later), end_ns + length_ns - S // 20
+    )
+    serve(controller, end_ns + length_ns - S // 20, 0.3)
+    assert controller.owner == "policy" and controller.fault == ""
+
+
+def test_an_arm_that_nobody_takes_back_from_a_person_holds_until_it_is_cleared(
+    controller: ArmController,
+) -> None:
+    controller.command(chunk(source="human"), S)
+    serve(controller, S, 3 * H * DT_S + 2 * ARM.watchdog_s)
+    assert controller.fault.startswith("watchdog: no valid chunk")
+
+
+def test_who_resets_the_scene_lets_go_and_takes_hold_again() -> None:
+    made = ArmController(ARM, replace(TASK, reset="teleoperated"), "run", HOME)
+    made.on_session("ready", 0, S, HOME)
+    made.command(chunk(source="human"), S)
+    serve(made, S, 10.0)
+    assert (made.fault, made.owner, made.at_rest) == ("", "none", True)
+    moved_m = float(made.last.position[1] - HOME.position[1])
+    assert made.command(chunk(1, stamp_ns=11 * S, begin_m=moved_m, source="human"), 11 * S)
+    assert serve(made, 11 * S, 0.4)[-1].position[1] - HOME.position[1] > moved_m + 0.01

@@ -1,12 +1,13 @@
 """The real server in front of the real session, without ROS: what stands between them in a graph is `Bench`.
 
-`python -m tests.panel.bench` serves a made-up run to look at.
+`python -m tests.panel.bench HOST:PORT [FOLDER]` serves a made-up run to look at.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import socket
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from zprl_core import layout
+from zprl_core.config import load_task
 from zprl_core.panel_address import PanelAddress
 from zprl_core.plan import Block
 from zprl_core.records import EpisodeRecord, append_record
@@ -30,7 +33,9 @@ from zprl_panel.latest import Cell, Latest
 from zprl_panel.protocol import LABELS, Command
 from zprl_panel.seat import Verdict
 from zprl_panel.server import NoAnswer, Place, Server
+from zprl_panel.tls import certificate
 
+REGION = load_task("place_orange").region
 RUN = "20260101-120000-0123abcd"
 CELL = Cell(
     run_id=RUN,
@@ -43,6 +48,8 @@ CELL = Cell(
     cameras=("third_view", "wrist"),
     nodes=("/arm_bridge", "/camera_third_view", "/policy_node", "/learner_node", "/session_node"),
     managed=("/policy_node",),
+    region=REGION,
+    corners={"third_view": ((0.15, 0.9), (0.85, 0.9), (0.7, 0.45), (0.3, 0.45))},
 )
 
 
@@ -92,7 +99,8 @@ class Bench:
             if isinstance(effect, RecordEpisode):
                 append_record(self.records, effect.record)
             elif isinstance(effect, ResetWorld):
-                self.session.reset_done(effect.episode, "orange at (0.36, 0.02) m", time.time_ns())
+                laid_out = layout.describe(layout.draw(REGION, effect.layout_seed))
+                self.session.reset_done(effect.episode, laid_out, time.time_ns())
         self.publish()
 
     def publish(self) -> None:
@@ -125,12 +133,16 @@ class Bench:
 class Running:
     """A server in a thread of its own, on a free port of this machine."""
 
-    def __init__(self, folder: Path, bench: Bench, port: int = 0, **more: Any) -> None:
+    def __init__(self, folder: Path, bench: Bench, port: int = 0, host: str = "127.0.0.1") -> None:
         self.bench = bench
         self.folder = private.private_folder(folder / "panel")
-        address = PanelAddress("127.0.0.1", port or free_port())
+        address = PanelAddress(host, port or free_port(host))
         self.port = address.port
-        self.place = Place(address, ("localhost",), self.folder, bench.records, **more)
+        made = None
+        if address.tls:
+            now = datetime.datetime.now(datetime.timezone.utc)
+            made = certificate(private.private_folder(folder / "tls"), (host,), now)
+        self.place = Place(address, ("localhost",), self.folder, bench.records, made)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
@@ -169,10 +181,10 @@ class Running:
         self._thread.join(5.0)
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A port that nobody has now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
@@ -204,9 +216,12 @@ def record(episode: int, outcome: str, steps: int = 96, block: str = "train") ->
 
 def main() -> None:
     """Serve until Ctrl-C."""
-    with tempfile.TemporaryDirectory() as name, running(Path(name), port=int(sys.argv[1])) as made:
-        print(made.link, flush=True)
-        threading.Event().wait()
+    address = PanelAddress.parse(sys.argv[1])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(sys.argv[2] if len(sys.argv) > 2 else name)
+        with running(folder, port=address.port, host=address.host) as made:
+            print(made.link, flush=True)
+            threading.Event().wait()
 
 
 if __name__ == "__main__":

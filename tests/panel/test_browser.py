@@ -277,3 +277,22 @@ def test_logging_out_closes_the_door(browser: Browser, panel: Running) -> None:
     desk.page.click("#leave")
     desk.page.wait_for_selector("text=You are not in")
     assert desk.page.goto(panel.url).status == 401  # type: ignore[union-attr]
+
+
+def test_the_layout_is_drawn_over_the_picture_until_the_episode_begins(
+    browser: Browser, panel: Running
+) -> None:
+    desk = Desk(browser, panel.link)
+    desk.take_control()
+    desk.press("start")
+    desk.until(lambda: desk.page.locator("#cameras svg polygon.object").count() == 1, "the outline is there")
+    drawn = desk.page.locator("#cameras .camera").first
+    assert drawn.locator("svg text").text_content() == "orange half"
+    assert "Layout: orange half" in desk.text("hint")
+    picture, outline = drawn.bounding_box(), drawn.locator("polygon.object").bounding_box()
+    assert picture is not None and outline is not None
+    assert picture["x"] < outline["x"] and outline["x"] + outline["width"] < picture["x"] + picture["width"]
+    assert picture["y"] < outline["y"] and outline["y"] + outline["height"] < picture["y"] + picture["height"]
+    desk.press("begin")
+    desk.until(lambda: desk.page.locator("#cameras svg polygon").count() == 0, "it goes with the episode")
+    assert desk.complaints == []

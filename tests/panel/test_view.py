@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from tests.panel.messages import CELL, LOCKSTEP, arm, healthy, policy, report, session
+from zprl_core.config.region import RegionConfig, RegionObject
 from zprl_core.records import EpisodeRecord
 from zprl_core.session.states import State
 from zprl_panel.history import LISTED, MOST_POINTS, history
@@ -237,3 +239,28 @@ def test_pictures_go_to_who_waits_once_each() -> None:
     credits.give("page", "a")
     credits.forget("page")
     assert credits.due("a", 7) == []
+
+
+def test_where_the_objects_are_to_lie_is_shown_until_the_episode_begins() -> None:
+    """A camera that looks straight down on the region, x to the right and y up: the shares are the places."""
+    thing = RegionObject(name="orange", x_m=(0.1, 0.1), y_m=(-0.1, -0.1), size_m=(0.2, 0.1))
+    region = RegionConfig(size_m=(1.0, 0.5), objects=(thing,))
+    square = ((0.0, 1.0), (1.0, 1.0), (1.0, 0.0), (0.0, 0.0))
+    latest = Latest(replace(CELL, region=region, corners={"third_view": square}), 0.0)
+    latest.on_session(session("ready", layout_seed=5), 0.0, 0.0)
+    border, orange = view(latest, 0.0, 0.0)["session"]["overlay"]["third_view"]
+    assert (border["name"], border["points"]) == ("", [[0.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    assert orange["name"] == "orange"
+    assert orange["points"] == [[0.5, 0.8], [0.7, 0.8], [0.7, 0.6], [0.5, 0.6]]
+    latest.on_session(session("running", layout_seed=5), 1.0, 0.0)
+    assert view(latest, 1.0, 0.0)["session"]["overlay"] == {}
+
+
+@pytest.mark.parametrize(
+    ("reset", "hint"),
+    [("manual", "then Begin"), ("teleoperated", "with the arms"), ("automatic", "keep clear")],
+)
+def test_what_is_to_be_done_before_an_episode_depends_on_the_task(reset: str, hint: str) -> None:
+    latest = Latest(replace(CELL, reset=reset), 0.0)
+    latest.on_session(session("ready"), 0.0, 0.0)
+    assert hint in view(latest, 0.0, 0.0)["session"]["hint"]

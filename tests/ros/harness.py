@@ -56,6 +56,7 @@ class Graph:
         domain: its ROS domain.
         rig: another rig than the twin's; what simulates its world is then the process "world".
         watchdog_s: of every arm in real time.
+        task: another task than the twin's.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Graph:
         blocks: tuple[Block, ...],
         rig: RigConfig | None = None,
         watchdog_s: float = WATCHDOG_S,
+        task: TaskConfig | None = None,
     ) -> None:
         self.folder = folder
         self.domain = domain
@@ -74,7 +76,7 @@ class Graph:
         self.run_id = "test-run"
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.names = tuple(STANDARD) if rig is None else ("world", *STANDARD)
-        task, rig = load_task(TASK), rig or load_rig(RIG)
+        task, rig = task or load_task(TASK), rig or load_rig(RIG)
         if not lockstep:
             task, rig = patient(task, rig, watchdog_s)
         spec = RunSpec(self.run_id, "evaluate", TASK, rig.name, "", "", 3, lockstep, 0, 0)

@@ -16,13 +16,14 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
-from zprl_interfaces.msg import ActionChunk, ArmState, Proprioception, SessionState, SimState
+from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, Proprioception, SessionState, SimState
 from zprl_interfaces.srv import Label, SessionCommand
 
 from zprl_bringup import qos
 
 TOPICS: dict[str, tuple[Any, str]] = {
     "arm": (ArmState, "/arms/arm/state"),
+    "report": (ChunkReport, "/arms/arm/report"),
     "world": (SimState, "/sim/state"),
     "image": (Image, "/cameras/third_view/image"),
     "depth": (Image, "/cameras/third_view/depth"),

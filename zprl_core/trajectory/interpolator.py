@@ -54,6 +54,7 @@ class ChunkInterpolator:
         self._active: ActiveChunk | None = None
         self._last_ns: int | None = None
         self._gripper = start.gripper_width
+        self._by_hand = False  # whether the last chunk was a person's
         self._before: tuple[int, MotionState]  # time and state of the last setpoint but one, and
         self._sent: tuple[int, MotionState]  # of the last one, as sent
         self._begin_hold(start, Status.HOLDING)
@@ -174,9 +175,14 @@ class ChunkInterpolator:
             self._begin_chunk(chunk, came_ns)
         if self._active is not None and self._active.chunk.end_ns < t_ns:
             self._end_active()
-        if self._status is Status.BRAKING and t_ns - self._origin_ns > self._limits.watchdog_s * 1e9:
+        if self._status is Status.BRAKING and t_ns - self._origin_ns > self._patience_s * 1e9:
             self._status = Status.TRIPPED
         return t_ns
+
+    @property
+    def _patience_s(self) -> float:
+        """How long there may be no chunk."""
+        return self._limits.watchdog_s + (self._limits.handback_s if self._by_hand else 0.0)
 
     def _begins_ns(self) -> int:
         chunk, came_ns = self._pending[0]
@@ -187,7 +193,7 @@ class ChunkInterpolator:
         if self._active is not None and self._active.chunk.end_ns <= begin_ns:
             self._end_active()
         gap_s = (begin_ns - self._origin_ns) * 1e-9 if self._status is Status.BRAKING else 0.0
-        if gap_s > self._limits.watchdog_s:
+        if gap_s > self._patience_s:
             self._status = Status.TRIPPED
             self._drop(chunk, "the watchdog tripped before it began; restart from the measured pose")
             return
@@ -247,6 +253,7 @@ class ChunkInterpolator:
         if self._active is not None:
             self._gripper = self._active.gripper_at(t_ns)
             self._outcomes.append(self._active.outcome(t_ns, reason))
+            self._by_hand = self._active.chunk.source == "human"
             self._active = None
 
     def _drop(self, chunk: Chunk, reason: str) -> None:

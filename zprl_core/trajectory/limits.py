@@ -33,6 +33,7 @@ class InterpolatorLimits:
             larger differences blend longer.
         brake_m_s2, brake_rad_s2: deceleration when no chunk is valid.
         watchdog_s: time without a valid chunk after which `restart` is needed, s.
+        handback_s: further time after a person's chunk, in which the policy plans anew, s.
 
     Raises:
         ConfigError: a value that is not finite and above 0.
@@ -46,6 +47,7 @@ class InterpolatorLimits:
     brake_m_s2: float = 3.0
     brake_rad_s2: float = 10.0
     watchdog_s: float = 0.2
+    handback_s: float = 0.5
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

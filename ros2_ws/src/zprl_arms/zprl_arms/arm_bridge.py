@@ -42,7 +42,7 @@ from zprl_core.transforms import Pose
 STATE_RATE_HZ = 60.0
 LEASE_S = 0.5
 BETWEEN = ("labelled", "judging")
-"""States of the session in which a chunk of simulated time is one that a label interrupted before it began."""
+"""In simulated time: states in which a chunk is one that a label interrupted before it began."""
 REST_S = 2.0  # in which an arm must have come to rest before its bridge lets go of it
 
 

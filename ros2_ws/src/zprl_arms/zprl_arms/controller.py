@@ -65,7 +65,7 @@ class ArmController:
         self._posture, self._streams_joints = posture, streams_joints
         self._homing: HomingMove | None = None
         self.homed_sequence = NOT_HOMED
-        self._limits = safety_limits(arm)
+        self._limits, self._path_limits = safety_limits(arm), interpolator_limits(arm, task)
         self._admission = Admission(arm, task, run_id, posture)
         self._watch = Watch(arm, posture, lease_s, _UNSTAMPED, start.pose)
         self._measured = start
@@ -82,7 +82,7 @@ class ArmController:
         """Why the arm holds and takes no chunk until a person clears it; empty when it does not."""
         if self._driver_fault:
             return self._driver_fault
-        if self._interpolator.status is Status.TRIPPED:
+        if self._interpolator.status is Status.TRIPPED and not self._by_hand:
             last = self._admission.last_refusal
             refused = f" (the last one refused was {last})" if last else ""
             late = f"no valid chunk for {self._arm.watchdog_s} s"
@@ -125,7 +125,7 @@ class ArmController:
     def reset(self, start: Setpoint) -> None:
         """Hold at `start`, gripper included, and forget every chunk, stop and stamp: the world was reset."""
         self._stream = SetpointStream(self._limits, start, self._posture)
-        self._interpolator = ChunkInterpolator(start, interpolator_limits(self._arm))
+        self._interpolator = ChunkInterpolator(start, self._path_limits)
         self._admission.reset()
         self._last_ns = _UNSTAMPED
         self._watch.restart(_UNSTAMPED, start.pose)
@@ -270,6 +270,8 @@ class ArmController:
         self._moved = bool(
             (sent.position != before.position).any() or (sent.quaternion != before.quaternion).any()
         )
+        if self._by_hand and self._interpolator.status is Status.TRIPPED and not self._moved:
+            self._interpolator.restart(t_ns, sent)
         return sent
 
     def reports(self, t_ns: int) -> list[Report]:
@@ -364,6 +366,11 @@ class ArmController:
     def _takes_chunks(self, state: str) -> bool:
         """Whether anybody's chunks may move the arm in a state of the session."""
         return any(may_move(state, source, self._admission.lease) for source in SOURCES)
+
+    @property
+    def _by_hand(self) -> bool:
+        """Whether only a person may move the arm, who takes hold of it and lets go as they like."""
+        return self._takes_chunks(self._state) and not may_move(self._state, "policy")
 
     def _may_move(self, state: str) -> bool:
         return self._takes_chunks(state) or may_move(state, "homing")

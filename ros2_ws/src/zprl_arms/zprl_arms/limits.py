@@ -46,8 +46,9 @@ def chunk_form(task: TaskConfig, arm: ArmConfig) -> ChunkForm:
     return ChunkForm(task.action.chunk, task.tick_s * task.action.repeat, 1.0 / arm.servo_rate_hz)
 
 
-def interpolator_limits(arm: ArmConfig) -> InterpolatorLimits:
-    """The interpolator's limits as the rig file gives them.
+def interpolator_limits(arm: ArmConfig, task: TaskConfig | None = None) -> InterpolatorLimits:
+    """The interpolator's limits as the rig file gives them, and the time that the task's policy has to go on
+    after a person: a chunk may have been overridden just now, and the next one comes after it.
 
     It stops and blends with half of the acceleration that the arm may have: a blend comes on top of the
     motion of the chunk that it joins.
@@ -56,4 +57,5 @@ def interpolator_limits(arm: ArmConfig) -> InterpolatorLimits:
         brake_m_s2=_PLANNED * arm.limits.linear_acceleration_m_s2,
         brake_rad_s2=_PLANNED * arm.limits.angular_acceleration_rad_s2,
         watchdog_s=arm.watchdog_s,
+        handback_s=arm.watchdog_s + (task.action.chunk * task.action.repeat * task.tick_s if task else 0.0),
     )

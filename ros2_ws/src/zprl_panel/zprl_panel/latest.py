@@ -6,10 +6,14 @@ Arrival is measured on a monotonic clock, s, since in lockstep the messages' own
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zprl_core.config.region import RegionConfig
+
+Corners = tuple[tuple[float, float], ...]
+"""Where a picture shows the corners (-x -y), (+x -y), (+x +y), (-x +y), as shares of its width and height."""
 MOST_EVENTS = 40
 _SMOOTHING = 0.1  # of a stream's period, per message
 _RATE_WINDOW_S = 20.0
@@ -27,6 +31,9 @@ class Cell:
         arms, cameras: names in the rig and in the task.
         nodes: everybody who belongs to the graph, as "/name".
         managed: those of them with a lifecycle.
+        reset: how the scene comes to its start, see the task's key.
+        region: where a person lays the objects out; None where nobody does.
+        corners: of that region in the pictures of each camera that knows them.
     """
 
     run_id: str
@@ -39,6 +46,9 @@ class Cell:
     cameras: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
     managed: tuple[str, ...] = ()
+    reset: str = "manual"
+    region: RegionConfig | None = None
+    corners: Mapping[str, Corners] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from zprl_bringup.node import Node, Setup, run
 from zprl_core.errors import ConfigError, RigError
 from zprl_core.panel_address import DEFAULT, PanelAddress
 from zprl_panel import private, tls
-from zprl_panel.latest import Cell, Latest
+from zprl_panel.latest import Cell, Corners, Latest
 from zprl_panel.protocol import LABELS, Command
 from zprl_panel.seat import Verdict
 from zprl_panel.server import NoAnswer, Place, Server
@@ -244,7 +244,11 @@ def _decoder(kind: Any) -> Callable[[bytes], Any]:
 
 
 def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
-    task = setup.task
+    task, simulation = setup.task, setup.rig.simulation
+    by_hand = simulation is None or not simulation.has_objects
+    seen = {
+        view.name: _pairs(setup.rig.camera(view.name).region_corners) for view in task.observation.cameras
+    }
     return Cell(
         run_id=setup.run_id,
         task=task.name,
@@ -256,7 +260,14 @@ def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
         cameras=tuple(view.name for view in task.observation.cameras),
         nodes=tuple(nodes),
         managed=tuple(managed),
+        reset=task.reset,
+        region=task.region if by_hand and task.region.objects else None,
+        corners={name: corners for name, corners in seen.items() if corners},
     )
+
+
+def _pairs(numbers: tuple[float, ...] | None) -> Corners:
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True)) if numbers else ()
 
 
 def _place(address: PanelAddress, setup: Setup) -> Place:

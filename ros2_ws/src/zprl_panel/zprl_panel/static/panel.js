@@ -2,6 +2,7 @@
 
 import { drawLengths, drawRate } from "/charts.js";
 import { ask } from "/ask.js";
+import { drawOverlay } from "/overlay.js";
 import { Commands, Link } from "/link.js";
 import { cells, fill, icon, item, say, set } from "/text.js";
 
@@ -111,13 +112,14 @@ function drawView() {
   $("state-shape").setAttribute("d", SHAPES[shape]);
   $("state-shape").setAttribute("fill-rule", "evenodd");
   set("word", session.word);
-  set("hint", session.layout && session.state === "ready" ? `${session.hint}. ${session.layout}` : session.hint);
+  set("hint", session.layout && session.state === "ready" ? `${session.hint}. Layout: ${session.layout}` : session.hint);
   set("episode", session.episode === null ? "–" : `${session.episode} · ${session.block}`);
   set("time", session.motion_s === undefined ? "–" : `${session.motion_s.toFixed(1)} s`);
   set("step", session.horizon ? `${session.steps} / ${session.horizon}` : "–");
   $("progress").value = session.horizon ? session.steps / session.horizon : 0;
   $("window-fact").hidden = session.window_s === null || session.window_s === undefined;
   set("window", `${session.window_s ?? "–"} s`);
+  for (const camera of cameras) drawOverlay(camera.overlay, camera.canvas, session.overlay?.[camera.name] ?? []);
   if (history && session.horizon !== horizon) drawHistory();
   const stateNow = `${session.word}, episode ${session.episode}`;
   if (stateNow !== shownState) {
@@ -264,10 +266,12 @@ function showCameras(names) {
     box.className = "camera";
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `Live picture of camera ${name}`);
+    const overlay = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    overlay.setAttribute("aria-hidden", "true"); // the hint says the same in words
     label.textContent = name;
-    box.append(canvas, label);
+    box.append(canvas, overlay, label);
     link.send({ type: "frame", camera: name });
-    return { name, box, canvas };
+    return { name, box, canvas, overlay };
   });
   $("cameras").replaceChildren(...cameras.map((camera) => camera.box));
 }

@@ -1,7 +1,4 @@
-"""A fake Robotiq 2F-85 at the other end of a pseudo-terminal: its registers, its activation, its fingers.
-
-`python -m tests.hardware.robotiq_2f85 PATH ...` is one for each path, a link to its port, until Ctrl-C.
-"""
+"""A fake Robotiq 2F-85 at the other end of a pseudo-terminal: its registers, its activation, its fingers."""
 
 from __future__ import annotations
 
@@ -9,11 +6,9 @@ import os
 import pty
 import select
 import struct
-import sys
 import threading
 import time
 import tty
-from pathlib import Path
 
 from zprl_arms.grippers.robotiq import crc16
 
@@ -105,25 +100,3 @@ class Fake2F85:
         stopped = 2 if met else 3 if position == goal else 0
         state = action & 9 | (3 if ready else action & 1) << 4 | (stopped << 6 if action & 8 else 0)
         return struct.pack("6B", state, 0, self.fault, self._command[3], position, 0)
-
-
-def main() -> None:
-    """Grippers at the paths that the command line names."""
-    links = {Path(path): Fake2F85(activated=False) for path in sys.argv[1:]}
-    try:
-        for path, gripper in links.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            path.symlink_to(gripper.port)
-            print(f"a simulated Robotiq 2F-85 at {path}", flush=True)
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return
-    finally:
-        for path, gripper in links.items():
-            path.unlink(missing_ok=True)
-            gripper.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -8,39 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from zprl_interfaces.msg import ActionChunk
 
 from tests.hardware.boxes import own_address
+from tests.hardware.by_hand import by_hand
 from tests.hardware.faults import rig_at
-from tests.ros.harness import TASK, Graph, graph
+from tests.ros.harness import TASK, graph
 from tests.ros.observer import Observer
 from zprl_bringup import convert
-from zprl_core.actions import ActionCodec, ArmWaypoints
 from zprl_core.config import load_task
 from zprl_core.plan import Block
 
-STEPS = 16
 Vector = NDArray[np.float64]
-
-
-def by_hand(g: Graph, eyes: Observer) -> ActionChunk:
-    """4 cm up from where the arm is, in one chunk of a person."""
-    state, task = eyes.seen["arm"][-1], load_task(TASK)
-    position, quaternion = convert.pose_arrays(state.pose_base_tcp)
-    way = np.tile(position, (STEPS, 1))
-    way[:, 2] += np.linspace(0.0, 0.04, STEPS)
-    waypoints = ArmWaypoints(way, np.tile(quaternion, (STEPS, 1)), np.full(STEPS, state.gripper_width_m))
-    actions = ActionCodec.from_config(task.action).encode([waypoints])
-    return ActionChunk(
-        header=convert.header(time.time_ns() + 50_000_000, state.header.frame_id),
-        run_id=g.run_id,
-        episode=eyes.episode,
-        chunk=0,
-        source="human",
-        dt_s=task.tick_s,
-        dim=actions.shape[1],
-        actions=convert.doubles(actions),
-    )
 
 
 def away_rad(eyes: Observer, home_rad: Vector) -> float:
@@ -59,7 +37,8 @@ def test_an_arm_that_a_person_moved_goes_home_before_the_episode(tmp_path: Path)
             g.wait(lambda: eyes.state == "ready", 60, "the reset")
             home_rad = convert.vector(eyes.seen["arm"][-1].joint_position_rad)
 
-            eyes.send_chunk(by_hand(g, eyes))
+            eyes.reach_arm()
+            eyes.send_chunk(by_hand(eyes.seen["arm"][-1], g.run_id, eyes.episode, rise_m=0.04))
             g.wait(lambda: any(r.source == "human" for r in eyes.seen["report"]), 20, "the person's chunk")
             (report,) = eyes.seen["report"]
             assert report.status == report.EXECUTED, report.reason

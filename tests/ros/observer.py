@@ -114,12 +114,16 @@ class Observer:
         return str(self._answer(client, Trigger.Request()).message)
 
     def send_chunk(self, chunk: ActionChunk) -> None:
-        """Publish a chunk beside the policy; at first the two ends get a moment to find each other."""
+        """Publish a chunk beside the policy."""
+        self.reach_arm(chunk.header.frame_id.removesuffix("_base"))
+        self._chunks.publish(chunk)
+
+    def reach_arm(self, arm: str = "arm") -> None:
+        """Before the first chunk: the two ends find each other."""
         if self._chunks is None:
-            topic = f"/arms/{chunk.header.frame_id.removesuffix('_base')}/command"
+            topic = f"/arms/{arm}/command"
             self._chunks = self._node.create_publisher(ActionChunk, topic, qos.stream(lockstep=False))
             time.sleep(0.5)
-        self._chunks.publish(chunk)
 
     def _call(self, client: Any, request: Any) -> tuple[bool, str]:
         response = self._answer(client, request)

@@ -1,6 +1,7 @@
 """Success of ZPRL over the perturbation scale, on seeds and layouts that no reported run uses.
 
 python -m scripts.sweep_lambda --base runs/demo/seed0/base.ckpt --lambdas 0.25 0.5 1.0 --chunks 8000
+python -m scripts.sweep_lambda --base runs/demo/seed0/base.ckpt --lambdas 0.3 --rl extra_utd=2 --chunks 2000
 """
 
 from __future__ import annotations
@@ -10,15 +11,19 @@ import json
 import time
 from pathlib import Path
 
+import yaml
+
 from scripts.experiment import Experiment, text
 
 FIRST_SEED = 500  # reported runs use seeds from 0 on
 RECENT = 100
 
 
-def train(base: Path, lambda_: float, seed: int, chunks: int, episodes: int) -> dict[str, object]:
+def train(
+    base: Path, lambda_: float, seed: int, chunks: int, episodes: int, settings: dict[str, object]
+) -> dict[str, object]:
     """One training run; its result as plain data."""
-    experiment, began = Experiment(base, lambda_, seed), time.monotonic()
+    experiment, began = Experiment(base, lambda_, seed, settings), time.monotonic()
     done = 0
     wins: list[bool] = []
     while done < chunks:
@@ -34,9 +39,11 @@ def train(base: Path, lambda_: float, seed: int, chunks: int, episodes: int) -> 
     print(f"lambda {lambda_}, seed {seed}: {text(final)} after {len(wins)} episodes", flush=True)
     return {
         "lambda": lambda_,
+        "rl": settings,
         "seed": seed,
         "chunks": done,
         "training_episodes": len(wins),
+        "updates": experiment.learner.counters.updates,
         "training_success_last100": sum(wins[-RECENT:]) / min(RECENT, len(wins)),
         "final": final.rate,
         "wilson95": final.wilson(),
@@ -53,10 +60,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--chunks", type=int, default=8000)
     parser.add_argument("--episodes", type=int, default=100, help="of each measurement")
+    parser.add_argument("--rl", nargs="*", default=[], metavar="KEY=VALUE", help="of the task's rl section")
     parser.add_argument("--out", type=Path, help="JSON file to write")
     args = parser.parse_args()
+    settings = {key: yaml.safe_load(value) for key, _, value in (pair.partition("=") for pair in args.rl)}
     results = [
-        train(args.base, value, FIRST_SEED + number, args.chunks, args.episodes)
+        train(args.base, value, FIRST_SEED + number, args.chunks, args.episodes, settings)
         for value in args.lambdas
         for number in range(args.seeds)
     ]

@@ -79,6 +79,7 @@ def load_base(path: Path, task: TaskConfig | None = None) -> tuple[BaseModel, Ta
         model.load_state_dict(data.state["model"])
         if data.state.get("latents") is not None:
             model.latents = LatentDistribution.from_state(data.state["latents"])
-    except (RuntimeError, KeyError, DataError) as error:
+        info = dict(data.state["info"])
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, DataError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its own settings: {error}") from error
-    return model.eval().requires_grad_(False), trained_for, data.state["info"]
+    return model.eval().requires_grad_(False), trained_for, info

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +37,22 @@ TASK_KEYS = (
     "bottleneck.layers",
 )
 """What a checkpoint's task and the task at hand must agree on."""
+
+
+_UNREADABLE = (
+    RuntimeError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
 
 
 @dataclass(frozen=True)
@@ -110,6 +128,7 @@ def load(path: Path, kind: str) -> Checkpoint:
         ConfigError: its provenance is none; names the file and the key.
     """
     with _as_checkpoint_errors(path):
+        _check_sums(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(content, dict) or not {"format", "kind", "task", "state"} <= content.keys():
         raise CheckpointError(f"{path} is a torch file but not a ZPRL checkpoint")
@@ -118,9 +137,20 @@ def load(path: Path, kind: str) -> Checkpoint:
         raise CheckpointError(f"{path}: format is {content['format']!r}, this version reads {known}")
     if content["kind"] != kind:
         raise CheckpointError(f"{path} holds a {content['kind']}, a {kind} is needed")
+    for key in ("task", "state"):
+        if not isinstance(content[key], dict):
+            raise CheckpointError(f"{path}: {key} is {type(content[key]).__name__}, not a mapping")
     found = content.get("provenance")
     provenance = None if found is None else Provenance.from_dict(found, f"{path}: provenance")
     return Checkpoint(kind, content["task"], content["state"], str(path), provenance)
+
+
+def _check_sums(path: Path) -> None:
+    """torch reads a file without looking at the checksums that it wrote."""
+    with zipfile.ZipFile(path) as file:
+        damaged = file.testzip()
+    if damaged is not None:
+        raise ValueError(f"{damaged} does not match its checksum")
 
 
 @contextmanager
@@ -136,8 +166,10 @@ def _as_checkpoint_errors(path: Path) -> Iterator[None]:
         raise CheckpointError(f"{path} does not exist; `zprl pretrain` makes a base checkpoint") from error
     except IsADirectoryError as error:
         raise CheckpointError(f"{path} is a folder, a checkpoint is a file") from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
+    except _UNREADABLE as error:
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint: {_first_line(error)}; copy it again, or make a new one"
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

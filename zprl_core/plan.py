@@ -51,6 +51,9 @@ class Block:
             block = cls(**data)
         except TypeError as error:
             raise DataError(f"a block of a plan has keys name, mode, episodes, chunks: {error}") from error
+        counts = [count for count in (block.episodes, block.chunks) if count is not None]
+        if not isinstance(block.name, str) or any(type(count) is not int or count < 0 for count in counts):
+            raise DataError(f"block {block.name!r}: a name is a text, episodes and chunks are whole numbers")
         if block.mode not in MODES:
             raise DataError(f"block '{block.name}': mode: {block.mode!r}, allowed: {', '.join(MODES)}")
         if (block.episodes is None) == (block.chunks is None):
@@ -101,11 +104,14 @@ def read_plan(path: Path) -> tuple[Block, ...]:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}. A run folder is made by `zprl train`") from error
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
         raise DataError(f"{path}: must hold a list of blocks")
-    return tuple(Block.from_dict(item) for item in data)
+    try:
+        return tuple(Block.from_dict(item) for item in data)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ HEADER = struct.Struct("<III")
 ARRAY = 1
 """Code of msgpack's extension type that holds an array."""
 MAX_PAYLOAD = 1 << 30
+_HOW = "restore the file from a copy, or start another run"
 
 Record = dict[str, Any]
 
@@ -69,6 +70,8 @@ def read(path: Path, start: int = 0) -> Iterator[tuple[int, Record]]:
         file = path.open("rb")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     with file:
         size = os.fstat(file.fileno()).st_size
         magic = file.read(len(MAGIC))
@@ -79,8 +82,19 @@ def read(path: Path, start: int = 0) -> Iterator[tuple[int, Record]]:
         offset = max(start, len(MAGIC))
         file.seek(offset)
         while (payload := _read_payload(file.read, path, offset, size)) is not None:
+            record = _unpack(payload, path, offset)
             offset += HEADER.size + len(payload)
-            yield offset, msgpack.unpackb(payload, ext_hook=_unpack_array, strict_map_key=False)
+            yield offset, record
+
+
+def _unpack(payload: bytes, path: Path, offset: int) -> Record:
+    try:
+        record: Record = msgpack.unpackb(payload, ext_hook=_unpack_array, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise DataError(f"{path}: the record at byte {offset} is of another version: {error}") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{path}: the record at byte {offset} is no mapping, but {type(record).__name__}")
+    return record
 
 
 def _read_payload(read_bytes: Any, path: Path, offset: int, size: int) -> bytes | None:
@@ -92,14 +106,16 @@ def _read_payload(read_bytes: Any, path: Path, offset: int, size: int) -> bytes 
     if zlib.crc32(header[:4]) != length_check or length > MAX_PAYLOAD:
         if not any(header) and not any(read_bytes(size - offset - HEADER.size)):
             return None  # a power cut can leave a tail of zeros
-        raise DataError(f"{path}: damaged at byte {offset}: the record's length does not match its checksum")
+        problem = "the record's length does not match its checksum"
+        raise DataError(f"{path}: damaged at byte {offset}: {problem}; {_HOW}")
     payload: bytes = read_bytes(length)
     if len(payload) < length:
         return None
     if zlib.crc32(payload) != payload_check:
         if offset + HEADER.size + length == size:
             return None
-        raise DataError(f"{path}: damaged at byte {offset}: the record does not match its checksum")
+        problem = "the record does not match its checksum"
+        raise DataError(f"{path}: damaged at byte {offset}: {problem}; {_HOW}")
     return payload
 
 

@@ -2,7 +2,8 @@
 """episodes.jsonl: one line per episode, appended when it ends.
 
 A line about an episode that already has one is a correction and replaces it. A kill can tear the last line
-only; a torn line is dropped by the reader and cut off by the next writer.
+only; a torn line is dropped by the reader and cut off by the next writer. A line ends with the CRC-32 of its
+own text; those of earlier versions have none.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from zprl_core.errors import DataError
 
 Outcome = Literal["success", "failure", "horizon", "void"]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
+_HOW = "move the file away: the run writes it anew from ledger.jsonl when it is taken up again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +80,26 @@ class EpisodeRecord:
         return not (self.void or self.shadow_chunks)
 
     def to_json(self) -> str:
-        """One line without its end."""
+        """One line without its end and without a checksum."""
         return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
 
+    def to_line(self) -> str:
+        """One line of episodes.jsonl, with its end."""
+        data = dataclasses.asdict(self)
+        return json.dumps({**data, "crc": checksum(data)}, separators=(",", ":")) + "\n"
+
     @classmethod
-    def from_json(cls, line: str) -> EpisodeRecord:
-        """The inverse of `to_json`.
+    def from_json(cls, line: str | bytes) -> EpisodeRecord:
+        """The inverse of `to_json`, and of `to_line`.
 
         Raises:
-            DataError: not such a line; names the key.
+            DataError: not such a line, or its checksum says something else; names the key.
         """
-        try:
-            data = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"not a line of JSON: {error}") from error
+        data = parse_json(line)
+        if isinstance(data, dict) and "crc" in data:
+            crc = data.pop("crc")
+            if crc != checksum(data):
+                raise DataError(f"its checksum is {crc}, its text has {checksum(data)}")
         return cls.from_dict(data)
 
     @classmethod
@@ -120,6 +129,23 @@ class EpisodeRecord:
             raise DataError(f"an episode has an unknown key: {error}") from error
 
 
+def checksum(data: Mapping[str, Any]) -> int:
+    """CRC-32 of plain data, as a line of JSON has it without the checksum itself."""
+    return zlib.crc32(json.dumps(data, separators=(",", ":")).encode())
+
+
+def parse_json(line: str | bytes) -> Any:
+    """Plain data from a line of JSON.
+
+    Raises:
+        DataError: it is none.
+    """
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not a line of JSON: {error}") from error
+
+
 def append_record(path: Path, record: EpisodeRecord) -> None:
     """Append a line and wait until it is on the disk; a torn last line is cut off first."""
     with path.open("ab+") as file:
@@ -129,7 +155,7 @@ def append_record(path: Path, record: EpisodeRecord) -> None:
             whole = file.read().rfind(b"\n") + 1
             if whole != end:
                 file.truncate(whole)
-        file.write(record.to_json().encode() + b"\n")
+        file.write(record.to_line().encode())
         file.flush()
         os.fsync(file.fileno())
 
@@ -145,11 +171,18 @@ def read_records(path: Path) -> tuple[EpisodeRecord, ...]:
     if not path.exists():
         return ()
     found: dict[int, EpisodeRecord] = {}
-    *lines, _torn = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    *lines, _torn = _content(path).split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
             record = EpisodeRecord.from_json(line)
         except DataError as error:
-            raise DataError(f"{path}: line {number}: {error}") from error
+            raise DataError(f"{path}: line {number}: {error}; {_HOW}") from error
         found[record.episode] = record
     return tuple(found[episode] for episode in sorted(found))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -45,7 +45,7 @@ def drop_unlearned(folder: RunFolder) -> int | None:
     if lost is None:
         return None
     ledger.append(_entry("forget", lost))
-    kept = [record.to_json() + "\n" for record in records if record.episode < lost.episode]
+    kept = [record.to_line() for record in records if record.episode < lost.episode]
     write_text(folder.episodes_file, "".join(kept))
     return lost.episode
 

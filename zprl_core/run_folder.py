@@ -27,9 +27,9 @@ import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -38,6 +38,7 @@ from zprl_core.errors import DataError
 
 Mode = Literal["train", "evaluate"]
 _FOLDERS = ("config", "checkpoints", "stats", "tb", "logs")
+_KINDS = {"int": int, "bool": bool}
 
 
 def write_text(path: Path, text: str) -> None:
@@ -70,7 +71,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not isinstance(data, dict):
         raise DataError(f"{path}: must hold an object, holds {type(data).__name__}")
@@ -207,13 +208,20 @@ class RunFolder:
         """What the run was started with.
 
         Raises:
-            DataError: run.json is missing or damaged.
+            DataError: run.json is missing or damaged; names the key.
         """
         data = read_json(self.spec_file)
         try:
-            return RunSpec(**data)
+            spec = RunSpec(**data)
         except TypeError as error:
             raise DataError(f"{self.spec_file}: {error}") from error
+        for field in fields(spec):
+            value, wanted = getattr(spec, field.name), _KINDS.get(str(field.type), str)
+            if type(value) is not wanted:
+                raise DataError(f"{self.spec_file}: {field.name} is {value!r}, not {wanted.__name__}")
+        if spec.mode not in get_args(Mode):
+            raise DataError(f"{self.spec_file}: mode is {spec.mode!r}, allowed: {', '.join(get_args(Mode))}")
+        return spec
 
     @classmethod
     def create(cls, path: Path, spec: RunSpec, task: TaskConfig, rig: RigConfig) -> RunFolder:

@@ -21,7 +21,8 @@ from zprl_core.session import Entry, LedgerFile, read_ledger
 
 def record(episode: int) -> EpisodeRecord:
     return EpisodeRecord(
-        episode=episode, block="train", mode="explore", layout_seed=2**62 + episode, outcome=OUTCOMES[episode % 4],
+        episode=episode, block="train", mode="explore", layout_seed=2**62 + episode,
+        outcome=OUTCOMES[episode % 4],  # type: ignore[arg-type]
         steps=16, chunks=2, start_stamp_ns=10**18, end_stamp_ns=10**18 + episode, label_author="Zoë",
         reason="\ud800\x00" if episode == 2 else "", layout="{x: 0.25}",
     )  # fmt: skip
@@ -141,7 +142,9 @@ plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_si
 
 
 @FUZZ
-@given(st.sampled_from([*(f.name for f in dataclasses.fields(EpisodeRecord)), "colour"]), plain, st.booleans())
+@given(
+    st.sampled_from([*(f.name for f in dataclasses.fields(EpisodeRecord)), "colour"]), plain, st.booleans()
+)
 def test_a_line_of_another_version_names_the_key(
     ledger: Path, episodes: Path, key: str, value: Any, gone: bool
 ) -> None:

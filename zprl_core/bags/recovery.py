@@ -62,7 +62,7 @@ def recover(bag: Path, out: Path | None = None) -> Recovered:
 def _whole(source: Path) -> Recovered | None:
     damage = Damage()
     messages = sum(isinstance(record, Message) for record in records(source, damage))
-    return Recovered(source.parent, messages, damage) if damage.finished and not damage.chunks else None
+    return Recovered(source.parent, messages, damage) if damage.none else None
 
 
 def _rewrite(source: Path, folder: Path) -> Recovered:

@@ -168,14 +168,17 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found: dict[str, Any] = data[_ROOT]
+        found: dict[str, Any] = dict(data[_ROOT])
+        dict(found.get("custom_data") or {})
     except FileNotFoundError as error:
         raise DataError(
             f"{folder}: has no {METADATA}: a recording that was not finished. Restore it with "
             f"`zprl bag recover {folder}`"
         ) from error
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: cannot be read: {error!r}") from error
+    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path}: cannot be read: {error!r}. Remove it; `zprl bag recover {folder}` makes it anew"
+        ) from error
     return found
 
 

@@ -65,9 +65,10 @@ def _recover(bags: list[Path], out: Path | None) -> int:
 
 def _outcome(found: Recovered) -> str:
     damage = found.damage
-    if damage.finished and not damage.chunks:
+    if damage.none:
         return f"is whole, {found.messages} messages"
     chunks = f", {len(damage.chunks)} damaged chunks left out" if damage.chunks else ""
+    chunks += f", {damage.missing} messages are missing" if damage.missing else ""
     return f"{found.messages} messages restored, {damage.lost_bytes} bytes at the end were cut off{chunks}"
 
 
@@ -86,7 +87,7 @@ def _described(bag: Description, label: dict[str, str]) -> str:
     lines = [
         f"{bag.path}: {contents.messages} messages, {(contents.end_ns - contents.start_ns) * 1e-9:.3f} s"
     ]
-    if not bag.damage.finished or bag.damage.chunks:
+    if not bag.damage.none:
         lines.append("cut off or damaged: `zprl bag recover` restores what is there")
     facts = {**bag.metadata.get(RUN_RECORD, {}), **bag.metadata.get(EPISODE_RECORD, {}), **label}
     lines += [f"  {key}: {value}" for key, value in facts.items() if value]

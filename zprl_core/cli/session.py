@@ -8,7 +8,7 @@ import getpass
 import os
 from pathlib import Path
 
-from zprl_core.errors import SessionError
+from zprl_core.errors import DataError, SessionError
 from zprl_core.run_folder import RunFolder, read_json
 
 NAME = "session"
@@ -49,7 +49,13 @@ def run(args: argparse.Namespace) -> int:
         raise SessionError(
             f"{args.folder}: no session runs there; `zprl train` or `zprl evaluate` starts one"
         )
-    os.environ.update(read_json(live)["environment"])
+    try:
+        os.environ.update(read_json(live)["environment"])
+    except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise DataError(
+            f"{live}: does not say how to reach the session: {error!r}. Use the panel, or end the run and "
+            "take it up again with --resume"
+        ) from error
     from zprl_session.client import SessionClient  # only now: ROS reads the environment when it is loaded
 
     with SessionClient(author=getpass.getuser()) as session:

@@ -255,7 +255,7 @@ class ArmConfig:
     name: str = setting("its ROS namespace is /arms/<name>")
     driver: Literal["sim", "xarm", "franka"] = setting("which driver moves it")
     model: Literal["lite6", "xarm5", "xarm6", "xarm7", "xarm850", "fer", "fr3"] = setting("which arm it is")
-    servo_rate_hz: float = setting("setpoints per second", unit="Hz", above=0.0, high=1000.0)
+    servo_rate_hz: float = setting("setpoints per second", unit="Hz", low=1.0, high=1000.0)
     homing: HomingConfig = setting("where an episode starts")
     workspace: WorkspaceConfig = setting("where the tool may be")
     limits: LimitsConfig = setting("how fast it may move")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -17,10 +18,13 @@ from zprl_core.errors import ConfigError
 
 Kind = Literal["tasks", "rigs"]
 _MAX_EXTENDS = 8
+_LARGEST = 2**63 - 1
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without two traps: `1e-4` is a number, and a key that stands twice is an error."""
+    """YAML without traps: `1e-4` is a number, and a key that stands twice or a number that no computer word
+    holds is an error.
+    """
 
 
 _Loader.add_implicit_resolver(
@@ -34,15 +38,28 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: dict[Any, Any] = {}
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{key}' stands twice", key_node.start_mark
-            )
+        problem = ""
+        if not isinstance(key_node, yaml.ScalarNode):
+            problem = "a key is a text or a number"
+        elif key in seen:
+            problem = f"the key '{key}' stands twice"
+        if problem:
+            raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
         seen[key] = loader.construct_object(value_node, deep=True)
     return seen
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    number: int = loader.construct_yaml_int(node)
+    if not -_LARGEST <= number <= _LARGEST:
+        raise yaml.constructor.ConstructorError(
+            None, None, "a whole number is beyond 64 bits", node.start_mark
+        )
+    return number
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 def config_dirs() -> tuple[Path, ...]:
@@ -76,13 +93,15 @@ def find(kind: Kind, name_or_path: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(name_or_path)
     if text.endswith((".yaml", ".yml")) or os.sep in text:
-        path = Path(text).expanduser()
-        if not path.is_file():
+        path = Path(text)
+        with contextlib.suppress(RuntimeError):  # nobody of that name has a home here
+            path = path.expanduser()
+        if not _is_file(path):
             raise ConfigError(f"{path}: no such {kind[:-1]} file")
         return path
     for folder in config_dirs():
         path = folder / kind / f"{text}.yaml"
-        if path.is_file():
+        if _is_file(path):
             return path
     known = names(kind)
     where = ", ".join(str(d) for d in config_dirs()) or "no config folder was found: set ZPRL_CONFIG_DIR"
@@ -90,6 +109,14 @@ def find(kind: Kind, name_or_path: str | os.PathLike[str]) -> Path:
         f"unknown {kind[:-1]} '{text}'{did_you_mean(text, known)} (from {where}). "
         "A path to a .yaml file works too"
     )
+
+
+def _is_file(path: Path) -> bool:
+    """Also of what cannot be a path: a NUL in it, or a name that is too long."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -102,7 +129,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path}: is not valid YAML: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: must hold keys and values, holds {type(data).__name__}")
@@ -141,7 +168,12 @@ def _parent(kind: Kind, child: Path, name: object) -> Path | None:
     if not isinstance(name, str):
         raise ConfigError(f"{child}: extends: {name!r} is not the name of a {kind[:-1]}")
     beside = child.parent / f"{name}.yaml"
-    return beside if beside.is_file() else find(kind, name)
+    if _is_file(beside):
+        return beside
+    try:
+        return find(kind, name)
+    except ConfigError as error:
+        raise ConfigError(f"{child}: extends: {error}") from error
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,10 +183,14 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(old, dict) and isinstance(value, dict):
             merged[key] = _merge(old, value)
         elif _by_name(old, value):
-            merged[key] = [_merge(item, value.get(item["name"], {})) for item in old or ()]
+            merged[key] = [_merge(item, _of_name(value, item["name"])) for item in old or ()]
         else:
             merged[key] = value
     return merged
+
+
+def _of_name(changes: Mapping[Any, Any], name: object) -> Mapping[str, Any]:
+    return next((value for key, value in changes.items() if str(key) == str(name)), {})
 
 
 def _by_name(base: object, over: object) -> bool:

@@ -140,8 +140,12 @@ def _convert_scalar(hint: Any, value: object, place: Place, meta: Setting) -> An
         raise place.error(f"{value!r} is not {names[hint]}")
     if hint is bool or hint is str:
         return value
-    number = hint(value)
-    if not math.isfinite(number):
+    try:
+        number = hint(value)
+        finite = math.isfinite(number)
+    except OverflowError:
+        finite = False
+    if not finite:
         raise place.error(f"{value!r} is not finite")
     if not meta.contains(number):
         raise place.error(f"{value!r} is out of range, allowed: {meta.range_text()}")

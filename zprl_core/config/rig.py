@@ -24,7 +24,7 @@ class SimulationConfig:
     """The world behind the `sim` drivers, or behind simulated controllers that a real driver talks to."""
 
     scene: Literal["place_orange", "bench"] = setting("which world of zprl_sim; bench: arms in empty space")
-    physics_dt_s: float = setting("physics step", unit="s", above=0.0, high=0.02)
+    physics_dt_s: float = setting("physics step", unit="s", low=1e-5, high=0.02)
     lockstep: bool = setting(
         "advance only when everyone is done (true) or with the wall clock (false)", default=True
     )

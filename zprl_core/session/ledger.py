@@ -13,14 +13,13 @@ import contextlib
 import json
 import os
 import time
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 from zprl_core.errors import DataError
-from zprl_core.records import EpisodeRecord, append_record, read_records
+from zprl_core.records import EpisodeRecord, append_record, checksum, parse_json, read_records
 
 EntryEvent = Literal["label", "horizon", "abort", "stop", "fault", "undo", "correct", "forget"]
 EVENTS: tuple[str, ...] = get_args(EntryEvent)
@@ -143,11 +142,7 @@ def _write(descriptor: int, offset: int, data: bytes) -> None:
 
 def _line(number: int, entry: Entry, written_ns: int) -> bytes:
     data = {"number": number, "written_ns": written_ns, **asdict(entry)}
-    return json.dumps({**data, "crc": _crc(data)}, separators=(",", ":")).encode() + b"\n"
-
-
-def _crc(data: Mapping[str, Any]) -> int:
-    return zlib.crc32(json.dumps(data, separators=(",", ":")).encode())
+    return json.dumps({**data, "crc": checksum(data)}, separators=(",", ":")).encode() + b"\n"
 
 
 def _read(path: Path) -> tuple[list[Entry], int]:
@@ -169,15 +164,12 @@ def _read(path: Path) -> tuple[list[Entry], int]:
 
 
 def _entry(number: int, line: bytes) -> Entry:
-    try:
-        data = json.loads(line)
-    except ValueError as error:
-        raise DataError(f"not a line of JSON: {error}") from error
+    data = parse_json(line)
     if not isinstance(data, dict):
         raise DataError(f"holds {type(data).__name__}, not an object")
     crc = data.pop("crc", None)
-    if crc != _crc(data):
-        raise DataError(f"its checksum is {crc}, its text has {_crc(data)}")
+    if crc != checksum(data):
+        raise DataError(f"its checksum is {crc}, its text has {checksum(data)}")
     if data.get("number") != number:
         raise DataError(f"its number is {data.get('number')}, expected {number}")
     for key, kind in _KEYS.items():

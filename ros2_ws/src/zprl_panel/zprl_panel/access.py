@@ -22,7 +22,7 @@ _REMEMBERED_SOURCES = 1024
 
 
 def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,11 @@ class Guests:
     """Sessions, by the hash of the random id in their cookie.
 
     Args:
-        known: what `dump` gave, of a server that was restarted.
+        known: what `dump` gave, of a server that was restarted; of anything else nobody is in.
     """
 
     def __init__(self, known: Mapping[str, Any] | None = None) -> None:
-        known = known or {}
-        self._guests = {key: Guest(**value) for key, value in known.get("guests", {}).items()}
-        self._count = int(known.get("count", 0))
+        self._guests, self._count = _known(known or {})
 
     def dump(self) -> dict[str, Any]:
         """Everything as plain data, without a secret in it."""
@@ -94,6 +92,19 @@ class Guests:
     def dismiss(self, cookie: str) -> None:
         """End a session: its cookie lets nobody in any more."""
         self._guests.pop(_hash(cookie), None)
+
+
+def _known(dumped: Mapping[str, Any]) -> tuple[dict[str, Guest], int]:
+    try:
+        guests = {key: Guest(**value) for key, value in dumped.get("guests", {}).items()}
+        count = int(dumped.get("count", 0))
+    except (TypeError, ValueError, AttributeError):
+        return {}, 0
+    whole = all(
+        isinstance(guest.name, str) and guest.role in ROLES and isinstance(guest.until_s, float)
+        for guest in guests.values()
+    )
+    return (guests, count) if whole else ({}, 0)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from zprl_core.errors import DataError
 from zprl_core.panel_address import PanelAddress
@@ -22,6 +22,7 @@ from zprl_panel.connection import Connection
 from zprl_panel.gate import GUEST, Gate
 from zprl_panel.history import history
 from zprl_panel.latest import Latest
+from zprl_panel.lines import LOG, Lines
 from zprl_panel.pictures import Credits
 from zprl_panel.protocol import (
     LARGEST_MESSAGE,
@@ -99,7 +100,7 @@ class Server:
 
     def __init__(self, place: Place, desk: Desk, latest: Latest) -> None:
         self._place, self._desk, self._latest = place, desk, latest
-        self._gate, self._files = place.gate(), pages.files()
+        self._gate, self._lines, self._files = place.gate(), Lines(), pages.files()
         self._pages: dict[str, Connection] = {}
         self._seat = Seat(time.monotonic())
         self._credits = Credits(latest.cell.cameras)
@@ -114,14 +115,17 @@ class Server:
         Raises:
             OSError: the address cannot be had.
         """
-        app = web.Application(middlewares=[self._gate.middleware()], client_max_size=LARGEST_MESSAGE)
+        checks = [self._lines.middleware(), self._gate.middleware()]
+        app = web.Application(middlewares=checks, client_max_size=LARGEST_MESSAGE)
         app.on_response_prepare.append(self._gate.on_prepare)
         app.router.add_get("/in", self._gate.enter)
         app.router.add_post("/out", self._leave)
         app.router.add_get("/ws", self._converse)
         for path in self._files:
             app.router.add_get(path, self._file)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, handle_signals=False, access_log=None, logger=LOG, shutdown_timeout=1.0
+        )
         await self._runner.setup()
         secure = self._place.certificate.context() if self._place.certificate else None
         address = self._place.address
@@ -176,7 +180,8 @@ class Server:
         try:
             hello = await asyncio.wait_for(self._hello(socket), HELLO_S)
         except (ProtocolError, asyncio.TimeoutError, TypeError) as error:
-            await socket.close(code=1008, message=str(error).encode()[:120])
+            reason = str(error) or f"no hello came within {HELLO_S:g} s"
+            await socket.close(code=1008, message=reason.encode()[:120])
             return socket
         person = _person(hello, request[GUEST], phone=is_phone(request.headers))
         page = Connection(socket, request.transport, person)
@@ -221,6 +226,7 @@ class Server:
     async def _listen(self, page: Connection, socket: web.WebSocketResponse) -> None:
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
+                await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"a message is text")
                 return
             try:
                 parsed = parse(message.data)
@@ -241,8 +247,14 @@ class Server:
         return bucket.take(time.monotonic())
 
     def _handle(self, page: Connection, message: Message) -> None:
-        if isinstance(message, WantFrame):
-            self._credits.give(page.person.page, message.camera)
+        cameras = self._latest.cell.cameras
+        if isinstance(message, Hello):
+            page.say("notice", text="refused: hello comes once, as the first message")
+        elif isinstance(message, WantFrame):
+            if message.camera in cameras:
+                self._credits.give(page.person.page, message.camera)
+            else:
+                page.say("notice", text=f"refused: camera {message.camera!r}, allowed: {', '.join(cameras)}")
         elif isinstance(message, Command):
             if message.name != "stop" or page.stops.take(time.monotonic()):
                 self._spawn(self._command(page, message))
@@ -339,9 +351,11 @@ class Server:
                             self._pages[name].picture(bytes([index]) + jpeg)
 
     async def _look(self) -> None:
-        """The run's episodes, when there are new ones."""
+        """The run's episodes, when there are new ones; and connections that nobody uses."""
         loop = asyncio.get_running_loop()
         while True:
+            if self._runner is not None and self._runner.server is not None:
+                self._lines.drop_quiet(self._runner.server, time.monotonic())
             size = _size(self._place.records)
             if size != self._records_size:
                 self._records_size = size

@@ -62,9 +62,16 @@ missing_packages() {
   has_library 'libGLESv2\.so\.2' || echo libgles2
 }
 
+# Said once, before the first set-up: nothing but tests needs a browser.
+mention_browser() {
+  [[ -e $VENV/.zprl-packages || -n ${CHROMIUM:-} ]] || command -v chromium chromium-browser >/dev/null ||
+    say "no chromium here: tests that open the operator's panel in a browser are skipped (see CONTRIBUTING.md)"
+}
+
 # Install what is missing when root on a machine with apt-get; else name it and stop.
 require_system_packages() {
   local missing
+  mention_browser
   mapfile -t missing < <(missing_packages "$1")
   [[ ${#missing[@]} -gt 0 ]] || return 0
   if can_apt_install; then

@@ -292,8 +292,15 @@ class EpisodeAgent:
             yield from self._due_inversions(e)
             yield from self._due_transitions(e)
             yield from self._due_ending(e)
-        if plan and e.ending is None:
+        if (plan and e.ending is None) or self._labelled_before_planned(e):
             yield from self._due_chunk(e)
+
+    def _labelled_before_planned(self, e: _Episode) -> bool:
+        """In simulated time a label can come between two chunks. The later one is the ending: it is planned,
+        and the bridge answers that it was interrupted before it began.
+        """
+        between = self.lockstep and e.ending == len(e.plans)
+        return between and e.mode == "explore" and e.outcome in TERMINAL
 
     def _next_transition(self, e: _Episode) -> int | None:
         """The chunk whose transition can be formed now, if any."""

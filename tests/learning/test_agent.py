@@ -106,6 +106,29 @@ def test_the_order_of_a_training_episode() -> None:
     assert _done(agent) == ["t2"]
 
 
+def test_a_label_between_two_chunks_of_simulated_time_ends_the_one_that_was_not_planned() -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_report(0, 0, ChunkReport())
+    agent.on_cleared(0, 0)
+    agent.on_ending(0, 1, "failure")
+    assert _done(agent) == []
+    agent.on_ending(0, 1, "")  # undone
+    _observe(agent, 1)
+    assert _done(agent) == ["t0"]
+    agent.on_ending(0, 1, "success")
+    assert [type(effect) for effect in agent.due(plan=False)] == [SendChunk]
+    assert agent.owes
+    agent.on_report(0, 1, ChunkReport(interrupted="interrupted: labelled before it began"))
+    (ending,) = agent.due(plan=False)
+    assert isinstance(ending, SendTransition)
+    assert (ending.transition.chunk, ending.transition.reward, ending.transition.excluded) == (1, 1.0, "")
+    assert not agent.owes
+
+
 @pytest.mark.parametrize(
     ("outcome", "reward", "terminal"),
     [("success", 1.0, True), ("failure", 0.0, True), ("horizon", 0.0, False)],

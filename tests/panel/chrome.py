@@ -32,10 +32,11 @@ def chromium() -> Iterator[Browser]:
 
 
 class Desk:
-    """A page, and what a person does with it."""
+    """A page, and what a person does with it; `script` is run in it before its own."""
 
-    def __init__(self, browser: Browser, link: str, **context: Any) -> None:
+    def __init__(self, browser: Browser, link: str, script: str = "", **context: Any) -> None:
         self.context = browser.new_context(**(context or DESK))
+        self.context.add_init_script(script)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(10_000)
         self.complaints: list[str] = []

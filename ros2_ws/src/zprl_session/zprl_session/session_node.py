@@ -72,6 +72,7 @@ class SessionNode(Node):
         self._reports: JoinedReports[ChunkReport] = JoinedReports(self._arms)
         self._ids = itertools.count()
         self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
+        self._everybody = False
         self._session = self._make_session()
         self._sequence = -1
         self._state = self.create_publisher(SessionState, "/session/state", qos.changes())
@@ -186,6 +187,7 @@ class SessionNode(Node):
         return self.count_publishers(topic) > 0
 
     def _on_ready(self) -> None:
+        self._everybody = True
         self.get_logger().info("everybody is there")
         if not self._operator:
             self._do("start")
@@ -211,6 +213,9 @@ class SessionNode(Node):
     def _on_command(
         self, request: SessionCommand.Request, response: SessionCommand.Response
     ) -> SessionCommand.Response:
+        if request.command == "start" and not self._everybody:
+            response.reason = "the session is still starting, not every node is there; try again in a moment"
+            return response
         answer = self._session.command(
             request.command_id,
             request.episode,

@@ -9,10 +9,12 @@ what was known then.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
 from zprl_core.bags.rosbag2 import METADATA, change_custom_data, read_metadata
+from zprl_core.errors import DataError
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder
 
@@ -30,6 +32,48 @@ def label_facts(record: EpisodeRecord) -> dict[str, str]:
     return {key: str(value) for key, value in dataclasses.asdict(record).items()}
 
 
+class Episodes:
+    """episodes.jsonl as it grows: a line is read once, unless the file is replaced by another one. A long run
+    has thousands of lines, and a recorder that read them all for every episode would fall behind.
+
+    Attributes:
+        records: the last line about each episode, of those that `look` has seen.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._inode, self._end, self._lines = 0, 0, 0
+        self.records: dict[int, EpisodeRecord] = {}
+
+    def look(self) -> set[int]:
+        """The episodes about which there are new whole lines.
+
+        Raises:
+            DataError: a damaged line; names file and line.
+        """
+        try:
+            with self._path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_ino != self._inode or status.st_size < self._end:
+                    self._inode, self._end, self._lines, self.records = status.st_ino, 0, 0, {}
+                file.seek(self._end)
+                *lines, _torn = file.read().split(b"\n")
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise DataError(f"{self._path}: cannot be read: {error.strerror}") from error
+        return {self._take(line) for line in lines}
+
+    def _take(self, line: bytes) -> int:
+        try:
+            record = EpisodeRecord.from_json(line)
+        except DataError as error:
+            raise DataError(f"{self._path}: line {self._lines + 1}: {error}") from error
+        self._end, self._lines = self._end + len(line) + 1, self._lines + 1
+        self.records[record.episode] = record
+        return record.episode
+
+
 class Labels:
     """The labels of a run's finished bags.
 
@@ -43,14 +87,15 @@ class Labels:
     def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._said: dict[int, dict[str, str]] = {}
+        self._episodes, self._unread = Episodes(run.episodes_file), set[int]()
         for path in sorted(run.bags.glob(f"episode_*/{METADATA}")):
             if match := _NAME.fullmatch(path.parent.name):
                 self._said[int(match[1])] = read_metadata(path.parent).get("custom_data") or {}
 
     def record(self, episode: int) -> EpisodeRecord | None:
         """What episodes.jsonl says about an episode now; None: it has no outcome, or was never running."""
-        found = [r for r in read_records(self._run.episodes_file) if r.episode == episode]
-        return found[0] if found else None
+        self._unread |= self._episodes.look()
+        return self._episodes.records.get(episode)
 
     def note(self, episode: int, custom: dict[str, str]) -> None:
         """A bag was finished that says this."""
@@ -64,13 +109,14 @@ class Labels:
             OSError: a metadata.yaml cannot be written.
         """
         changed = []
-        for record in read_records(self._run.episodes_file):
-            said, wanted = self._said.get(record.episode), label_facts(record)
-            if said is None or wanted.items() <= said.items():
-                continue
-            change_custom_data(self._run.bags / bag_name(record.episode), wanted)
-            self._said[record.episode] = {**said, **wanted}
-            changed.append(record.episode)
+        self._unread |= self._episodes.look()
+        for episode in sorted(self._unread):
+            said, wanted = self._said.get(episode), label_facts(self._episodes.records[episode])
+            if said is not None and not wanted.items() <= said.items():
+                change_custom_data(self._run.bags / bag_name(episode), wanted)
+                self._said[episode] = {**said, **wanted}
+                changed.append(episode)
+            self._unread.discard(episode)
         return changed
 
     def make_room(self, episode: int) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,13 +32,16 @@ CLOCK = "clock"
 
 
 def run_session(prepared: Prepared, *, verbose: bool) -> int:
-    """Run until the plan is done, a process dies, or Ctrl-C; then end every process and write the summary.
+    """Run until the plan is done, a process dies, or SIGINT or SIGTERM comes; then end all and write
+    the summary.
 
     Raises:
         SessionError: a process died; names it, its exit code and its last lines.
         DataError: another process is running in this folder.
     """
     folder = prepared.folder
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job has SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     with folder.lock():
         if position(prepared.blocks, read_records(folder.episodes_file)) is None:
             print(f"{folder.path}: is finished, nothing is left to do", file=sys.stderr)

@@ -18,6 +18,7 @@ from zprl_core.errors import SessionError
 from zprl_core.session import Answer
 
 PATIENCE_S = 10.0
+QUIET_S = 0.1  # without another of the states that are kept for who comes late: the last one is the newest
 _EXECUTING = -1
 
 
@@ -45,6 +46,7 @@ class SessionClient:
         self._commands = self._node.create_client(SessionCommand, "/session/command")
         try:
             self._wait(lambda: self._state is not None and self._commands.service_is_ready())
+            self._catch_up()
         except SessionError:
             self.__exit__(None, None, None)
             raise
@@ -94,6 +96,13 @@ class SessionClient:
     def _on_state(self, message: SessionState) -> None:
         if self._state is None or message.sequence >= self._state.sequence:
             self._state = message
+
+    def _catch_up(self) -> None:
+        seen = None
+        while seen is not self._state:
+            seen, end_s = self._state, time.monotonic() + QUIET_S
+            while time.monotonic() < end_s:
+                rclpy.spin_once(self._node, timeout_sec=0.02)
 
     def _ask(self, client: Any, request: Any) -> Answer:
         future = client.call_async(request)

@@ -31,6 +31,7 @@ from zprl_interfaces.srv import Update
 
 from policy_node import guarded, messages
 from policy_node.beside import Beside
+from policy_node.hearing import Hearing
 from policy_node.observer import Observer
 from policy_node.schedule import Schedule
 from policy_node.trace import Trace
@@ -141,6 +142,7 @@ class PolicyNode(LifecycleNode):
         self._chunks = {
             name: self.create_publisher(ActionChunk, f"/arms/{name}/command", profile) for name in arms
         }
+        self._hearing = Hearing(self, self._chunks)
         for name in arms:
             self.create_subscription(ChunkReport, f"/arms/{name}/report", self._on_report, profile)
         self._status = self.create_publisher(SteeringStatus, "/policy/status", qos.status())
@@ -241,9 +243,7 @@ class PolicyNode(LifecycleNode):
         schedule, session = self._schedule, self._session
         if schedule is None or session is None or session.state != "running" or not self._active:
             return
-        arms = len(self._chunks)  # each bridge listens to what every arm is told
-        deaf = [name for name, chunks in self._chunks.items() if chunks.get_subscription_count() < arms]
-        if deaf:
+        if deaf := self._hearing.deaf():
             self._hold(f"no bridge listens to arm {', '.join(deaf)}")
         elif schedule.due(tick) and self._observe(schedule.chunk, tick_ns):
             chunk = schedule.chunk

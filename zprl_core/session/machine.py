@@ -322,7 +322,7 @@ class Session:
         if old.outcome == outcome:
             return Answer(False, f"episode {episode} is {outcome} already, by {old.label_author}")
         if old.void:
-            return Answer(False, f"episode {episode} stays void, its motion was interrupted: {old.reason}")
+            return Answer(False, f"episode {episode} stays void: {old.reason}")
         if outcome == "horizon" and old.chunks < self._config.horizon_chunks:
             last = f"after {old.chunks} of {self._config.horizon_chunks} chunks"
             return Answer(False, f"episode {episode} ended {last}, before the horizon")

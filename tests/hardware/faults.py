@@ -7,6 +7,7 @@ motion. An operator is simulated by commands to the session: nothing goes on by 
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from zprl_sim.rig import Setpoint, downward
 from zprl_sim.xarm_box.client import BoxClient, BoxTrace
 
 STILL_M_S, STILL_S = 0.005, 0.3
+STOOD_M = 0.02  # most that an arm goes whose bridge stands: to its last setpoint, and one more that was made
 LOOK_S = 4.0
 S = 1_000_000_000
 
@@ -53,6 +55,7 @@ class Fault:
         said: part of what the operator must be told.
         mend: what somebody does before the session is cleared.
         within_s: latest that the arm may still move.
+        within_m: farthest that it may go.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Fault:
     said: str
     mend: Callable[[Stage], object] = lambda stage: None
     within_s: float = 2.5
+    within_m: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -265,9 +269,9 @@ FAULTS = (
         "bridge stands for 0.1 s longer than the watchdog's time, then goes on",
         _freeze("bridge", lambda s: s.watchdog_s + 0.1),
         "",
-        within_s=0.5,
+        within_m=STOOD_M,
     ),
-    Fault("bridge stands for 2 s, then goes on", _freeze("bridge", lambda s: 2.0), "", within_s=0.5),
+    Fault("bridge stands for 2 s, then goes on", _freeze("bridge", lambda s: 2.0), "", within_m=STOOD_M),
     Fault("policy stands", _signal("policy", signal.SIGSTOP), "watchdog", _signal("policy", signal.SIGCONT)),
     Fault(
         "session stands",

@@ -28,6 +28,7 @@ def test_without_a_bridge_the_box_holds_the_last_setpoint(tmp_path: Path) -> Non
 
 def _judge(outcome: faults.Outcome, fault: faults.Fault) -> None:
     assert outcome.stop_s < fault.within_s, outcome
+    assert outcome.travel_m < fault.within_m, outcome
     assert outcome.inside, outcome
     assert fault.said in outcome.told, outcome
     assert outcome.told or fault is faults.LAST[1], outcome

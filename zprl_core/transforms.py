@@ -13,6 +13,7 @@ non-finite passes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from zprl_core import rotation as rot
 from zprl_core.errors import DataError
 
 Array = NDArray[np.float64]
@@ -50,6 +52,10 @@ def normalise_quaternion(quaternion: ArrayLike) -> Array:
         DataError: a non-finite value, or a length below 1e-6 (no rotation can be read from it).
     """
     q = finite(quaternion, "quaternion", 4)
+    if q.ndim == 1:
+        w, x, y, z = q.tolist()
+        if math.sqrt(w * w + x * x + y * y + z * z) >= _SHORTEST:
+            return np.array(rot.normalise((w, x, y, z)))
     length = np.linalg.norm(q, axis=-1, keepdims=True)
     if (length < _SHORTEST).any():
         raise DataError(f"quaternion: length {length.min():.2g}, expected about 1 (w, x, y, z)")
@@ -58,8 +64,11 @@ def normalise_quaternion(quaternion: ArrayLike) -> Array:
 
 def quaternion_multiply(a: ArrayLike, b: ArrayLike) -> Array:
     """Hamilton product ``(..., 4)``: first ``b``, then ``a``, as for matrices."""
-    w, x, y, z = np.moveaxis(finite(a, "quaternion", 4), -1, 0)
-    v, i, j, k = np.moveaxis(finite(b, "quaternion", 4), -1, 0)
+    p, q = finite(a, "quaternion", 4), finite(b, "quaternion", 4)
+    if p.ndim == q.ndim == 1:
+        return np.array(rot.multiply(p.tolist(), q.tolist()))
+    w, x, y, z = np.moveaxis(p, -1, 0)
+    v, i, j, k = np.moveaxis(q, -1, 0)
     return np.stack(
         (
             w * v - x * i - y * j - z * k,
@@ -82,6 +91,8 @@ def rotate(quaternion: ArrayLike, vector: ArrayLike) -> Array:
     """``vector`` ``(..., 3)`` turned by the unit ``quaternion`` ``(..., 4)``."""
     q = finite(quaternion, "quaternion", 4)
     v = finite(vector, "vector", 3)
+    if q.ndim == v.ndim == 1:
+        return np.array(rot.rotate(q.tolist(), v.tolist()))
     twice = 2.0 * np.cross(q[..., 1:], v)
     return np.asarray(v + q[..., :1] * twice + np.cross(q[..., 1:], twice), dtype=np.float64)
 

@@ -179,6 +179,18 @@ def test_real_time_catches_up_after_a_hiccup_and_freezes_over_a_long_one() -> No
     assert len(ears.heard) == 5 + 30 and ears.heard[-1][1] == first + 304
 
 
+def test_what_is_due_is_served_before_anything_else_and_once() -> None:
+    loop, ears, _ = real_time()
+    first = loop.grid.index(1_700_000_000_000_000_000)
+    assert loop.catch_up(loop.grid.at(first)) == 0 and not ears.heard
+    loop.run_to(first)
+    assert loop.catch_up(loop.grid.at(first + 3) + 1) == 0
+    assert loop.catch_up(loop.grid.at(first + 3) + 2) == 0
+    assert loop.catch_up(loop.grid.at(first)) == 0  # a timer may fire a little early
+    assert loop.run_to(first + 4) == 0
+    assert [h[1] for h in ears.heard] == list(range(first, first + 5))
+
+
 def test_an_arm_gets_the_setpoint_of_the_coming_period_once() -> None:
     class RealArm:
         """Not a simulated one."""
@@ -186,7 +198,7 @@ def test_an_arm_gets_the_setpoint_of_the_coming_period_once() -> None:
         def __init__(self) -> None:
             self.sent: list[Setpoint] = []
 
-        def stream(self, setpoint: Setpoint, joint_position_rad: object) -> None:
+        def stream(self, setpoint: Setpoint, joints: object, begun_s: object) -> None:
             self.sent.append(setpoint)
 
     arm, ears = RealArm(), Ears()

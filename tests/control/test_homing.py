@@ -65,6 +65,21 @@ def test_the_way_up_ends_where_the_workspace_does() -> None:
     assert max(heights) == pytest.approx(start[2] + 0.029, abs=1e-6)
 
 
+def test_the_way_up_ends_where_the_arm_reaches_no_higher() -> None:
+    """The tool points down 0.6 m ahead of the base: 0.2 m higher the arm is too short."""
+    ahead = np.array([0.0, 0.469, -1.676, 0.0, 1.207, 0.0])
+    high = replace(LIMITS, workspace_high_m=(0.9, 0.5, 1.2))
+    way = homing(ahead, high, replace(CONFIG, retract_m=0.4))
+    start = ARM.forward(ahead)
+    ways = [way.sample(t) for t in np.linspace(0.0, way.duration_s, 400)]
+    rising = [each for each in ways if abs(each[0].position[0] - start.position[0]) < 1e-6]
+    top, joints = rising[-1]
+    assert 0.1 < top.position[2] - start.position[2] < 0.35
+    above = Pose(top.position + np.array([0.0, 0.0, 0.011]), start.quaternion)
+    assert ARM.inverse(above, joints) is None
+    np.testing.assert_allclose(ways[-1][1], HOME, atol=1e-12)
+
+
 joint = st.floats(-0.4, 0.4)
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zprl_core import rotation as rot
 from zprl_core.actions import ArmWaypoints
 from zprl_core.errors import ConfigError, DataError, SafetyError
 from zprl_core.trajectory import Chunk, ChunkInterpolator, InterpolatorLimits, PoseSpline, Setpoint
-from zprl_core.trajectory import rotation as rot
 from zprl_core.transforms import angle_between, quaternion_from_rotvec, rotvec_from_quaternion
 
 MS = 1_000_000
@@ -224,6 +224,15 @@ def test_the_gripper_moves_linearly() -> None:
     arm.add_chunk(chunk([0.0, 0.0], widths=[0.04, 0.04]), 0)
     widths = [arm.sample(t * MS).gripper_width for t in (10, 20, 40, 80, 200)]
     np.testing.assert_allclose(np.array(widths, dtype=float), [0.07, 0.06, 0.04, 0.04, 0.04])
+
+
+def test_the_gripper_of_a_late_chunk_catches_up_no_faster_than_it_may() -> None:
+    """0.1 m/s, or as fast as the chunk itself goes, which is 0.25 m/s in its last tick."""
+    arm = ChunkInterpolator(at(0.0, width=0.08))
+    arm.sample(50 * MS)
+    assert arm.add_chunk(chunk([0.0] * 4, widths=[0.05, 0.05, 0.05, 0.06]), 50 * MS) == 1
+    widths = [arm.sample(t * MS).gripper_width for t in (80, 100, 120, 160, 200)]
+    np.testing.assert_allclose(np.array(widths, dtype=float), [0.077, 0.075, 0.073, 0.063, 0.063])
 
 
 def test_time_does_not_go_back() -> None:

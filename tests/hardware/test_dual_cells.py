@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 import yaml
 
@@ -20,7 +19,10 @@ from zprl_core.records import read_records
 
 CHUNKS = 3
 PATIENCE_S = 2.0  # two controllers, two drivers and a policy share what may be two cores
-REACH = {"position": 0.002, "rotation": 0.004, "gripper": 0.0005}
+REACH = {"position": 0.0005, "rotation": 0.001, "gripper": 0.0005}
+HOMING_RAD_S, CAMERA_HZ = 0.12, 10
+"""Gentle: with two cores for all of it the simulated controllers' time passes at a third of ours, and what is
+asked of them is three times as fast to them."""
 CAMERAS = ("third_view", "left_wrist", "right_wrist")
 
 
@@ -51,11 +53,14 @@ def patient_rig(folder: Path, name: str) -> Path:
             "address": f"127.{150 + pid // 256 % 50}.{pid % 256}.{number + 1}",
             "watchdog_s": PATIENCE_S,
             "franka": {"translational_stiffness": 800.0, "rotational_stiffness": 30.0},
+            "homing": {"velocity_rad_s": HOMING_RAD_S},
             "gripper": {"port": str(folder / f"{arm.name}_gripper")},
         }
         for number, arm in enumerate(load_rig(name).arms)
     }
-    cameras = {camera: {"device": str(folder / "pictures" / camera)} for camera in CAMERAS}
+    cameras = {
+        camera: {"device": str(folder / "pictures" / camera), "rate_hz": CAMERA_HZ} for camera in CAMERAS
+    }
     path = folder / "rig.yaml"
     path.write_text(yaml.safe_dump({"extends": name, "name": "patient", "arms": arms, "cameras": cameras}))
     return path
@@ -80,10 +85,6 @@ def base_near_home(folder: Path, rig: RigConfig, task: TaskConfig) -> Path:
     return path
 
 
-@pytest.mark.skipif(
-    (os.cpu_count() or 1) < 4,
-    reason="two simulators of 1 kHz beside nine processes: on two cores reflexes come by chance",
-)
 def test_a_session_at_a_cell_of_two_frankas(tmp_path: Path) -> None:
     require_simulators()
     name = "open_box"

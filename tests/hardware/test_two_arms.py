@@ -17,7 +17,9 @@ pytest.importorskip("xarm", reason="the vendor's SDK is not installed: pip insta
 
 S = two_arms.S
 STILL_M_S = 0.005
-CHUNKS, HELD_UP_PERIODS = 4, 3.0
+CHUNKS, EPISODES, SHIFTS = 4, 6, 100
+LEAST_S, ENOUGH_S = 0.3, 1.5  # of motion that nothing held up: for a lag, and for the test
+HELD_UP_PERIODS, CATCH_UP_S = 3.0, 0.15
 TOLERANCE_M = 0.01
 """How much nearer than asked for the tools may come: 5 mm between the postures that are looked at, and what
 the arms' lags differ by."""
@@ -62,14 +64,31 @@ def executed(stage: Stage, arm: str) -> list[tuple[int, bool]]:
     return [(chunk, status == 0) for chunk, status, _ in outcomes(stage, arm)]
 
 
-def lag_s(left: BoxTrace, right: BoxTrace, start_ns: int, end_ns: int) -> tuple[float, float]:
-    """By how much the right arm's way along y is behind the left's, s, and their correlation then."""
+def lag(left: BoxTrace, right: BoxTrace, start_ns: int, end_ns: int) -> tuple[float, float, float]:
+    """By how much the right arm's way along y is behind the left's, s, and their correlation then; over how
+    many seconds of that time neither was held up.
+    """
     t_ns = np.arange(start_ns, end_ns, S // 1000)
     a, b = (np.interp(t_ns - start_ns, x.stamp_ns - start_ns, x.position_m[:, 1]) for x in (left, right))
-    shifts = range(-100, 101)
-    fits = [float(np.corrcoef(a[100:-100], np.roll(b, -shift)[100:-100])[0, 1]) for shift in shifts]
+    clear = served(left, t_ns) & served(right, t_ns)
+    clear[:SHIFTS], clear[-SHIFTS:] = False, False
+    if clear.sum() < LEAST_S * 1000:
+        return 0.0, 0.0, 0.0
+    shifts = range(-SHIFTS, SHIFTS + 1)
+    fits = [float(np.corrcoef(a[clear], np.roll(b, -shift)[clear])[0, 1]) for shift in shifts]
     best = int(np.argmax(fits))
-    return shifts[best] / 1000.0, fits[best]
+    return shifts[best] / 1000.0, fits[best], float(clear.sum()) / 1000.0
+
+
+def served(trace: BoxTrace, t_ns: np.ndarray) -> np.ndarray:
+    """At which times setpoints came, and had come for a while: two cores that do other things too hold some
+    up, and the arm catches up afterwards.
+    """
+    clear = np.ones(len(t_ns), bool)
+    for before, after in itertools.pairwise(trace.setpoint_ns):
+        if after - before > HELD_UP_PERIODS * S / SERVO_HZ:
+            clear &= (t_ns < before) | (t_ns > after + CATCH_UP_S * S)
+    return clear
 
 
 def speed(stage: Stage, arm: str, seconds: float) -> float:
@@ -92,38 +111,25 @@ def in_motion(stage: Stage) -> None:
     stage.wait(lambda: all(speed(stage, arm, 0.2) > 0.05 for arm in ("left", "right")), 5.0, "motion")
 
 
-def undisturbed(trace: BoxTrace, start_ns: int, end_ns: int) -> bool:
-    """Whether setpoints came all the time: two cores that do other things too hold some up."""
-    came = trace.setpoint_ns
-    came = came[(came > start_ns - S // 20) & (came < end_ns)]
-    return len(came) > 2 and float(np.diff(came).max()) < HELD_UP_PERIODS * S / SERVO_HZ
-
-
-def lags(stage: Stage) -> list[tuple[float, float]]:
-    """Of an episode's chunks that nothing disturbed, the lag and the correlation."""
+def lag_of_an_episode(stage: Stage) -> tuple[float, float, float]:
+    """As `lag`."""
     stage.run_episode()
     start_ns, seconds = play(stage, CHUNKS), stage.task.action.chunk * stage.task.tick_s
     for arm in ("left", "right"):
         stage.wait(lambda arm=arm: len(outcomes(stage, arm)) >= CHUNKS, 20.0, "the chunks")
         assert executed(stage, arm)[:CHUNKS] == [(chunk, True) for chunk in range(CHUNKS)]
     left, right = (stage.boxes[arm].trace(start_ns - S) for arm in ("left", "right"))
-    times = [round(start_ns + chunk * seconds * S) for chunk in range(CHUNKS + 1)]
-    spans = [
-        span for span in itertools.pairwise(times) if undisturbed(left, *span) and undisturbed(right, *span)
-    ]
     stage.eyes.command("abort")
-    return [lag_s(left, right, *span) for span in spans]
+    return lag(left, right, start_ns, round(start_ns + CHUNKS * seconds * S))
 
 
 def test_one_chunk_is_executed_by_both_in_step(stage: Stage) -> None:
-    found: list[tuple[float, float]] = []
-    for _ in range(6):
-        found += lags(stage)
-        if len(found) >= CHUNKS:
-            break
-    print(f"right behind left by {[round(lag * 1e3) for lag, _ in found]} ms")
-    assert found, "this machine was too busy in every chunk"
-    assert all(abs(lag) < 1.0 / SERVO_HZ and fit > 0.98 for lag, fit in found), found
+    found: list[tuple[float, float, float]] = []
+    while len(found) < EPISODES and sum(seconds for *_, seconds in found) < ENOUGH_S:
+        found.append(lag_of_an_episode(stage))
+    print(f"right behind left by {[round(late * 1e3) for late, _, seconds in found if seconds]} ms")
+    assert any(seconds for *_, seconds in found), "this machine was too busy in every episode"
+    assert all(abs(late) < 1.0 / SERVO_HZ and fit > 0.98 for late, fit, seconds in found if seconds), found
 
 
 def test_stopping_one_arm_stops_both(stage: Stage) -> None:
@@ -234,8 +240,9 @@ def test_arms_that_end_near_each_other_at_speed_stop_and_come_home(stage: Stage)
     """The chunk keeps the distance, ends at 0.5 m/s, and nothing follows it; each arm brakes for 6 mm."""
     stage.run_episode()
     start_ns = stage.send(nearer(stage, APART_M - LEAST_M - 0.001, last=2))
-    stage.wait(lambda: speed(stage, "left", 0.1) > 0.2, 5.0, "motion")
+    stage.wait(lambda: bool(stage.eyes.fault("left")), 5.0, "a stop")
     stops_both(stage)
+    assert stage.boxes["left"].trace(start_ns).speed_m_s.max() > 0.2
     print([stage.eyes.fault(arm) for arm in ("left", "right")])
     gap_m = least_gap_m(stage, start_ns)
     print(f"the tools came within {gap_m:.4f} m, allowed {LEAST_M:g} m")

@@ -202,6 +202,18 @@ def test_late_replies_only_cost_setpoints(arm: XArm, bench: BoxClient) -> None:
     assert arm.read().fault == "" and int(arm.facts()["setpoints overtaken"]) > 20
 
 
+def test_a_setpoint_of_a_period_long_gone_is_never_sent(arm: XArm, bench: BoxClient) -> None:
+    """This process stood between making it and sending it."""
+    held, begin_ns = arm.read().setpoint, time.time_ns()
+    arm.stream(held)
+    wait_for(arm, lambda _: len(bench.trace(begin_ns).setpoint_ns) == 1, "the one in time")
+    arm.stream(moved(held, (0.0, 0.001, 0.0)), begun_s=time.monotonic() - 1.6)
+    time.sleep(0.3)
+    assert len(bench.trace(begin_ns).setpoint_ns) == 1 and arm.read().fault == ""
+    arm.stream(moved(held, (0.0, 0.001, 0.0)), begun_s=time.monotonic() - 0.1)
+    wait_for(arm, lambda _: len(bench.trace(begin_ns).setpoint_ns) == 2, "the one a little late")
+
+
 def test_lost_replies_are_a_fault_and_nobody_waits_for_them(arm: XArm, bench: BoxClient) -> None:
     held = arm.read().setpoint
     bench.inject(drop_replies=True)

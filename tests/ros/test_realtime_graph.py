@@ -55,9 +55,7 @@ def test_an_episode_in_real_time(tmp_path: Path) -> None:
     assert [r["chunk"] for r in executed] == list(range(len(executed)))
     assert len(executed) >= 7  # the label cuts the eighth, in which the tongs let go and withdraw
     assert all(r["seam_gap_s"] < WATCHDOG_S for r in executed)
-    assert all(r["clamped"] < 0.05 for r in reports)  # a slow machine's jitter
-    told = {r["reason"] for r in reports if not r["reason"].startswith("limits changed it")}
-    assert told <= {"", "the session is labelled"}
+    assert {r["reason"] for r in reports} <= {"", "the session is labelled"}
     statistics = json.loads((g.run.path / "stats" / "bridge.json").read_text())
     assert abs(statistics["control_period_ms"]["p50"] - 1000 / 120) < 2.5
 

@@ -19,10 +19,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from zprl_core import rotation as rot
+from zprl_core.rotation import Vector
 from zprl_core.safety.region import Region
 from zprl_core.safety.stopping import ZERO, Stop, rest, stop_from
-from zprl_core.trajectory import rotation as rot
-from zprl_core.trajectory.rotation import Vector
 
 _SLACK = 1.0 + 1e-6  # of every limit: rounding in the third difference of positions
 _HALVINGS = 6  # of the way from the stop to where it wants to go

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from zprl_core.rotation import Vector
 from zprl_core.safety.limits import KeepOut, SafetyLimits
 from zprl_core.safety.stopping import Stop
-from zprl_core.trajectory.rotation import Vector
 
 _ROUNDING_M = 1e-12
 _SPLITS = 5  # halvings of a curve before it counts as touching

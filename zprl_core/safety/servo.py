@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zprl_core import rotation as rot
 from zprl_core.errors import SafetyError
+from zprl_core.rotation import Quaternion
 from zprl_core.safety.following import Bounds, Follower
 from zprl_core.safety.limits import SafetyLimits
 from zprl_core.safety.region import Region
 from zprl_core.safety.stopping import ZERO
 from zprl_core.trajectory import Setpoint
-from zprl_core.trajectory import rotation as rot
 from zprl_core.trajectory.motion import as_quaternion, as_vector
-from zprl_core.trajectory.rotation import Quaternion
 from zprl_core.transforms import Array
 
 Reasons = tuple[str, ...]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from zprl_core.trajectory import rotation as rot
-from zprl_core.trajectory.rotation import Vector
+from zprl_core import rotation as rot
+from zprl_core.rotation import Vector
 
 ZERO: Vector = (0.0, 0.0, 0.0)
 _TRIES = 6

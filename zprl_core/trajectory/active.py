@@ -130,6 +130,8 @@ class ActiveChunk:
         motion: what is commanded, from ``begin_ns`` on.
         begin: the setpoint at which it took over.
         seam_gap_s, seam_offset_m, seam_velocity_jump_m_s: see `ChunkOutcome`.
+        catch_up_gripper_m_s: at most so fast, or as fast as the chunk itself, the gripper goes where it is
+            late, m/s.
     """
 
     chunk: Chunk
@@ -140,6 +142,7 @@ class ActiveChunk:
     seam_gap_s: float
     seam_offset_m: float
     seam_velocity_jump_m_s: float
+    catch_up_gripper_m_s: float
     _first_ns: int | None = field(default=None, init=False)
     _last_ns: int = field(default=0, init=False)
     _before_ns: int = field(default=0, init=False)
@@ -155,11 +158,20 @@ class ActiveChunk:
             return
         left = [i for i in range(len(self.chunk.waypoints)) if self.chunk.due_ns(i) > self.begin_ns]
         first = self.begin.gripper_width if self.begin.gripper_width is not None else float(widths[left[0]])
-        self._gripper_s = [0.0, *((self.chunk.due_ns(i) - self.begin_ns) * 1e-9 for i in left)]
-        self._gripper_m = [first, *(float(widths[i]) for i in left)]
+        self._gripper_s, self._gripper_m = [0.0], [first]
+        for i in left:
+            self._gripper_s.append((self.chunk.due_ns(i) - self.begin_ns) * 1e-9)
+            step = float(widths[i]) - self._gripper_m[-1]
+            if left[0] > 0:
+                own = abs(float(widths[i] - widths[i - 1])) / self.chunk.dt_s
+                most = max(own, self.catch_up_gripper_m_s) * (self._gripper_s[-1] - self._gripper_s[-2])
+                step = min(max(step, -most), most)
+            self._gripper_m.append(self._gripper_m[-1] + step)
 
     def gripper_at(self, t_ns: int) -> float | None:
-        """Gripper width at ``t_ns``, m, linear between waypoints; the one held where the chunk has none."""
+        """Gripper width at ``t_ns``, m, linear between waypoints, and behind them where it catches up; what
+        is held where the chunk has none.
+        """
         if self.chunk.waypoints.gripper_width is None:
             return self.begin.gripper_width
         return float(np.interp((t_ns - self.begin_ns) * 1e-9, self._gripper_s, self._gripper_m))

@@ -1,4 +1,5 @@
-"""The way to the start of an episode: straight up, then joint by joint. Time is an argument.
+"""The way to the start of an episode: straight up as far as the arm reaches, then joint by joint. Time is an
+argument.
 
 Each phase goes from rest to rest with the quintic ``s = 10 u^3 - 15 u^4 + 6 u^5`` of its share of time ``u``.
 """
@@ -117,22 +118,29 @@ class Homing:
     def _risen(self, share: float) -> Pose:
         return Pose(self._pose.position + np.array([0.0, 0.0, share * self._rise_m]), self._pose.quaternion)
 
+    def _inverse(self, pose: Pose, seed: Array) -> Array | None:
+        return self._kinematics.inverse(pose.compose(self._kept.inverse()), seed)
+
     def _joints_at(self, pose: Pose, seed: Array) -> Array:
-        joints = self._kinematics.inverse(pose.compose(self._kept.inverse()), seed)
+        joints = self._inverse(pose, seed)
         if joints is None:
             place = ", ".join(f"{v:.3f}" for v in pose.position)
             raise SafetyError(f"homing: no joint angles on the way up at ({place}) m; move the arm by hand")
         return joints
 
     def _rise(self) -> list[Array]:
-        """Joint angles along the way up, checked."""
+        """Joint angles along the way up, checked. It ends where the arm reaches no higher."""
         knots = [self._start]
         steps = int(np.ceil(self._rise_m / _RISE_M))
         place = self._pose.position
-        for share in np.arange(1, steps + 1) / max(steps, 1):
-            pose = self._risen(float(share))
-            knots.append(self._joints_at(pose, knots[-1]))
-            place = self._check("up", place, pose.position, knots[-1])
+        for step in range(1, steps + 1):
+            pose = self._risen(step / steps)
+            joints = self._inverse(pose, knots[-1])
+            if joints is None:
+                self._rise_m *= (step - 1) / steps
+                break
+            knots.append(joints)
+            place = self._check("up", place, pose.position, joints)
         return knots
 
     def _turn(self) -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from zprl_core import rotation as rot
 from zprl_core import transforms
 from zprl_core.errors import SafetyError
-from zprl_core.trajectory import rotation as rot
 from zprl_core.trajectory.active import ActiveChunk, Chunk, ChunkOutcome
 from zprl_core.trajectory.limits import InterpolatorLimits, Status
 from zprl_core.trajectory.motion import (
@@ -220,6 +220,7 @@ class ChunkInterpolator:
             seam_gap_s=gap_s,
             seam_offset_m=rot.norm(blend.offset),
             seam_velocity_jump_m_s=rot.norm(blend.rate),
+            catch_up_gripper_m_s=limits.catch_up_gripper_m_s,
         )
 
     def _begin_brake(self, t_ns: int) -> None:

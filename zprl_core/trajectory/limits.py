@@ -29,6 +29,7 @@ class InterpolatorLimits:
             length), s.
         catch_up_m_s, catch_up_rad_s: speed that a blend may add to close an offset; larger offsets blend
             longer.
+        catch_up_gripper_m_s: speed at which the gripper catches up with a chunk that comes late, m/s.
         blend_m_s2, blend_rad_s2: acceleration that a blend may add to close a difference of velocities;
             larger differences blend longer.
         brake_m_s2, brake_rad_s2: deceleration when no chunk is valid.
@@ -42,6 +43,7 @@ class InterpolatorLimits:
     blend_s: float = 0.1
     catch_up_m_s: float = 0.25
     catch_up_rad_s: float = 1.0
+    catch_up_gripper_m_s: float = 0.1
     blend_m_s2: float = 10.0
     blend_rad_s2: float = 40.0
     brake_m_s2: float = 3.0

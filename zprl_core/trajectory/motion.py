@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from zprl_core import rotation as rot
 from zprl_core import transforms
 from zprl_core.errors import DataError
-from zprl_core.trajectory import rotation as rot
-from zprl_core.trajectory.rotation import Quaternion, Vector
+from zprl_core.rotation import Quaternion, Vector
 from zprl_core.transforms import Array, Pose
 
 

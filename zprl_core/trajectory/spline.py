@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from zprl_core import rotation as rot
 from zprl_core import transforms
 from zprl_core.errors import DataError
-from zprl_core.trajectory import rotation as rot
+from zprl_core.rotation import Vector
 from zprl_core.trajectory.motion import MotionState, as_quaternion, as_vector, coast
-from zprl_core.trajectory.rotation import Vector
 from zprl_core.transforms import Array
 
 

@@ -44,6 +44,7 @@ LEASE_S = 0.5
 BETWEEN = ("labelled", "judging")
 """In simulated time: states in which a chunk is one that a label interrupted before it began."""
 REST_S = 2.0  # in which an arm must have come to rest before its bridge lets go of it
+CLEAR_S = 10.0  # and a driver must be through with clearing a fault
 
 
 class ArmBridge(LifecycleNode):
@@ -63,6 +64,7 @@ class ArmBridge(LifecycleNode):
         self._episode, self._sequence = 0, 0  # the latter of the session's state, when it last began to reset
         self._driver: ArmDriver | None = None
         self._claim: Claim | None = None
+        self._clearing: threading.Thread | None = None
         self._timer: GridTimer | None = None
         self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
         self._state = ""
@@ -124,6 +126,8 @@ class ArmBridge(LifecycleNode):
             self.get_logger().info(f"arm '{self._config.name}': {what}: {value}")
 
     def _disconnect(self, driver: ArmDriver) -> None:
+        if self._clearing is not None:
+            self._clearing.join(CLEAR_S)
         driver.close()
         if self._claim is not None:
             self._claim.close()
@@ -215,7 +219,7 @@ class ArmBridge(LifecycleNode):
             self._take(message)
 
     def _take(self, message: ActionChunk) -> None:
-        command, now_ns = messages.chunk_command(message), self._now_ns()
+        command, now_ns = messages.chunk_command(message), self._caught_up()
         problem = self._lockstep.problem(command) if self._lockstep is not None else ""
         if problem:
             self._controller.refuse(command, f"chunk {command.name}: {problem}")
@@ -223,11 +227,13 @@ class ArmBridge(LifecycleNode):
             self._controller.leave_out(command, f"labelled before it began: the session is {self._state}")
         elif self._controller.command(command, now_ns) and self._lockstep is not None:
             self._lockstep.execute()
-        self._publish_reports(self._now_ns())
+            now_ns = self._now_ns()
+        self._publish_reports(now_ns)
 
     def _on_session(self, message: SessionState) -> None:
         if message.run_id != self._setup.run_id or self._driver is None:
             return
+        now_ns = self._caught_up()
         reading, left = self._readings.newest(), self._state in CLEARABLE and message.state not in CLEARABLE
         cleared = left or (self._clears is not None and message.clears > self._clears)
         self._clears = message.clears
@@ -236,12 +242,12 @@ class ArmBridge(LifecycleNode):
         self._state = message.state
         if self._posture is not None:
             self._episode = message.episode
-        now_ns = self._now_ns()
         self._controller.on_lease(now_ns)
         self._controller.on_session(message.state, message.episode, now_ns, reading.setpoint, cleared=cleared)
         self._publish_reports(now_ns)
-        if cleared and reading.fault:
-            threading.Thread(target=self._clear_driver, name="clear", daemon=True).start()
+        if cleared and reading.fault and not (self._clearing and self._clearing.is_alive()):
+            self._clearing = threading.Thread(target=self._clear_driver, name="clear", daemon=True)
+            self._clearing.start()
         if self._lockstep is not None and message.state == "running":
             self._lockstep.begin(message.episode)
         if self._deferred is not None and message.state != "paused":
@@ -294,7 +300,7 @@ class ArmBridge(LifecycleNode):
         if message.header == self._called:
             return
         self._stopped = True  # known to the rig: not to be called out again
-        self._controller.stop(f"stopped by {message.source}: {message.reason}", self._now_ns())
+        self._controller.stop(f"stopped by {message.source}: {message.reason}", self._caught_up())
 
     def _on_stop_service(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._stop_rig("the service /arms/" + self._config.name + "/stop", "on request")
@@ -303,7 +309,7 @@ class ArmBridge(LifecycleNode):
 
     def _stop_rig(self, source: str, reason: str) -> None:
         self._stopped = True
-        self._controller.stop(f"stopped by {source}: {reason}", self._now_ns())
+        self._controller.stop(f"stopped by {source}: {reason}", self._caught_up())
         self._called = convert.header(self._now_ns(), self._config.frame)
         self._stops.publish(Stop(header=self._called, source=source, reason=reason))
 
@@ -343,6 +349,7 @@ class ArmBridge(LifecycleNode):
         self._controller.hold(reason, self._now_ns())
         end_s = time.monotonic() + REST_S
         while time.monotonic() < end_s:
+            self._look_at_clocks(realtime)
             n = realtime.grid.index(self._now_ns())
             realtime.run_to(n)
             if self._controller.at_rest:
@@ -353,12 +360,20 @@ class ArmBridge(LifecycleNode):
         if self._realtime is None or self._driver is None:
             return
         self._look_at_clocks(self._realtime)
+        self._statistics.missed_periods += self._realtime.catch_up(self._realtime.grid.at(n - 1))
         self._supervise(self._readings.newest(), stamp_ns)
         self._home()
         self._halves.overdue(self._now_ns())
         self._statistics.sent(time.time_ns(), stamp_ns)
         self._statistics.missed_periods += self._realtime.run_to(n)
         self._publish_reports(stamp_ns)
+
+    def _caught_up(self) -> int:
+        """The time, ns, to which a simulated arm has now been moved."""
+        now_ns = self._now_ns()
+        if self._realtime is not None and self._timer is not None:
+            self._statistics.missed_periods += self._realtime.catch_up(now_ns)
+        return now_ns
 
     def _look_at_clocks(self, realtime: RealTime) -> None:
         if problem := realtime.look(time.time_ns(), time.monotonic_ns()):

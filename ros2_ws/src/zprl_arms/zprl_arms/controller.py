@@ -47,6 +47,9 @@ class ArmController:
 
     Attributes:
         homed_sequence: the session's sequence number that the arm has gone home for, `NOT_HOMED` before.
+        stands: whether the arm came to rest because nothing was sent any more. Then nothing must be, until
+            somebody clears it: whether the last setpoint got through is not known, and a second one for the
+            same place could move it.
     """
 
     def __init__(
@@ -131,6 +134,7 @@ class ArmController:
         self._watch.restart(_UNSTAMPED, start.pose)
         self._stop_reason = ""
         self._homing, self._braking, self._from_homing, self._moved = None, False, False, False
+        self.stands = False
 
     def on_session(
         self, state: str, episode: int, t_ns: int, measured: Setpoint, *, cleared: bool = False
@@ -192,14 +196,15 @@ class ArmController:
     def on_gap(self, gap: Gap, t_ns: int) -> None:
         """Servo periods did not follow each other: an arm that may move stops until it is cleared.
 
-        It brakes from its last setpoint, not from where its path would be by now; an arm whose bridge stood
-        still stands there already.
+        It brakes from its last setpoint, not from where its path would be by now. An arm whose bridge stood
+        still `stands`.
         """
         if self._shadow or (self.at_rest and not self._may_move(self._state)):
             return
         self.stop(gap.reason, t_ns)
         self._homing, self._braking = None, True
         if gap.stood:
+            self.stands = True
             self._stream.stand()
 
     def clear(self, t_ns: int, measured: Setpoint) -> None:
@@ -210,7 +215,7 @@ class ArmController:
         self._stop_reason = self._admission.last_refusal = ""
         if self._homing is not None:
             self._interrupt_homing()
-        self._braking = moving
+        self._braking, self.stands = moving, False
         if moving:
             self._interpolator.restart(self._latest(t_ns), self._stream.last)
         else:

@@ -74,13 +74,21 @@ class ArmDriver(Protocol):
     def read(self) -> ArmReading:
         """The newest measurement."""
 
-    def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
+    def stream(
+        self,
+        setpoint: Setpoint,
+        joint_position_rad: NDArray[np.float64] | None = None,
+        begun_s: float | None = None,
+    ) -> None:
         """Command the setpoint of this servo period, gripper included, without waiting for either.
 
         Args:
             setpoint: pose of the tool centre point in the base frame, and gripper width.
             joint_position_rad: the same pose in joint angles, float64 (joints,); given where the driver
                 `streams_joints`, and on the way home.
+            begun_s: when the servo period began, by `time.monotonic`; None: just now. A setpoint that could
+                not be sent within the rig's watchdog_s of that is never sent: this process stood still, and
+                whoever stands at the arm has seen it stop.
         """
 
     def clear_fault(self) -> None:

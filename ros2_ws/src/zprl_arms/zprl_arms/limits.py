@@ -51,11 +51,12 @@ def interpolator_limits(arm: ArmConfig, task: TaskConfig | None = None) -> Inter
     after a person: a chunk may have been overridden just now, and the next one comes after it.
 
     It stops and blends with half of the acceleration that the arm may have: a blend comes on top of the
-    motion of the chunk that it joins.
+    motion of the chunk that it joins. A gripper catches up at the speed that it may have.
     """
-    return InterpolatorLimits(
+    limits = InterpolatorLimits(
         brake_m_s2=_PLANNED * arm.limits.linear_acceleration_m_s2,
         brake_rad_s2=_PLANNED * arm.limits.angular_acceleration_rad_s2,
         watchdog_s=arm.watchdog_s,
         handback_s=arm.watchdog_s + (task.action.chunk * task.action.repeat * task.tick_s if task else 0.0),
     )
+    return limits if arm.gripper is None else replace(limits, catch_up_gripper_m_s=arm.gripper.speed_m_s)

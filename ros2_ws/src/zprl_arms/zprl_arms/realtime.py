@@ -51,6 +51,7 @@ class RealTime:
         self.grid = TickGrid(timing.servo_rate_hz)
         self._clocks = Clocks(most_gap_s)
         self._last: int | None = None
+        self._begun_s: float | None = None
 
     def look(self, system_ns: int, steady_ns: int) -> str:
         """Before a period is served: after a gap an arm that may move stops where it was told to be last.
@@ -58,16 +59,29 @@ class RealTime:
         What it was to do meanwhile is not made up for.
 
         Args:
-            system_ns, steady_ns: the system clock, and one that nobody sets.
+            system_ns, steady_ns: the system clock, and one that nobody sets: `time.monotonic_ns`.
 
         Returns:
             What happened; empty where nothing did, and for a simulated arm.
         """
+        self._begun_s = steady_ns * 1e-9
         gap = self._clocks.look(system_ns, steady_ns)
         if gap is None or isinstance(self._arm, SimulatedArm):
             return ""
         self._controller.on_gap(gap, system_ns)
         return gap.reason
+
+    def catch_up(self, now_ns: int) -> int:
+        """Before a simulated arm is told anything, it is moved up to the present: what it is told counts from
+        now on, and a late servo period would go several periods' way in one.
+
+        Returns:
+            How many periods were left out.
+        """
+        n = self.grid.index(now_ns)
+        if self._last is None or n <= self._last or not isinstance(self._arm, SimulatedArm):
+            return 0
+        return self.run_to(n)
 
     def run_to(self, n: int) -> int:
         """Servo period n begins. Returns how many periods were left out."""
@@ -76,8 +90,8 @@ class RealTime:
         if not isinstance(self._arm, SimulatedArm):
             stamp_ns = self.grid.at(n)
             setpoint = self._controller.setpoint(self.grid.at(n + 1), self._servo_s)
-            if not self._shadow and not self._controller.driver_fault:
-                self._arm.stream(setpoint, self._controller.joints)
+            if not (self._shadow or self._controller.driver_fault or self._controller.stands):
+                self._arm.stream(setpoint, self._controller.joints, self._begun_s)
             self._listener.on_servo(n, stamp_ns)
             return n - last - 1
         longest = round(LONGEST_CATCH_UP_S / self._servo_s)

@@ -11,6 +11,7 @@ home joint angles come with the setpoints, and the arm follows those: see `frank
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 
 import numpy as np
@@ -103,13 +104,21 @@ class FrankaArm:
             sample.mode == franka_fci.USER_STOPPED,
         )
 
-    def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
+    def stream(
+        self,
+        setpoint: Setpoint,
+        joint_position_rad: NDArray[np.float64] | None = None,
+        begun_s: float | None = None,
+    ) -> None:
         """Give the control loop a new target and the velocity that leads to it; during a fault, nothing.
 
         Args:
             setpoint: pose of the tool centre point in the base frame, and gripper width.
             joint_position_rad: float64 (7,): on the way home, where they are followed instead of the pose.
+            begun_s: see `ArmDriver.stream`.
         """
+        if begun_s is not None and time.monotonic() - begun_s > self._arm.watchdog_s:
+            return
         if self._gripper is not None and setpoint.gripper_width is not None:
             self._gripper.command(setpoint.gripper_width)
         if self._tracking is not None and self._watch is not None and not self._watch.fault:

@@ -39,8 +39,13 @@ class SimArm:
         pose = Pose(state.position, state.quaternion)
         return ArmReading(state.joints, state.joint_velocities, pose, state.gripper_width)
 
-    def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
-        """Takes effect with the next `advance`."""
+    def stream(
+        self,
+        setpoint: Setpoint,
+        joint_position_rad: NDArray[np.float64] | None = None,
+        begun_s: float | None = None,
+    ) -> None:
+        """Takes effect with the next `advance`, however late."""
         width = self._rig.setpoint.gripper_width if setpoint.gripper_width is None else setpoint.gripper_width
         self._rig.setpoint = SimSetpoint(setpoint.position, setpoint.quaternion, width)
 

@@ -25,8 +25,8 @@ from zprl_arms.drivers.xarm_watch import FaultLatch, ForeignMotion, state_proble
 from zprl_core.config import ArmConfig, RigConfig, TaskConfig
 from zprl_core.config.arm import XArmConfig
 from zprl_core.errors import RigError
+from zprl_core.rotation import Vector
 from zprl_core.trajectory import Setpoint
-from zprl_core.trajectory.rotation import Vector
 from zprl_core.transforms import Pose
 
 _FIRST_REPORT_S = 3.0
@@ -37,6 +37,7 @@ _STOPPED = 4
 class _Command(NamedTuple):
     setpoint: Setpoint
     joints_rad: NDArray[np.float64] | None
+    begun_s: float
 
 
 class XArm:
@@ -96,7 +97,12 @@ class XArm:
             gripper_width_m=width, fault=self._latch.text, hardware_stop=self._stop_pressed
         )
 
-    def stream(self, setpoint: Setpoint, joint_position_rad: NDArray[np.float64] | None = None) -> None:
+    def stream(
+        self,
+        setpoint: Setpoint,
+        joint_position_rad: NDArray[np.float64] | None = None,
+        begun_s: float | None = None,
+    ) -> None:
         """Hand a setpoint to the sending thread; nothing is sent while there is a fault."""
         if self._sender is None or self._latch.text:
             return
@@ -104,7 +110,8 @@ class XArm:
             self._complain(problem)
             return
         self._first = False
-        self._sender.put(_Command(setpoint, joint_position_rad))
+        begun_s = time.monotonic() if begun_s is None else begun_s
+        self._sender.put(_Command(setpoint, joint_position_rad, begun_s))
         if self._gripper is not None and setpoint.gripper_width is not None:
             self._gripper.command(setpoint.gripper_width)
 
@@ -222,7 +229,7 @@ class XArm:
 
     def _send(self, command: _Command) -> None:
         """In the sending thread."""
-        if self._latch.text:
+        if self._latch.text or time.monotonic() - command.begun_s > self._arm.watchdog_s:
             return
         try:
             code = self._send_joints(command) if self.streams_joints else self._send_pose(command.setpoint)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from zprl_core.trajectory import rotation as rot
+from zprl_core import rotation as rot
 from zprl_core.trajectory.motion import as_quaternion
 from zprl_core.transforms import Pose
 

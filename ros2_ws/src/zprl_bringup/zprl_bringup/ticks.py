@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from zprl_bringup.convert import SECOND_NS
+SECOND_NS = 1_000_000_000
 
 SLACK_NS = 200_000  # a timer may fire this much early, and the clock that it runs on is another one
 START_LATE_NS = 50_000

@@ -229,10 +229,10 @@ class XArm:
 
     def _send(self, command: _Command) -> None:
         """In the sending thread."""
-        if self._latch.text or time.monotonic() - command.begun_s > self._arm.watchdog_s:
+        if self._latch.text:
             return
         try:
-            code = self._send_joints(command) if self.streams_joints else self._send_pose(command.setpoint)
+            code = self._send_joints(command) if self.streams_joints else self._send_pose(command)
         except Exception as error:  # the SDK raises what it likes when its socket ends
             self._complain(f"the setpoint could not be sent: {error}")
             return
@@ -240,11 +240,13 @@ class XArm:
             self._complain(f"a setpoint was refused: {xarm_sdk.result_text(code)}", final=code in (3, 8))
             self._explain()
 
-    def _send_pose(self, setpoint: Setpoint) -> int:
-        sent = self._pace.pose(setpoint, time.monotonic())
-        self._foreign.sent(time.time_ns(), sent.pose)
+    def _send_pose(self, command: _Command) -> int:
+        sent = self._pace.pose(command.setpoint, time.monotonic())
         self._rotvec = xarm_poses.continuous_rotvec(sent.quaternion, self._rotvec)
         position = (sent.position * xarm_poses.MM).tolist()
+        if self._late(command):
+            return 0
+        self._foreign.sent(time.time_ns(), sent.pose)
         return int(self._api.set_servo_cartesian_aa([*position, *self._rotvec]))
 
     def _send_joints(self, command: _Command) -> int:
@@ -252,8 +254,14 @@ class XArm:
             raise ValueError("no joint angles came with it, and the rig says streaming: joint")
         sent = self._pace.joints(command.joints_rad, time.monotonic())
         caught_up = sent is command.joints_rad
+        if self._late(command):
+            return 0
         self._foreign.sent(time.time_ns(), command.setpoint.pose if caught_up else self._measured())
         return int(self._api.set_servo_angle_j(sent.tolist()))
+
+    def _late(self, command: _Command) -> bool:
+        """Looked at last of all: what is sent from here on cannot be held back when this process stands."""
+        return time.monotonic() - command.begun_s > self._arm.watchdog_s
 
     def _explain(self) -> None:
         """In the sending thread: the error behind a complaint, if there is one."""

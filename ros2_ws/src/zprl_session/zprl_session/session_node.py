@@ -8,6 +8,7 @@ system is in.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -41,6 +42,7 @@ from zprl_session.lifecycle import LifecycleManager
 from zprl_session.readiness import Readiness
 
 TICK_S = 0.05
+LOOK_S = 1.0
 SETTLE_S = 0.5
 LISTEN_S = 0.5  # for another session, before this one asks anything of a node
 CLEAR_S = 5.0  # how long an arm's fault may take to clear
@@ -71,7 +73,7 @@ class SessionNode(Node):
         self._resetting = 0  # the state's sequence with which that began
         self._reports: JoinedReports[ChunkReport] = JoinedReports(self._arms)
         self._ids = itertools.count()
-        self._faults, self._progress_ns, self._sim_ns = 0, 0, 0
+        self._faults, self._progress_ns, self._sim_ns, self._settled_s = 0, 0, 0, time.monotonic()
         self._everybody = False
         self._session = self._make_session()
         self._sequence = -1
@@ -93,6 +95,8 @@ class SessionNode(Node):
         if not self._setup.lockstep:
             self._lease = self.create_publisher(Header, "/session/lease", qos.status())
             self.create_timer(TICK_S, self._on_tick)
+        else:
+            self.create_timer(LOOK_S, self._look_for_a_standstill)
 
     def _declare(self) -> None:
         none: list[str] = []
@@ -121,6 +125,12 @@ class SessionNode(Node):
         )
         self._stall_s = self.parameter(
             "stall_s", 20.0, "real time: an episode without a finished chunk for so long is void, s", low=1.0
+        )
+        self._standstill_s = self.parameter(
+            "standstill_s",
+            300.0,
+            "lockstep: an episode in which nothing happens for so long ends the run",
+            low=1.0,
         )
 
     def _make_session(self) -> Session:
@@ -291,6 +301,16 @@ class SessionNode(Node):
             self._fault(f"no chunk was executed for {self._stall_s:g} s; is the policy alive?")
         self._settle()
 
+    def _look_for_a_standstill(self) -> None:
+        """In simulated time everybody waits for everybody: one message that is lost stops all of them."""
+        if self._session.view.state not in ("resetting", "running"):
+            self._settled_s = time.monotonic()
+        elif time.monotonic() - self._settled_s > self._standstill_s:
+            self._give_up(
+                f"nothing has happened for {self._standstill_s:g} s (standstill_s): a node stands still or a "
+                "message was lost; a training run goes on with --resume"
+            )
+
     def _watch_homing(self, waited_s: float) -> None:
         broken = [f"arm '{arm}': {self._arms[arm]}" for arm in self._homes if self._arms[arm]]
         if broken and waited_s > CLEAR_S:
@@ -323,6 +343,7 @@ class SessionNode(Node):
 
     def _settle(self) -> None:
         """Carry out and announce what has changed, and do what is due by itself, until nothing is left."""
+        self._settled_s = time.monotonic()
         while True:
             finished = self._carry_out()
             self._publish()

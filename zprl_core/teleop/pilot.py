@@ -1,0 +1,112 @@
+"""What one hand tells one arm: chunks that the arm's bridge takes as a person's. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zprl_core.actions import ActionCodec
+from zprl_core.config import ArmConfig, TaskConfig
+from zprl_core.safety import ChunkCommand, may_move
+from zprl_core.safety.checks import LEASE, RESET_BY_HAND
+from zprl_core.teleop.clutch import Clutch, ClutchSettings, Grasp, HandSample
+from zprl_core.teleop.way import Pace, way_to
+from zprl_core.trajectory import Setpoint
+
+PERSON = "human"
+_SHARE = 0.8  # of the arm's speeds that a hand may ask for: what comes on top is the bridge's blending
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is known when a chunk is due.
+
+    Attributes:
+        now_ns: ns.
+        run_id, episode, session_state: of the session's newest state.
+        told: where the arm was told to be last.
+        fault: why the arm holds; empty where nothing stops it.
+    """
+
+    now_ns: int
+    run_id: str
+    episode: int
+    session_state: str
+    told: Setpoint
+    fault: str = ""
+
+
+class Pilot:
+    """One hand and one arm.
+
+    Args:
+        arm: its configuration.
+        task: whose action layout and times the chunks have.
+        settings: of the clutch.
+        lead_s: from a chunk's making to its beginning.
+    """
+
+    def __init__(
+        self, arm: ArmConfig, task: TaskConfig, settings: ClutchSettings, lead_s: float = 0.02
+    ) -> None:
+        self._frame, self._lead_ns = arm.frame, round(lead_s * 1e9)
+        self._codec = ActionCodec.from_config(task.action).single_arm()
+        self._waypoints, self._dt_s = task.action.chunk, task.tick_s * task.action.repeat
+        self._lease = RESET_BY_HAND if task.reset == "teleoperated" else LEASE
+        gripper = arm.gripper
+        self._grasp = None if gripper is None else Grasp(gripper.min_width_m, gripper.max_width_m)
+        self._pace = Pace(
+            _SHARE * arm.limits.linear_velocity_m_s,
+            _SHARE * arm.limits.angular_velocity_rad_s,
+            gripper.speed_m_s if gripper is not None else 1.0,
+        )
+        self.clutch = Clutch(settings)
+        self._trigger, self._chunk = 0.0, 0
+
+    def on_hand(self, sample: HandSample, trigger: float, told: Setpoint) -> None:
+        """The hand was seen.
+
+        Args:
+            sample: the newest.
+            trigger: how far it is pressed, 0 to 1.
+            told: where the arm is told to be.
+        """
+        closed = self.clutch.closed
+        self.clutch.hand(sample, told.pose)
+        self._trigger = trigger
+        if self.clutch.closed and not closed and self._grasp is not None and told.gripper_width is not None:
+            self._grasp.take(told.gripper_width)
+
+    def command(self, moment: Moment) -> ChunkCommand | None:
+        """The chunk that is due now; None where the hand moves nothing.
+
+        `clutch` says why where it had to open.
+        """
+        if self.clutch.closed and (problem := self._problem(moment)):
+            self.clutch.open(problem)
+        target = self.clutch.time(moment.now_ns).pose
+        if target is None:
+            return None
+        width_m = None if self._grasp is None else self._grasp.width_m(self._trigger)
+        way = way_to(
+            moment.told, target, width_m, pace=self._pace, waypoints=self._waypoints, dt_s=self._dt_s
+        )
+        actions = self._codec.encode([way])
+        self._chunk += 1
+        return ChunkCommand(
+            moment.run_id,
+            moment.episode,
+            self._chunk,
+            moment.now_ns + self._lead_ns,
+            self._dt_s,
+            actions.shape[1],
+            actions,
+            PERSON,
+            self._frame,
+        )
+
+    def _problem(self, moment: Moment) -> str:
+        if moment.fault:
+            return f"the arm holds: {moment.fault}"
+        if not may_move(moment.session_state, PERSON, self._lease):
+            return f"the session is {moment.session_state}: no motion by hand"
+        return ""

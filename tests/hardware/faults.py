@@ -30,7 +30,7 @@ from zprl_sim.xarm_box.client import BoxClient, BoxTrace
 
 STILL_M_S, STILL_S = 0.005, 0.3
 STOOD_M = 0.02  # most that an arm goes whose bridge stands: to the last setpoint that got through
-LOOK_S = 4.0
+LOOK_S = 3.0  # longer than any fault may take
 S = 1_000_000_000
 
 

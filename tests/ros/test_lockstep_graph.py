@@ -82,20 +82,20 @@ def check_order(g: Graph) -> None:
 def test_a_standstill_ends_the_run_and_says_so(tmp_path: Path) -> None:
     """A person may pause for longer."""
     with graph(tmp_path / "a", lockstep=True, blocks=(Block("base_c", "base_c", episodes=9),)) as a:
-        a.start_all(session={"standstill_s": 3.0, "operator": True})
+        a.start_all(session={"standstill_s": 2.0, "operator": True})
         with Observer(a.domain) as eyes:
             a.wait(lambda: "everybody is there" in a.log("session"), 60, "the graph")
             assert eyes.command("start") == (True, "")
             a.wait(lambda: content(a, "report") != {}, 30, "a chunk")
             assert eyes.command("pause") == (True, "")
-            time.sleep(4.5)
+            time.sleep(3.0)
             assert eyes.command("resume") == (True, "")
             session = a.processes["session"]
             a.processes["camera"].send_signal(signal.SIGSTOP)
             a.wait(lambda: session.poll() is not None, 20, "the session's end")
         a.processes["camera"].send_signal(signal.SIGCONT)
         assert session.returncode == 2
-        assert "error: nothing has happened for 3 s (standstill_s)" in a.log("session")
+        assert "error: nothing has happened for 2 s (standstill_s)" in a.log("session")
         assert [record.outcome for record in read_records(a.run.episodes_file)] == ["void"]
 
 

@@ -114,6 +114,8 @@ def test_a_pause_a_stop_and_a_dead_session(tmp_path: Path) -> None:
             assert "until the session is cleared" in eyes.stop_arm()
             g.wait(lambda: faulted(eyes, "stopped by the service /arms/arm/stop"), 5, "the stop")
             assert_holds_within(eyes, 0.6)
+            g.wait(lambda: eyes.state == "stopped", 5, "the session to know")
+            time.sleep(1.0)
             assert eyes.state == "stopped"  # a person's stop waits for a person, whoever labels
             assert eyes.command("clear") == (True, "") and eyes.command("start") == (True, "")
             wait_for_motion(g, eyes)

@@ -253,6 +253,8 @@ class SessionNode(Node):
             self._progress_ns = self._now_ns()
             if self._reports.add(report.arm, report.episode, report.chunk, report) is not None:
                 self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
+        elif view.state == "running" and _by_a_person(why := report.reason.partition(": ")[2]):
+            self._stop(why.removeprefix(STOPPED_BY))  # heard of here before the stop itself
         elif view.state == "running":
             self._fault(report.reason)  # what follows would start far from where the arm is
         self._settle()

@@ -40,8 +40,6 @@ from zprl_sim.xarm_box.client import BoxClient
 SERVO_HZ = 100.0
 APART_M = 0.5
 """Between the arms' bases, and between their tools at home."""
-MOST_M_S = 0.6
-"""Little more than the chunks ask for: an arm that was held up catches up no faster, and stops as shortly."""
 LEAST_M = 0.4
 """Of the tools' distance that the rig asks for."""
 STREAMING: Mapping[str, Any] = {"left": "joint", "right": "cartesian"}
@@ -62,7 +60,6 @@ def cell() -> RigConfig:
             servo_rate_hz=SERVO_HZ,
             xarm=XArmConfig(streaming=STREAMING[name], collision_sensitivity=2),
             gripper=None,
-            limits=replace(model.limits, linear_velocity_m_s=MOST_M_S),
             homing=replace(model.homing, gripper_width_m=None),
             watchdog_s=0.6,
         )

@@ -10,6 +10,7 @@ from zprl_core.safety.limits import KeepOut
 from zprl_core.trajectory import InterpolatorLimits
 
 _PLANNED = 0.5
+_LEVER_M = 0.3  # by which a joint moves the tool
 
 
 def safety_limits(arm: ArmConfig) -> SafetyLimits:
@@ -39,6 +40,11 @@ def safety_limits(arm: ArmConfig) -> SafetyLimits:
         gripper_high_m=gripper.max_width_m,
         gripper_m_s=gripper.speed_m_s,
     )
+
+
+def sudden_rad_s2(arm: ArmConfig) -> float:
+    """What the tool's accelerations can ask of a joint, rad/s^2, where the arm is not near a singularity."""
+    return arm.limits.angular_acceleration_rad_s2 + arm.limits.linear_acceleration_m_s2 / _LEVER_M
 
 
 def chunk_form(task: TaskConfig, arm: ArmConfig) -> ChunkForm:

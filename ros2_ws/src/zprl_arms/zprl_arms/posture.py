@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_arms.homing import HomingMove
-from zprl_arms.limits import interpolator_limits
+from zprl_arms.limits import interpolator_limits, sudden_rad_s2
 from zprl_arms.neighbours import Neighbour, StopPoint, ToldWay, base_in_rig, waypoint_times
 from zprl_core.config import ArmConfig, RigConfig
 from zprl_core.errors import SafetyError
@@ -24,7 +24,6 @@ from zprl_core.transforms import Array, Pose, slerp
 Joints = NDArray[np.float64]
 _MARGIN = 0.95  # of joint speeds; the arm's own controller stops at the full ones
 _LEAP = 1.5  # times these speeds no joint is sent; a chunk that asks for so much is slowed down before
-_LEVER_M = 0.3  # by which a joint moves the tool where the arm is not near a singularity
 _STILL = 1e-9  # m/s and rad/s
 _CRAWL_RAD_S = 0.01  # with which a joint may approach its limit however near it is
 _SWAY_M = 0.01  # by which tools that are too near already may come nearer while they part
@@ -48,8 +47,7 @@ class Posture:
         }
         kinematics = self._gate.kinematics
         self._speed_rad_s = _MARGIN * np.minimum(kinematics.speed_rad_s, arm.limits.joint_velocity_rad_s)
-        limits = arm.limits
-        self._sudden_rad_s2 = limits.angular_acceleration_rad_s2 + limits.linear_acceleration_m_s2 / _LEVER_M
+        self._sudden_rad_s2 = sudden_rad_s2(arm)
         self._parting_m: dict[str, float] = {}
         self._planned = interpolator_limits(arm)
         self._told, self._stop = ToldWay(), StopPoint(self._planned.brake_m_s2)

@@ -65,6 +65,18 @@ def test_joint_angles_that_were_held_up_are_caught_up_without_a_leap() -> None:
     assert sent[-1] == pytest.approx(wanted(150), abs=1e-6)
 
 
+def test_joint_angles_that_stop_shortly_are_not_gone_beyond() -> None:
+    """1.5 rad/s, and at rest within three periods: 45 rad/s^2, more than the box itself gives a joint."""
+    pace, speed = (
+        Pace(ARM, Pose(START, DOWN), np.zeros(6)),
+        np.array([*np.linspace(0.0, 1.5, 31), 1.0, 0.5, 0.0]),
+    )
+    angles = np.cumsum(speed) * PERIOD_S
+    wanted = [np.array([angle, 0.0, 0.0, 0.0, 0.0, 0.0]) for angle in (*angles, *[angles[-1]] * 30)]
+    sent = [pace.joints(joints, n * PERIOD_S) for n, joints in enumerate(wanted)]
+    np.testing.assert_array_equal(sent, wanted)
+
+
 def test_joint_angles_are_bounded_by_the_rigs_speed() -> None:
     arm = replace(ARM, limits=replace(ARM.limits, joint_velocity_rad_s=0.09))
     pace = Pace(arm, Pose(START, DOWN), np.zeros(6))

@@ -24,6 +24,7 @@ _PEAKS = (1.875, 5.7736, 60.0)  # of the quintic's first three derivatives by it
 _SAMPLES = 200  # at which the tool's motion is measured
 _SHORTEST_S = 0.2
 _RISE_M, _TURN_RAD = 0.01, 0.03  # between the places at which a path is checked
+_SHARE = 0.9  # of the tool's speeds: right below them the limiter slows what still speeds up
 _BELOW_TOP_M = 1e-3  # a way that comes to rest at the very border of the workspace is braked early
 _MISMATCH_M, _MISMATCH_RAD = 0.02, 0.1
 
@@ -185,8 +186,8 @@ class Homing:
             return 0.0
         shares = [_quintic(i / _SAMPLES) for i in range(-2, _SAMPLES + 3)]
         poses = [self._tool(self._top + share * (self._goal - self._top)) for share in shares]
-        linear = (limits.linear_m_s, limits.linear_m_s2, limits.linear_m_s3)
-        angular = (limits.angular_rad_s, limits.angular_rad_s2, limits.angular_rad_s3)
+        linear = (_SHARE * limits.linear_m_s, limits.linear_m_s2, limits.linear_m_s3)
+        angular = (_SHARE * limits.angular_rad_s, limits.angular_rad_s2, limits.angular_rad_s3)
         steps = np.diff([pose.position for pose in poses], axis=0)
         quaternions = np.array([pose.quaternion for pose in poses])
         turns = transforms.rotvec_from_quaternion(

@@ -95,6 +95,7 @@ def test_the_control_side_of_zprl_core_imports_without_torch() -> None:
         "zprl_recorder",
         "zprl_session",
         "zprl_sim",
+        "zprl_web",
     ],
 )
 def test_all_nodes_but_policy_and_learner_import_without_torch(package: str) -> None:

@@ -32,6 +32,7 @@ EXPECTED = {
     "zprl_recorder",
     "zprl_session",
     "zprl_sim",
+    "zprl_web",
 }
 EXECUTABLES = {
     "learner_node": {"learner_node"},

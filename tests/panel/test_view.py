@@ -14,8 +14,8 @@ from zprl_core.records import EpisodeRecord
 from zprl_core.session.states import State
 from zprl_panel.history import LISTED, MOST_POINTS, history
 from zprl_panel.latest import MOST_EVENTS, Latest, Stream
-from zprl_panel.pictures import Credits
 from zprl_panel.view import possible_now, view
+from zprl_web.pictures import Credits
 
 
 def test_before_anything_has_come() -> None:

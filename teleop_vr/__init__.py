@@ -1,1 +1,1 @@
-"""Teleoperation: a page in a headset (or a keyboard) whose hands move the arms, inside all limits of their bridges."""
+"""Teleoperation: hands in a headset, or at a keyboard, move the arms inside all limits of their bridges."""

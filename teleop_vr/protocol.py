@@ -30,10 +30,9 @@ _NORM = (0.9, 1.1)
 
 @dataclass(frozen=True)
 class Hello:
-    """The first message of a connection: which page it is, and whether it had the hands."""
+    """The first message of a connection: which page it is."""
 
     page: str
-    had_hands: bool
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def _command(data: dict[str, Any]) -> Command:
 
 
 _READERS: dict[str, Any] = {
-    "hello": lambda data: Hello(fields.identity(data, "page"), fields.yes_or_no(data, "had_hands")),
+    "hello": lambda data: Hello(fields.identity(data, "page")),
     "hands": _hands,
     "let_go": lambda data: LetGo(fields.text(data, "why", 80)),
     "settings": _settings,

@@ -88,6 +88,7 @@ def test_the_control_side_of_zprl_core_imports_without_torch() -> None:
 @pytest.mark.parametrize(
     "package",
     [
+        "teleop_vr",
         "zprl_arms",
         "zprl_bringup",
         "zprl_cameras",

@@ -23,6 +23,7 @@ from zprl_core import __version__
 EXPECTED = {
     "learner_node",
     "policy_node",
+    "teleop_vr",
     "zprl_arms",
     "zprl_bringup",
     "zprl_cameras",
@@ -37,6 +38,7 @@ EXPECTED = {
 EXECUTABLES = {
     "learner_node": {"learner_node"},
     "policy_node": {"policy_node"},
+    "teleop_vr": {"teleop_node"},
     "zprl_arms": {"arm_bridge"},
     "zprl_cameras": {"camera_node", "proprioception_node"},
     "zprl_core": {"zprl"},

@@ -30,9 +30,9 @@ from zprl_core.records import EpisodeRecord, append_record
 from zprl_core.session import RecordEpisode, ResetWorld, Session, SessionConfig
 from zprl_panel.latest import Cell, Latest
 from zprl_panel.protocol import LABELS, Command
-from zprl_panel.seat import Verdict
 from zprl_panel.server import Server
 from zprl_web import private
+from zprl_web.connection import Verdict
 from zprl_web.site import Place
 from zprl_web.tls import certificate
 from zprl_web.web_node import NoAnswer

@@ -5,37 +5,34 @@ It publishes nothing and decides nothing.
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
-from rclpy.client import Client
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from std_srvs.srv import Trigger
 from zprl_interfaces.msg import ArmState, ChunkReport, LearnerStatus, SessionState, SteeringStatus, Stop
-from zprl_interfaces.srv import Label, SessionCommand
 
-from zprl_bringup import convert, qos
+from zprl_bringup import qos
 from zprl_bringup.node import Setup, run
+from zprl_core.collection import region_by_hand
 from zprl_core.errors import ConfigError
 from zprl_core.panel_address import DEFAULT, PanelAddress
-from zprl_panel.latest import Cell, Corners, Latest
-from zprl_panel.protocol import LABELS, Command
-from zprl_panel.seat import Verdict
+from zprl_panel.latest import Cell, Latest
+from zprl_panel.protocol import Command
 from zprl_panel.server import Server
-from zprl_web.web_node import NoAnswer, WebNode, place
+from zprl_web.connection import Verdict
+from zprl_web.jpeg import jpeg
+from zprl_web.outlines import corners
+from zprl_web.session_desk import SessionDesk
+from zprl_web.web_node import WebNode, place
 
 WATCH_S = 1.0
-ANSWER_S, STOP_S = 3.0, 1.0
-JPEG_QUALITY = 80
 
 
 class PanelNode(WebNode):
@@ -43,7 +40,6 @@ class PanelNode(WebNode):
 
     def __init__(self) -> None:
         super().__init__("panel_node")
-        cv2.setNumThreads(1)
         setup = self.setup()
         if setup.run_dir is None:
             raise ConfigError(
@@ -63,11 +59,7 @@ class PanelNode(WebNode):
         self.create_timer(WATCH_S, self._watch)
 
     def _make_clients(self, managed: list[str]) -> None:
-        self._labels = self.create_client(Label, "/session/label")
-        self._commands = self.create_client(SessionCommand, "/session/command")
-        self._arm_stops = {
-            name: self.create_client(Trigger, f"/arms/{name}/stop") for name in self._latest.cell.arms
-        }
+        self._desk = SessionDesk(self, self._latest.cell.arms)
         self._states = {name: self.create_client(GetState, f"{name}/get_state") for name in managed}
 
     def _subscribe(self, setup: Setup) -> None:
@@ -130,46 +122,11 @@ class PanelNode(WebNode):
 
     async def ask(self, command: Command, author: str) -> Verdict:
         """Hand a label or a command on to the session; see `zprl_panel.server.Desk`."""
-        if command.name == "stop":
-            return await self._stop(command, author)
-        client, request = self._request(command, author)
-        return await self._answer(client, request, ANSWER_S)
-
-    def _request(self, command: Command, author: str) -> tuple[Client, Any]:
-        if command.name in LABELS:
-            label = Label.Request(
-                command_id=command.id, episode=command.episode, chunk=-1, label=command.name, author=author
-            )
-            return self._labels, label
-        return self._commands, SessionCommand.Request(
-            command_id=command.id,
-            episode=command.episode,
-            command=command.name,
-            value=command.value,
-            author=author,
-        )
-
-    async def _stop(self, command: Command, author: str) -> Verdict:
-        """By the session; where that does not answer at once, by the arms themselves."""
-        try:
-            return await self._answer(*self._request(command, author), STOP_S)
-        except NoAnswer as error:
-            stops = self._arm_stops.values()
-            calls = [self.ask_service(client, Trigger.Request(), STOP_S) for client in stops]
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-            if all(getattr(answer, "success", False) for answer in answers):
-                return Verdict(True, f"{error}; the arms were stopped directly")
-            raise NoAnswer(f"{error}, nor did every arm: use the hardware stop") from error
-
-    async def _answer(self, client: Client, request: Any, patience_s: float) -> Verdict:
-        response = await self.ask_service(client, request, patience_s)
-        return Verdict(bool(response.accepted), str(response.reason))
+        return await self._desk.ask(command.name, command.id, command.episode, author, command.value)
 
     def encode(self, camera: str) -> bytes:
         """The newest picture of a camera as JPEG; see `zprl_panel.server.Desk`."""
-        image = convert.image_array(deserialize_message(self._latest.cameras[camera].message, Image))
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
+        return jpeg(self._latest.cameras[camera].message)
 
 
 def _decoder(kind: Any) -> Callable[[bytes], Any]:
@@ -177,11 +134,7 @@ def _decoder(kind: Any) -> Callable[[bytes], Any]:
 
 
 def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
-    task, simulation = setup.task, setup.rig.simulation
-    by_hand = simulation is None or not simulation.has_objects
-    seen = {
-        view.name: _pairs(setup.rig.camera(view.name).region_corners) for view in task.observation.cameras
-    }
+    task = setup.task
     return Cell(
         run_id=setup.run_id,
         task=task.name,
@@ -194,13 +147,9 @@ def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
         nodes=tuple(nodes),
         managed=tuple(managed),
         reset=task.reset,
-        region=task.region if by_hand and task.region.objects else None,
-        corners={name: corners for name, corners in seen.items() if corners},
+        region=region_by_hand(setup.rig, task),
+        corners=corners(setup.rig, task),
     )
-
-
-def _pairs(numbers: tuple[float, ...] | None) -> Corners:
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True)) if numbers else ()
 
 
 def main() -> None:

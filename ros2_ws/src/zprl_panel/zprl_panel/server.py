@@ -26,10 +26,10 @@ from zprl_panel.protocol import (
     WantFrame,
     parse,
 )
-from zprl_panel.seat import Seat, Verdict
+from zprl_panel.seat import Seat
 from zprl_panel.view import view
 from zprl_web.access import OPERATOR, Bucket, Guest, is_phone
-from zprl_web.connection import Connection, Person
+from zprl_web.connection import Connection, Person, Verdict
 from zprl_web.fields import ProtocolError
 from zprl_web.gate import GUEST
 from zprl_web.pictures import Credits

@@ -32,6 +32,14 @@ class Person:
     phone: bool
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Yes, or no and why."""
+
+    ok: bool
+    reason: str = ""
+
+
 class Connection:
     """Newest state, pending answers and pictures for one page.
 

@@ -22,6 +22,7 @@ from zprl_core.transforms import Pose
 HANDS = ("left", "right")
 MEMORY_S = 4.0
 """What the latency is fitted to."""
+FIT_EVERY_S = 1.0
 _LEAST_WAY_M = 0.03  # less motion than this tells no latency
 _STALE_S = 0.3  # an arm that was not heard of for so long cannot be moved by hand
 
@@ -83,6 +84,8 @@ class _Side:
     sample: ArmSample | None = None
     wished: deque[tuple[int, np.ndarray]] = field(default_factory=deque)
     measured: deque[tuple[int, np.ndarray]] = field(default_factory=deque)
+    latency_s: float | None = None
+    fitted_ns: int = 0
 
 
 class Teleoperation:
@@ -188,6 +191,8 @@ class Teleoperation:
                 target = side.pilot.clutch.time(now_ns).pose
                 if target is not None:
                     _remember(side.wished, side.pilot.clutch.seen_ns, target.position)
+                if now_ns - side.fitted_ns > FIT_EVERY_S * 1e9:
+                    side.latency_s, side.fitted_ns = _latency_s(side), now_ns
         return found
 
     def view(self) -> dict[str, HandView]:
@@ -212,7 +217,7 @@ def _remember(samples: deque[tuple[int, np.ndarray]], stamp_ns: int, position: n
 def _view(side: _Side) -> HandView:
     told = side.sample.told.gripper_width if side.sample is not None else None
     clutch = side.pilot.clutch
-    return HandView(side.hand, clutch.closed, clutch.why, told, _latency_s(side))
+    return HandView(side.hand, clutch.closed, clutch.why, told, side.latency_s)
 
 
 def _latency_s(side: _Side) -> float | None:

@@ -378,7 +378,7 @@ class ArmController:
     @property
     def _by_hand(self) -> bool:
         """Whether only a person may move the arm, who takes hold of it and lets go as they like."""
-        return self._takes_chunks(self._state) and not may_move(self._state, "policy")
+        return self._takes_chunks(self._state) and not may_move(self._state, "policy", self._admission.lease)
 
     def _may_move(self, state: str) -> bool:
         return self._takes_chunks(state) or may_move(state, "homing")

@@ -17,22 +17,27 @@ from tests.panel.chrome import CHROMIUM, chromium
 IWER = Path(sys.prefix) / "headset/node_modules/iwer/build/iwer.min.js"
 needed = pytest.mark.skipif(
     CHROMIUM is None or not IWER.is_file(),
-    reason="needs chromium (Debian: apt-get install chromium) and the emulated headset (npm, then `make setup`)",
+    reason="needs chromium (apt-get install chromium) and the emulated headset (npm, `make setup`)",
 )
 FRAME_MS = 11
 AT = (0.2, 1.1, -0.4)
 """Where the right hand is at first, m, in the headset's space."""
 NO_DRAWING = """
 // Drawing both eyes in software takes more than the two cores of a small machine have.
+const nothing = (canvas) => new Proxy({ canvas }, {
+  get(gl, name) {
+    if (name === "getContextAttributes") return () => ({});
+    return gl[name] ?? (name === name.toUpperCase() ? 0 : () => 0);
+  },
+  set: () => true,
+});
 HTMLCanvasElement.prototype.getContext = new Proxy(HTMLCanvasElement.prototype.getContext, {
-  apply: (real, canvas, [kind, ...more]) => kind !== "webgl" ? real.call(canvas, kind, ...more) : new Proxy({ canvas }, {
-    get: (gl, name) => gl[name] ?? (name === "getContextAttributes" ? () => ({}) : name === name.toUpperCase() ? 0 : () => 0),
-    set: () => true,
-  }),
+  apply: (real, canvas, [kind, ...more]) =>
+    kind === "webgl" ? nothing(canvas) : real.call(canvas, kind, ...more),
 });
 """
 SCRIPT = """
-// Frames at a headset's rate, not at the headless screen's; and its controllers are seen, which iwer never says.
+// Frames at a headset's rate, not the headless screen's; and its controllers are seen, which iwer never says.
 window.requestAnimationFrame = (call) => setTimeout(() => call(performance.now()), %(frame)d);
 const device = new IWER.XRDevice(IWER.metaQuest3);
 device.installRuntime({ forceInstall: true });
@@ -48,8 +53,7 @@ function place(x, y, z, angle) {
   quaternion.set(0, Math.sin(angle / 2), 0, Math.cos(angle / 2));
 }
 window.wearer.place = place;
-// The way: points [seconds, x, y, z, angle, trigger] from where the hand is, straight between them; the angle is
-// about the vertical.
+// The way: points [seconds, x, y, z, angle about the vertical, trigger], straight between them.
 setInterval(() => {
   const { way } = window.wearer;
   if (!way) return;
@@ -119,14 +123,15 @@ class Headset:
         self.run("at => { window.wearer.way = null; window.wearer.place(...at, 0); }", list(AT))
 
     def grip(self, *, closed: bool = True) -> None:
-        """Press the right grip, or let it go, until the arm's line says so."""
+        """Press the right grip, or let it go, until the arm's line says so, without a complaint."""
         self.hold("right", "squeeze", 1.0 if closed else 0.0)
         words = "hand moves it" if closed else "holds"
-        self.until(lambda: words in self.text("arms"), f"the arm {words}")
+        complains = "() => Boolean(document.querySelector('#arms .why'))"
+        self.until(lambda: words in self.text("arms") and not self.run(complains), f"the arm: {words}")
 
     def walk(self, points: Sequence[Sequence[float]], *, wait: bool = True) -> None:
-        """Move the right hand along (seconds, x, y, z, angle about the vertical, trigger), from where it is at
-        first.
+        """Move the right hand along points: seconds, x, y, z from where it was at first, m, angle about the
+        vertical, rad, and trigger.
         """
         start = "([points, from]) => { window.wearer.way = { points, from, since: performance.now() }; }"
         self.run(start, [list(map(list, points)), list(AT)])

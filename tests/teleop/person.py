@@ -17,7 +17,7 @@ START_S, REST_S = 0.4, 0.6
 
 
 def way(shown: str) -> list[tuple[float, ...]]:
-    """The hand's way for a layout as the page shows it: (seconds, x, y, z, angle, trigger), from its start."""
+    """The hand's way for a layout as the page shows it; see `Headset.walk`."""
     gripper = load_rig("sim_xarm6").arms[0].gripper
     assert gripper is not None
     layout = Layout(**{key: _plain(value) for key, value in yaml.safe_load(shown).items()})

@@ -26,6 +26,14 @@ _READY = {
     "automatic": "keep clear, it begins by itself",
 }
 
+_BY_HAND = {
+    "ready": "lay out the objects, then Begin: your hands move the arms",
+    "running": "hold the grip, and the arm follows your hand",
+    "judging": "the time is over: Success, Keep or Discard",
+    "labelled": "Undo, or Start the next demonstration",
+}
+"""The same where a person demonstrates."""
+
 
 def words(message: Any, reset: str) -> tuple[str, str]:
     """A word and a hint for the session's newest state.
@@ -37,7 +45,8 @@ def words(message: Any, reset: str) -> tuple[str, str]:
     word, hint = _WORDS.get(message.state if message else "", ("?", ""))
     if message is None:
         return word, hint
-    hint = _READY.get(reset, hint) if message.state == "ready" else hint
+    by_hand = _BY_HAND.get(message.state) if message.mode == "human" else None
+    hint = by_hand or (_READY.get(reset, hint) if message.state == "ready" else hint)
     if message.state in ("stopped", "paused") and message.reason:
         hint = f"{message.reason}; {hint}"
     return (f"{word}: {message.outcome}" if message.state == "labelled" and message.outcome else word), hint

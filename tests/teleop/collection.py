@@ -31,7 +31,8 @@ class Collection:
     """
 
     def __init__(self, run: Path, *words: str) -> None:
-        self.run = run
+        self.run, self._log = run, run / "logs" / "session_node.log"
+        self._said = len(self._log.read_text()) if run.exists() else 0  # by an earlier start
         given = ["--resume"] if run.exists() else ["--rig", "sim_xarm6", "--task", "place_orange_demo"]
         port = free_port()
         self.process = training.start(
@@ -40,11 +41,14 @@ class Collection:
 
     def wait(self) -> None:
         """Until everybody is there."""
-        log, deadline = self.run / "logs" / "session_node.log", time.monotonic() + UP_S
-        while not (log.exists() and "everybody is there" in log.read_text() and self.link):
+        deadline = time.monotonic() + UP_S
+        while not (self._up() and self.link):
             assert self.process.poll() is None, self.process.stdout.read() if self.process.stdout else ""
             assert time.monotonic() < deadline, "the collection did not come up"
             time.sleep(0.2)
+
+    def _up(self) -> bool:
+        return self._log.exists() and "everybody is there" in self._log.read_text()[self._said :]
 
     @property
     def link(self) -> str:

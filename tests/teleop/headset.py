@@ -122,12 +122,32 @@ class Headset:
         """The right hand is where it was at first."""
         self.run("at => { window.wearer.way = null; window.wearer.place(...at, 0); }", list(AT))
 
-    def grip(self, *, closed: bool = True) -> None:
-        """Press the right grip, or let it go, until the arm's line says so, without a complaint."""
-        self.hold("right", "squeeze", 1.0 if closed else 0.0)
-        words = "hand moves it" if closed else "holds"
-        complains = "() => Boolean(document.querySelector('#arms .why'))"
-        self.until(lambda: words in self.text("arms") and not self.run(complains), f"the arm: {words}")
+    def grip(self) -> None:
+        """Press the right grip until the arm follows: where the clutch opens again, as a person would."""
+        for _ in range(8):
+            self.let_go()
+            self.hold("right", "squeeze", 1.0)
+            deadline = time.monotonic() + 2.0
+            while time.monotonic() < deadline and not self.complains:
+                if self.follows:
+                    return
+                time.sleep(0.02)
+        raise AssertionError(("the clutch does not close", self.text("arms"), self.complaints))
+
+    def let_go(self) -> None:
+        """Let the right grip go, until the arm's line says so."""
+        self.hold("right", "squeeze", 0.0)
+        self.until(lambda: not (self.follows or self.complains), "the arm holds")
+
+    @property
+    def follows(self) -> bool:
+        """Whether the arm's line says that a hand moves it."""
+        return "hand moves it" in self.text("arms")
+
+    @property
+    def complains(self) -> bool:
+        """Whether it says why a clutch opened."""
+        return bool(self.run("() => Boolean(document.querySelector('#arms .why'))"))
 
     def walk(self, points: Sequence[Sequence[float]], *, wait: bool = True) -> None:
         """Move the right hand along points: seconds, x, y, z from where it was at first, m, angle about the

@@ -37,7 +37,7 @@ def begin(headset: Headset) -> str:
     if "Running" in headset.text("word"):
         headset.press("left", "y-button")
         headset.until(lambda: "Labelled" in headset.text("word"), "what went before is discarded")
-    headset.grip(closed=False)
+    headset.let_go()
     headset.rest()
     headset.press("right", "a-button")
     headset.until(lambda: "Ready" in headset.text("word"), "the scene is laid out")
@@ -83,7 +83,7 @@ def test_the_arm_follows_the_hand(headset: Headset, cell: Collection) -> None:
         headset.walk(circle(2))
         time.sleep(0.5)
         said = headset.text("arms")
-        headset.grip(closed=False)
+        headset.let_go()
         headset.press("left", "x-button")
         headset.until(lambda: "failure" in headset.text("word"), "it is kept")
         begin(headset)  # which finishes the bag
@@ -124,15 +124,15 @@ def test_what_loses_the_hand_opens_the_clutch_and_says_why(
     for _ in range(TRIES):
         headset.grip()
         headset.run(f"() => {{ const wearer = window.wearer; {strike}; }}")
-        headset.until(lambda: "holds" in headset.text("arms"), "the arm holds")
+        headset.until(lambda: headset.complains, "the clutch opened")
         if why in headset.text("arms"):
             break
-        headset.grip(closed=False)
+        headset.let_go()
     assert why in headset.text("arms")
     headset.run(f"() => {{ const wearer = window.wearer; {mend}; }}")
     time.sleep(0.3)
-    assert "hand moves it" not in headset.text("arms"), "the grip is still pressed, and moves nothing"
-    headset.grip(closed=False)
+    assert not headset.follows, "the grip is still pressed, and moves nothing"
+    headset.let_go()
     headset.grip()  # again: nothing jumps, which the next test looks at
     time.sleep(0.3)
 
@@ -151,9 +151,15 @@ def test_nothing_jumped_in_all_that(headset: Headset, cell: Collection) -> None:
 
 def test_a_second_page_opens_the_clutch_and_has_to_take_the_hands(headset: Headset, cell: Collection) -> None:
     begin(headset)
-    headset.grip()
-    other = Headset(headset.context.browser, cell.link)
-    headset.until(lambda: "another page was opened" in headset.text("arms"), "the clutch opened")
+    for _ in range(TRIES):
+        headset.grip()
+        other = Headset(headset.context.browser, cell.link)
+        headset.until(lambda: headset.complains, "the clutch opened")
+        if "another page was opened" in headset.text("arms"):
+            break
+        other.context.close()
+        headset.let_go()
+    assert "another page was opened" in headset.text("arms")
     assert "has the hands" in other.text("seat-text") and "You" not in other.text("seat-text")
     other.page.click("#take")
     other.until(lambda: "You have" in other.text("seat-text"), "it took them")
@@ -170,8 +176,8 @@ def test_a_person_in_the_headset_places_the_orange(headset: Headset, cell: Colle
         headset.hold("right", "trigger", steps[0][-1])
         headset.grip()
         headset.walk(steps)
-        followed = "hand moves it" in headset.text("arms")
-        headset.grip(closed=False)
+        followed = headset.follows
+        headset.let_go()
         if followed:
             break
     assert followed, headset.text("arms")
@@ -184,6 +190,8 @@ def test_a_person_in_the_headset_places_the_orange(headset: Headset, cell: Colle
 
 def test_a_collection_goes_on_and_ends_by_itself(cell: Collection, headset: Headset) -> None:
     """Last: it ends the collection."""
+    browser = headset.context.browser
+    headset.context.close()
     cell.end()
     before = cell.records
     kept = sum(not record.void for record in before)
@@ -191,7 +199,7 @@ def test_a_collection_goes_on_and_ends_by_itself(cell: Collection, headset: Head
         assert [r.to_json() for r in again.records[: len(cell.records)]] == [
             r.to_json() for r in cell.records
         ]
-        desk = Headset(headset.context.browser, again.link)
+        desk = Headset(browser, again.link)
         for key, word in (("Enter", "Ready"), ("Enter", "Running"), ("2", "Labelled"), ("Enter", "Done")):
             desk.page.keyboard.press(key)
             desk.until(lambda word=word: word in desk.text("word"), word)

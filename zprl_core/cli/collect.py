@@ -18,7 +18,7 @@ NAME = "collect"
 HELP = "make demonstrations with a simulated rig's scripted expert"
 DESCRIPTION = """\
 Lets the rig's scripted expert, which has flaws like a person's, do the task on random layouts, and keeps
-every episode, the failed ones too. Writes one .npz file per episode and, last, DIR/dataset.json.
+every episode, the failed ones too. DIR appears when all of them are there.
 """
 EXAMPLE = """\
   zprl collect --rig sim_xarm6 --task place_orange_demo --episodes 200 --out runs/my/data

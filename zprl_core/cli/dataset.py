@@ -128,9 +128,13 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _bags(named: list[Path]) -> list[Path]:
-    """The bags that were named, with a folder of bags taken for those in it; each once."""
+    """The bags that were named, with a folder of bags taken for those in it; each once, superseded ones not."""
+    from zprl_core.bags.labels import SUPERSEDED
+
     found: dict[Path, None] = {}
     for path in named:
+        if path.name == SUPERSEDED:  # RUN/bags/* names it too
+            continue
         inside = sorted(path.glob("*/*.mcap")) if path.is_dir() and not any(path.glob("*.mcap")) else []
         for bag in [each.parent for each in inside] or [path]:
             found[bag] = None

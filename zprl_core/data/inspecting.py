@@ -16,7 +16,7 @@ from zprl_core.errors import ConfigError
 from zprl_core.provenance import Provenance
 
 JUMP_S = 0.5
-"""How much a stamp's distance to its arrival may change: more is a clock that was set, not a slow message."""
+"""How much a stamp's distance to its arrival may change between two messages; more: a clock was set."""
 _NS = 1e-9
 Resize = Callable[[NDArray[np.uint8], tuple[int, int]], NDArray[np.uint8]]
 """Brings a picture to (height, width) as a camera node does."""
@@ -65,14 +65,12 @@ def _clock(recording: Recording) -> list[Problem]:
                 Problem("clock", f"{stream.topic}: stamps go back by {-steps[at] * _NS:.3f} s, allowed 0 s")
             )
             continue
-        late_s = (stream.log_ns - stream.stamp_ns) * _NS
-        off = late_s - np.median(late_s)
-        worst = float(off[np.argmax(np.abs(off))])
-        if abs(worst) > JUMP_S:
-            text = f"{stream.topic}: stamps lie {abs(worst):.3f} s {'behind' if worst > 0 else 'ahead of'}"
-            problems.append(
-                Problem("clock", f"{text} the usual distance to their arrival, allowed {JUMP_S:g} s")
-            )
+        leaps_s = np.diff(stream.log_ns - stream.stamp_ns) * _NS
+        leap_s = float(leaps_s[np.argmax(np.abs(leaps_s))])
+        if abs(leap_s) > JUMP_S:
+            where = "falls behind" if leap_s > 0 else "leaps ahead of"
+            text = f"{stream.topic}: a stamp {where} its arrival by {abs(leap_s):.3f} s"
+            problems.append(Problem("clock", f"{text} from one message to the next, allowed {JUMP_S:g} s"))
     return problems
 
 

@@ -144,6 +144,7 @@ def test_the_page_stands_alone_and_its_sheet_has_every_episode(folder: Path, tmp
     assert len(re.findall("data:image/png", text)) == 3
     assert '<a href="#e9">9</a>' in text
     sheet = cv2.imread(str(page.with_suffix(".png")))
+    assert sheet is not None
     widths = 48 * HEIGHT // 32 + 48 * HEIGHT // 48
     assert sheet.shape[1] == 2 * (len(SHARES) * (widths + 4) + 8)
     assert sheet.shape[0] >= 5 * HEIGHT

@@ -13,7 +13,7 @@ import argparse
 import json
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from torch import Tensor
 from tests.benchmarks.batch_stores import Mapped, Store, opened, writers
 from zprl_core.config import CameraView
 from zprl_core.data.reading import StoredDataset, open_dataset
+from zprl_core.data.writing import DatasetWriter
 from zprl_core.stats import percentile
 from zprl_sim.collect import CollectConfig, collect
 
@@ -42,7 +43,9 @@ def main() -> None:
     _agree(stored, stores)
     sizes = {name: _bytes(args.out / name) for name in args.only} | {OURS: _bytes(stored.folder)}
     result = {name: _row(times, rounds[OURS], sizes[name]) for name, times in rounds.items()}
-    (args.out / "result.json").write_text(json.dumps({"size": args.size, "rows": result}, indent=2) + "\n")
+    (args.out / "result.json").write_text(
+        json.dumps({"size": args.size, "noise": args.noise, "rows": result}, indent=2) + "\n"
+    )
     print(_table(result))
 
 
@@ -54,15 +57,35 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=20)
     parser.add_argument("--batches", type=int, default=30, help="of each format")
     parser.add_argument("--size", type=int, nargs=2, default=(240, 320), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument(
+        "--noise", type=float, default=4.0, help="of a sensor, standard deviation of 0 to 255"
+    )
     parser.add_argument("--only", nargs="*", default=list(writers()), choices=list(writers()))
     return parser.parse_args()
 
 
 def _data(args: argparse.Namespace) -> StoredDataset:
-    folder, size = args.out / "dataset", tuple(args.size)
+    drawn, folder, size = args.out / "drawn", args.out / "dataset", tuple(args.size)
     if not folder.exists():
-        collect(folder, args.episodes, 0, CollectConfig(cameras={"third_view": size, "wrist": size}))
+        config = CollectConfig(cameras={"third_view": size, "wrist": size})
+        collect(drawn, args.episodes, 0, config, overwrite=True)
+        _with_noise(open_dataset(drawn), folder, args.noise)
+        shutil.rmtree(drawn)
     return open_dataset(folder)
+
+
+def _with_noise(drawn: StoredDataset, folder: Path, noise: float) -> None:
+    """The same with a sensor's noise, without which a video of drawn pictures has next to nothing to hold."""
+    rng = np.random.default_rng(1)
+    with DatasetWriter(folder, drawn.header) as writer:
+        for episode in drawn:
+            noisy = {name: _noisy(frames, noise, rng) for name, frames in episode.images.items()}
+            writer.add(replace(episode, images=noisy))
+
+
+def _noisy(frames: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    grain = rng.standard_normal((*frames.shape[:3], 1), dtype=np.float32) * np.float32(noise)
+    return np.clip(frames + grain, 0, 255).astype(np.uint8)
 
 
 def _written(name: str, stored: StoredDataset, folder: Path) -> Store:

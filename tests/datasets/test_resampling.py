@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ stamps = st.lists(st.integers(0, 2 * SECOND), min_size=1, max_size=20, unique=Tr
 
 @given(stamps, st.lists(st.integers(-SECOND, 3 * SECOND), min_size=1, max_size=20), st.randoms())
 def test_between_setpoints_it_is_linear_in_any_order_of_arrival(
-    at: list[int], asked: list[int], random: object
+    at: list[int], asked: list[int], random: Random
 ) -> None:
     positions = np.sin(np.array(at) / SECOND)
     mixed = list(range(len(at)))

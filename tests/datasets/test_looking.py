@@ -175,6 +175,15 @@ def test_actions_that_are_no_poses(tmp_path: Path) -> None:
     assert not (tmp_path / "p.png").exists()
 
 
+def test_ways_are_drawn_into_a_camera_s_picture(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("[100, 0, 20, 0, 0, 100, 20, 0, 0, 0, 1, 1]")
+    words = ["dataset", "view", str(folder), "--out", str(tmp_path / "data.html"), "--projection"]
+    assert main([*words, f"top={tmp_path / 'p.yaml'}"]) == 0
+    text = (tmp_path / "data.html").read_text()
+    assert "As top sees it" in text and len(re.findall("data:image/png", text)) == 4
+    assert main([*words, f"left={tmp_path / 'p.yaml'}", "--overwrite"]) == 2
+
+
 @needed
 def test_a_browser_shows_every_picture(folder: Path, tmp_path: Path) -> None:
     page = tmp_path / "data.html"

@@ -21,7 +21,18 @@ from zprl_core.config import load_task
 from zprl_core.plan import training_plan, write_plan
 from zprl_core.run_folder import RunFolder
 
-COMMANDS = ("collect", "pretrain", "lambda", "train", "evaluate", "launch", "bag", "doctor", "sim-xarm")
+COMMANDS = (
+    "collect",
+    "pretrain",
+    "lambda",
+    "train",
+    "evaluate",
+    "launch",
+    "bag",
+    "dataset",
+    "doctor",
+    "sim-xarm",
+)
 TASK, RIG = "place_orange_demo", "sim_xarm6"
 
 

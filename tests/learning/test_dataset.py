@@ -90,7 +90,7 @@ def test_truncated_and_missing_episode(task: TaskConfig, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 3}, "format is 3, this version reads 1 and 2"),
+        ({"format": 4}, "format is 4, this version reads 1, 2 and 3"),
         ({"episodes": []}, "episodes is empty"),
         ({"episodes": ["episode_00000.npz"]}, "list of mappings"),
         (

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from zprl_core.config import load_task
-from zprl_core.data.dataset import read_episode, read_index
+from zprl_core.data.dataset import load_dataset
+from zprl_core.data.reading import read_index
 from zprl_core.errors import DataError
 from zprl_sim.collect import REST_STEPS, CollectConfig, Collector, collect, episode_seed
 from zprl_sim.expert import NO_FLAWS, Flaws
@@ -22,53 +23,53 @@ def test_a_dataset_has_the_promised_files_and_arrays(tmp_path: Path) -> None:
     header = collect(tmp_path / "data", 2, 7, SMALL, workers=1, progress=lambda *now: seen.append(now))
     assert header == json.loads((tmp_path / "data/dataset.json").read_text())
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [
+        "action.npy",
         "dataset.json",
-        "episode_00000.npz",
-        "episode_00001.npz",
+        "image_third_view.npy",
+        "image_wrist.npy",
+        "proprio.npy",
+        "stamp_ns.npy",
     ]
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
     said = ("format", "rig", "lead_steps", "calibration", "delays")
-    assert [header[key] for key in said] == [2, "sim_xarm6", 0, None, []]
+    assert [header[key] for key in said] == [3, "sim_xarm6", 0, None, []]
     assert header["cameras"] == {"third_view": [24, 32], "wrist": [24, 32]}
-    assert [entry["file"] for entry in header["episodes"]] == ["episode_00000.npz", "episode_00001.npz"]
+    assert [entry["length"] for entry in header["episodes"]] == [12, 12]
     assert [now[:2] for now in seen] == [(1, 2), (2, 2)]
-    with np.load(tmp_path / "data/episode_00001.npz") as file:
-        contract = {name: (file[name].dtype.name, file[name].shape) for name in file.files}
-    assert contract == {
-        "image_third_view": ("uint8", (12, 24, 32, 3)),
-        "image_wrist": ("uint8", (12, 24, 32, 3)),
-        "proprio": ("float32", (12, 7)),
-        "action": ("float32", (12, 7)),
-        "stamp_ns": ("int64", (12,)),
+    files = {path.stem: np.load(path) for path in (tmp_path / "data").glob("*.npy")}
+    assert {name: (array.dtype.name, array.shape) for name, array in files.items()} == {
+        "image_third_view": ("uint8", (24, 24, 32, 3)),
+        "image_wrist": ("uint8", (24, 24, 32, 3)),
+        "proprio": ("float32", (24, 7)),
+        "action": ("float32", (24, 7)),
+        "stamp_ns": ("int64", (24,)),
     }
 
 
 def test_the_dataset_reader_takes_it_for_the_demo_task(tmp_path: Path) -> None:
     task = load_task("place_orange_demo")
     cameras = {view.name: (view.height, view.width) for view in task.observation.cameras}
-    collect(tmp_path, 1, 3, CollectConfig(cameras=cameras, horizon_steps=6), workers=1)
-    index = read_index(tmp_path)
-    arrays = read_episode(tmp_path / index["episodes"][0]["file"], task)
-    assert len(arrays["stamp_ns"]) == 6
+    config = CollectConfig(cameras=cameras, horizon_steps=6, lead_steps=task.observation.lead_steps)
+    collect(tmp_path, 1, 3, config, workers=1)
+    data = load_dataset(tmp_path, task)
+    assert (data.episodes, len(data.actions)) == (1, 6)
 
 
 def test_any_number_of_workers_writes_the_same_data(tmp_path: Path) -> None:
     one = collect(tmp_path / "one", 3, 11, SMALL, workers=1)
     two = collect(tmp_path / "two", 3, 11, SMALL, workers=2)
-    assert one["episodes"] == two["episodes"]
-    for entry in one["episodes"]:
-        with np.load(tmp_path / "one" / entry["file"]) as a, np.load(tmp_path / "two" / entry["file"]) as b:
-            for name in ("proprio", "action", "image_third_view", "image_wrist"):
-                np.testing.assert_array_equal(a[name], b[name])
+    assert one == two
+    for path in (tmp_path / "one").glob("*.npy"):
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
 
 def test_data_that_is_there_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
     collect(tmp_path, 2, 1, SMALL, workers=1)
-    before = (tmp_path / "episode_00000.npz").read_bytes()
+    before = (tmp_path / "action.npy").read_bytes()
     with pytest.raises(DataError, match="overwrite"):
         collect(tmp_path, 1, 2, SMALL, workers=1)
-    assert (tmp_path / "episode_00000.npz").read_bytes() == before
+    assert (tmp_path / "action.npy").read_bytes() == before
     collect(tmp_path, 1, 2, SMALL, workers=1, overwrite=True)
-    assert not (tmp_path / "episode_00001.npz").exists()
     assert len(read_index(tmp_path)["episodes"]) == 1
 
 
@@ -77,9 +78,8 @@ def test_an_interrupted_collection_is_no_dataset(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        collect(tmp_path, 2, 1, SMALL, workers=1, progress=stop)
-    assert not (tmp_path / "dataset.json").exists()
-    assert not list(tmp_path.glob("*.partial"))
+        collect(tmp_path / "data", 2, 1, SMALL, workers=1, progress=stop)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("episodes", "workers"), [(0, 1), (1, 0)])
@@ -94,9 +94,9 @@ def test_a_whole_demonstration_holds_what_the_arm_was_told_and_what_was_seen() -
     seed = episode_seed(0, 0)
     demonstration = collector.demonstrate(seed)
     collector.close()
-    assert demonstration.entry["success"]
-    assert demonstration.entry["flaws"] == []
-    arrays = demonstration.arrays
+    assert demonstration.info.success
+    assert demonstration.info.facts["flaws"] == []
+    arrays = demonstration.arrays()
     actions, layout = arrays["action"], draw_layout(seed)
     np.testing.assert_allclose(actions[0, :3], layout.home_tcp, atol=1e-6)
     np.testing.assert_allclose(actions[:3], np.tile(actions[0], (3, 1)), atol=1e-6)
@@ -114,9 +114,9 @@ def test_a_failed_demonstration_is_kept_and_labelled() -> None:
     collector = Collector(CollectConfig(cameras={}, horizon_steps=170, flaws=always))
     demonstration = collector.demonstrate(episode_seed(0, 0))
     collector.close()
-    assert demonstration.entry["success"] is False
-    assert demonstration.entry["flaws"] == ["aim"]
-    assert demonstration.entry["end"] != ""
-    assert len(demonstration.arrays["action"]) == demonstration.entry["steps"]
-    still = demonstration.arrays["action"][-REST_STEPS - 1 :]
+    assert demonstration.info.outcome == "failure"
+    assert demonstration.info.facts["flaws"] == ["aim"]
+    assert demonstration.info.facts["end"] != ""
+    assert len(demonstration.action) == demonstration.info.length
+    still = demonstration.action[-REST_STEPS - 1 :]
     assert np.all(still == still[0])  # it ends that long after the expert's last motion

@@ -24,7 +24,7 @@ as a success, kept all the same, or discarded; `zprl dataset build OUT/bags/* --
 dataset of them. A collection that was interrupted goes on with --resume.
 
 By the scripted expert (a simulated rig without --teleop): does the task on random layouts, with flaws like a
-person's, and keeps every episode, the failed ones too. OUT is the dataset then.
+person's, and keeps every episode, the failed ones too. OUT is the dataset then, and appears when it is whole.
 """
 EXAMPLE = """\
   zprl collect --rig xarm6_place_orange --task place_orange --teleop 192.0.2.10:8771 --out runs/my/demos

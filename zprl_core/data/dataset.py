@@ -1,22 +1,15 @@
-"""Demonstrations in memory: a dataset folder, checked, and its (observation, action chunk) windows.
-
-Folder: `dataset.json` (format 2) and one uncompressed `.npz` per episode with
-    image_<camera>  uint8 (T, h, w, 3) RGB        proprio   float32 (T, dq)
-    action          float32 (T, da), setpoints    stamp_ns  int64 (T,), strictly increasing
-
-dataset.json says L (`lead_steps`) and where the data comes from (`rig`, `calibration`, `delays`, see
-`zprl_core.provenance`). Format 1, which this version still reads, may leave these out; a `lead_steps` that
-is there must be the task's all the same.
+"""Demonstrations for training: a dataset folder, checked against a task, and its (observation, action chunk)
+windows.
 
 A window pairs the observation o_t (with its history) with the actions a_(t+L) .. a_(t+L+H-1). Before the
 first tick the history repeats the first observation; after the last the chunk repeats the last setpoint.
+
+`zprl_core.data.writing` says what a folder holds, `zprl_core.data.reading` opens one of any format.
 """
 
 from __future__ import annotations
 
-import json
-import zipfile
-from collections.abc import Mapping
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core.actions import ActionCodec
+from zprl_core.data.episode import Header, image_key
+from zprl_core.data.reading import StoredDataset, open_dataset, read_npz
+from zprl_core.data.writing import INDEX
 from zprl_core.errors import DataError
 from zprl_core.provenance import Provenance
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
-
-FORMAT = 2
-READABLE = (1, FORMAT)
-_PROVENANCE = ("rig", "calibration", "delays")
 
 
 @dataclass(frozen=True)
@@ -81,132 +74,87 @@ def windows(
 
 
 def load_dataset(folder: Path, task: TaskConfig) -> Dataset:
-    """Read a dataset folder for a task.
+    """Read a dataset folder for a task. Of format 3, images stay on the disk until a batch needs them.
 
     Raises:
-        DataError: missing folder or file, another camera set, shape, rate, dimension or L than the task's,
-            numbers that are not finite, stamps that do not increase; names file and field.
+        DataError: missing folder or file, another camera set, shape, rate, dimension, layout of actions or L
+            than the task's, numbers that are not finite, stamps that do not increase; names file and field.
         ConfigError: the calibration or its delays are none; names file and field.
     """
-    index = read_index(folder)
-    _check_index(folder, index, task)
-    images: dict[str, list[NDArray[np.uint8]]] = {camera.name: [] for camera in task.observation.cameras}
-    proprio, actions, lengths = [], [], []
-    for entry in index["episodes"]:
-        episode = read_episode(folder / entry["file"], task)
-        for name, frames in images.items():
-            frames.append(episode[f"image_{name}"])
-        proprio.append(episode["proprio"])
-        actions.append(episode["action"])
-        lengths.append(len(episode["action"]))
+    stored = open_dataset(folder)
+    check_header(folder / INDEX, stored, task)
+    cameras = [camera.name for camera in task.observation.cameras]
+    arrays, lengths = (_mapped if stored.mapped else _joined)(stored, cameras)
     history, chunk = windows(lengths, task.observation.steps, task.action.chunk, task.observation.lead_steps)
     if not len(history):
         raise DataError(f"{folder}: no episode is longer than lead_steps = {task.observation.lead_steps}")
     return Dataset(
-        images={name: np.concatenate(frames) for name, frames in images.items()},
-        proprio=np.concatenate(proprio),
-        actions=np.concatenate(actions),
+        images={name: arrays[image_key(name)] for name in cameras},
+        proprio=arrays["proprio"],
+        actions=arrays["action"],
         episode_of=np.repeat(np.arange(len(lengths)), lengths),
         history=history,
         chunk=chunk,
         episodes=len(lengths),
-        provenance=_provenance(folder / "dataset.json", index),
+        provenance=stored.header.provenance,
     )
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """dataset.json of a folder.
+def _mapped(stored: StoredDataset, _cameras: list[str]) -> tuple[dict[str, NDArray[Any]], list[int]]:
+    """Vectors are read, they are small; images are not."""
+    read = {name: np.array(stored.mapped[name]) for name in ("proprio", "action")}
+    return {**stored.mapped, **read}, stored.lengths
+
+
+def _joined(stored: StoredDataset, cameras: list[str]) -> tuple[dict[str, NDArray[Any]], list[int]]:
+    """Formats 1 and 2: everything is read, and laid end to end."""
+    own = {name: stored.header.cameras[name] for name in cameras}
+    wanted = dataclasses.replace(stored.header, cameras=own)
+    files = [stored.folder / entry["file"] for entry in stored.index["episodes"]]
+    episodes = [read_npz(path, wanted) for path in files]
+    arrays = {name: np.concatenate([each[name] for each in episodes]) for name in wanted.shapes()}
+    return arrays, [len(each["stamp_ns"]) for each in episodes]
+
+
+def check_header(path: Path, stored: StoredDataset, task: TaskConfig) -> None:
+    """Hold what a dataset says about itself against a task; `path` is its dataset.json.
 
     Raises:
-        DataError: not there, not JSON, another format, no episodes.
+        DataError: something is not the task's; names the field, both values, and what to do.
     """
-    path = folder / "dataset.json"
-    try:
-        index: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; `zprl collect --out {folder}` makes a dataset") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a JSON file: {error}") from error
-    if not isinstance(index, dict) or index.get("format") not in READABLE:
-        found = index.get("format") if isinstance(index, dict) else type(index).__name__
-        known = " and ".join(map(str, READABLE))
-        raise DataError(f"{path}: format is {found!r}, this version reads {known}")
-    episodes = index.get("episodes")
-    if not isinstance(episodes, list) or not all(isinstance(e, dict) and "file" in e for e in episodes):
-        raise DataError(f"{path}: episodes must be a list of mappings with a 'file'")
-    if not episodes:
-        raise DataError(f"{path}: episodes is empty; collect some first")
-    return index
-
-
-def _check_index(folder: Path, index: Mapping[str, Any], task: TaskConfig) -> None:
-    path, observation = folder / "dataset.json", task.observation
-    cameras = index.get("cameras", {})
+    header, observation = stored.header, task.observation
     for camera in observation.cameras:
-        if camera.name not in cameras:
-            have = ", ".join(sorted(cameras)) or "none"
+        if camera.name not in header.cameras:
+            have = ", ".join(sorted(header.cameras)) or "none"
             raise DataError(f"{path}: camera '{camera.name}' of task {task.name} is missing; it has: {have}")
-        if list(cameras[camera.name]) != [camera.height, camera.width]:
+        if tuple(header.cameras[camera.name]) != (camera.height, camera.width):
             raise DataError(
-                f"{path}: cameras.{camera.name} is {list(cameras[camera.name])}, task {task.name} needs "
-                f"[{camera.height}, {camera.width}] (height, width); collect again, or change the task"
+                f"{path}: cameras.{camera.name} is {list(header.cameras[camera.name])}, task {task.name} "
+                f"needs [{camera.height}, {camera.width}] (height, width); collect again, or change the task"
             )
     wanted = {"rate_hz": task.rate_hz, "proprio_dim": observation.proprio_dim, "action_dim": task.action.dim}
     for key, value in wanted.items():
-        if index.get(key) != value:
-            raise DataError(f"{path}: {key} is {index.get(key)!r}, task {task.name} needs {value!r}")
-    lead, wanted_lead = index.get("lead_steps"), observation.lead_steps
-    if lead != wanted_lead and not (index["format"] == 1 and lead is None):
+        if stored.index.get(key) != value:
+            found = stored.index.get(key)
+            raise DataError(f"{path}: {key} is {found!r}, task {task.name} needs {value!r}")
+    _check_action(path, header, task)
+    lead, wanted_lead = stored.index.get("lead_steps"), observation.lead_steps
+    if lead != wanted_lead and not (stored.index["format"] == 1 and lead is None):
         raise DataError(
             f"{path}: lead_steps is {lead!r}, task {task.name} has observation.lead_steps: {wanted_lead}; "
             "collect again with that task, or set the dataset's in the task"
         )
 
 
-def _provenance(path: Path, index: Mapping[str, Any]) -> Provenance | None:
-    """None: a dataset of format 1."""
-    if index["format"] == 1:
-        return None
-    return Provenance.from_dict({key: index[key] for key in _PROVENANCE if key in index}, str(path))
-
-
-def read_episode(path: Path, task: TaskConfig) -> dict[str, NDArray[Any]]:
-    """One episode's arrays, checked against the task.
-
-    Raises:
-        DataError: names file, array and what is wrong with it.
-    """
-    observation = task.observation
-    expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-        f"image_{view.name}": (np.uint8, (view.height, view.width, 3)) for view in observation.cameras
-    }
-    expected["proprio"] = (np.float32, (observation.proprio_dim,))
-    expected["action"] = (np.float32, (task.action.dim,))
-    expected["stamp_ns"] = (np.int64, ())
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in expected if key in file.files}
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist, but dataset.json names it") from error
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path}: not a whole .npz file ({error}); collect the episode again") from error
-    missing = [key for key in expected if key not in arrays]
-    if missing:
-        raise DataError(f"{path}: array '{missing[0]}' is missing")
-    length = arrays["stamp_ns"].size
-    for key, (dtype, shape) in expected.items():
-        _check_array(path, key, arrays[key], np.dtype(dtype), (length, *shape))
-    if np.any(np.diff(arrays["stamp_ns"]) <= 0):
-        tick = int(np.argmax(np.diff(arrays["stamp_ns"]) <= 0)) + 1
-        raise DataError(f"{path}: stamp_ns does not increase at tick {tick}")
-    return arrays
-
-
-def _check_array(
-    path: Path, key: str, array: NDArray[Any], dtype: np.dtype[Any], shape: tuple[int, ...]
-) -> None:
-    if array.dtype != dtype or array.shape != shape:
-        raise DataError(f"{path}: '{key}' is {array.dtype} {array.shape}, must be {dtype} {shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        tick = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
-        raise DataError(f"{path}: '{key}' is not finite at tick {tick}; remove the episode from dataset.json")
+def _check_action(path: Path, header: Header, task: TaskConfig) -> None:
+    """Actions of as many numbers may still mean other poses."""
+    if header.action is None or task.action.layout == "joints":
+        return
+    wanted = ActionCodec.from_config(task.action)
+    alike = np.allclose(header.action.reference_quat_wxyz, wanted.reference_quat_wxyz, atol=1e-9)
+    if not alike or dataclasses.replace(header.action, reference_quat_wxyz=wanted.reference_quat_wxyz) != (
+        wanted
+    ):
+        raise DataError(
+            f"{path}: action is {header.action}, task {task.name} needs {wanted}; build it for that task"
+        )

@@ -1,36 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Demonstrations of the scripted expert, as a dataset folder.
+"""Demonstrations of the scripted expert, as a dataset folder (see `zprl_core.data.writing`).
 
-Layout of the folder: `episode_00000.npz` and so on, uncompressed, with
+The arrays of an episode:
 
-- `image_<camera>`: uint8 (T, height, width, 3), RGB, the observation at each tick
-- `proprio`: float32 (T, 7), six joint angles (rad) and the gripper's width (m)
-- `action`: float32 (T, 7), absolute setpoint at the tick's end: tcp position (m, base frame), rotation
+- `image_<camera>`: RGB, the observation at each tick
+- `proprio`: (T, 7), six joint angles (rad) and the gripper's width (m)
+- `action`: (T, 7), absolute setpoint at the tick's end: tcp position (m, base frame), rotation
   vector (rad, relative to tool-down), gripper width (m)
-- `stamp_ns`: int64 (T,), simulated time, when the observation was taken and the tick began
-
-and `dataset.json`, written last: a folder without it is not a dataset.
+- `stamp_ns`: simulated time since the demonstration began, when the observation was taken and the tick began
 """
 
 from __future__ import annotations
 
-import json
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from zprl_core.data.dataset import FORMAT
+from zprl_core.data.episode import Episode, EpisodeInfo, Header, image_key
+from zprl_core.data.reading import read_index
+from zprl_core.data.writing import DatasetWriter
 from zprl_core.errors import DataError
 from zprl_core.noise import Stream, generator
 from zprl_core.provenance import Provenance
-from zprl_core.run_folder import make_folder
+from zprl_core.versions import package_version
 from zprl_sim import dimensions as dim
 from zprl_sim.executor import CODEC, encode, execute_tick
 from zprl_sim.expert import Flaws, draw_intent, plan
@@ -64,14 +62,6 @@ class CollectConfig:
     flaws: Flaws = field(default_factory=Flaws)
 
 
-@dataclass(frozen=True, eq=False)
-class Demonstration:
-    """One episode: arrays by their name in the file, and its entry in dataset.json without "file"."""
-
-    arrays: dict[str, NDArray[Any]]
-    entry: dict[str, Any]
-
-
 def episode_seed(seed: int, episode: int) -> int:
     """The layout's seed of one episode of a collection (or of an evaluation)."""
     return int(generator(seed, episode, 0, Stream.LAYOUT).integers(2**63))
@@ -85,35 +75,39 @@ class Collector:
         self._rig, self._judge = SimRig(), Judge()
         self._renderers = {size: Renderer(*size) for size in set(config.cameras.values())}
 
-    def demonstrate(self, seed: int) -> Demonstration:
+    def demonstrate(self, seed: int) -> Episode:
         """One demonstration on the layout of `seed`; it is kept whether it succeeds or not."""
         layout = draw_layout(seed)
         intent = draw_intent(layout, self._config.flaws, seed)
         setpoints = plan(layout, intent)
         state = self._rig.reset(layout)
         rows: dict[str, list[Any]] = {"proprio": [], "action": [], "stamp_ns": []}
-        rows |= {f"image_{camera}": [] for camera in self._config.cameras}
+        rows |= {image_key(camera): [] for camera in self._config.cameras}
         steps = min(self._config.horizon_steps, len(setpoints) + REST_STEPS)
         for tick in range(steps):
             goal = setpoints[min(tick, len(setpoints) - 1)]
             for camera, size in self._config.cameras.items():
-                rows[f"image_{camera}"].append(self._renderers[size](state.qpos, camera))
+                rows[image_key(camera)].append(self._renderers[size](state.qpos, camera))
             rows["proprio"].append(state.proprioception)
             rows["action"].append(encode(goal))
-            rows["stamp_ns"].append(state.stamp_ns)
+            rows["stamp_ns"].append(tick * 1_000_000_000 // dim.TICK_HZ)  # not the rig's: one goes on for all
             execute_tick(self._rig, goal)
             state = self._rig.state()
         verdict = self._judge(state.qpos, state.qvel)
-        types = {"proprio": np.float32, "action": np.float32, "stamp_ns": np.int64}
-        arrays = {name: np.array(values, dtype=types.get(name, np.uint8)) for name, values in rows.items()}
-        entry = {
-            "steps": steps,
-            "success": verdict.outcome is Outcome.SUCCESS,
-            "seed": seed,
-            "flaws": list(intent.flaws),
-            "end": verdict.reason,
-        }
-        return Demonstration(arrays, entry)
+        info = EpisodeInfo(
+            length=steps,
+            outcome="success" if verdict.outcome is Outcome.SUCCESS else "failure",
+            source=f"layout seed {seed}",
+            label_author="judge",
+            facts={"seed": seed, "flaws": list(intent.flaws), "end": verdict.reason},
+        )
+        return Episode(
+            images={name: np.array(rows[image_key(name)], dtype=np.uint8) for name in self._config.cameras},
+            proprio=np.array(rows["proprio"], dtype=np.float32),
+            action=np.array(rows["action"], dtype=np.float32),
+            stamp_ns=np.array(rows["stamp_ns"], dtype=np.int64),
+            info=info,
+        )
 
     def close(self) -> None:
         """Frees the renderers."""
@@ -133,8 +127,7 @@ def collect(
 ) -> dict[str, Any]:
     """Writes a dataset folder and returns what its dataset.json holds.
 
-    The files are the same for any number of workers. Each is written beside and renamed;
-    dataset.json comes last.
+    The files are the same for any number of workers. A collection that is cut off leaves nothing.
 
     Args:
         out_dir: made if it does not exist.
@@ -151,88 +144,62 @@ def collect(
     config, folder = config or CollectConfig(), Path(out_dir)
     if episodes < 1 or workers < 1:
         raise DataError(f"collect: {episodes} episodes with {workers} workers; both must be 1 or more")
-    _make_room(folder, overwrite)
-    jobs = [(str(folder), index, episode_seed(seed, index), config) for index in range(episodes)]
-    entries: list[dict[str, Any]] = []
-    for entry in _run(jobs, workers):
-        entries.append(entry)
-        if progress is not None:
-            progress(len(entries), episodes, sum(e["success"] for e in entries))
-    header = _header(config, seed) | {"episodes": entries}
-    _replace(folder / "dataset.json", (json.dumps(header, indent=1) + "\n").encode())
-    return header
+    jobs = [(config, episode_seed(seed, index)) for index in range(episodes)]
+    successes = 0
+    with DatasetWriter(folder, _header(config, seed), overwrite=overwrite) as writer:
+        for episode in _run(jobs, workers):
+            writer.add(episode)
+            successes += episode.info.success
+            if progress is not None:
+                progress(len(writer), episodes, successes)
+    return read_index(folder)
 
 
-def _make_room(folder: Path, overwrite: bool) -> None:
-    old = [path for path in (folder / "dataset.json", *sorted(folder.glob("episode_*.npz"))) if path.exists()]
-    if old and not overwrite:
-        raise DataError(
-            f"{folder}: there is data already ({old[0].name}, {len(old)} files); "
-            "choose another folder, or overwrite it with --overwrite"
-        )
-    make_folder(folder)
-    for path in old:
-        path.unlink()
+def _header(config: CollectConfig, seed: int) -> Header:
+    facts = {"seed": seed, "expert": asdict(config.flaws)}
+    versions = {package: package_version(package) for package in ("zprl", "mujoco", "numpy")}
+    return Header(
+        task=config.task,
+        rate_hz=dim.TICK_HZ,
+        lead_steps=config.lead_steps,
+        cameras=config.cameras,
+        proprio_dim=7,
+        action_dim=CODEC.dim,
+        action=CODEC,
+        provenance=Provenance(rig=config.rig),  # simulated time: no calibration, no delays
+        facts={**facts, "versions": versions},
+    )
 
 
-def _header(config: CollectConfig, seed: int) -> dict[str, Any]:
-    versions = {}
-    for package in ("zprl", "mujoco", "numpy"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "format": FORMAT,
-        "task": config.task,
-        **Provenance(rig=config.rig).to_dict(),  # simulated time: no calibration, no delays
-        "rate_hz": dim.TICK_HZ,
-        "lead_steps": config.lead_steps,
-        "cameras": {name: list(size) for name, size in config.cameras.items()},
-        "proprio_dim": 7,
-        "action_dim": CODEC.dim,
-        "seed": seed,
-        "expert": asdict(config.flaws),
-        "versions": versions,
-    }
-
-
-def _run(jobs: list[tuple[str, int, int, CollectConfig]], workers: int) -> Iterator[dict[str, Any]]:
-    """Entries in the order of the episodes."""
+def _run(jobs: list[tuple[CollectConfig, int]], workers: int) -> Iterator[Episode]:
+    """Demonstrations in the order of the episodes."""
     if workers == 1:
-        collector = Collector(jobs[0][3])
+        collector = Collector(jobs[0][0])
         try:
-            for job in jobs:
-                yield _write(collector, *job[:3])
+            for _, seed in jobs:
+                yield collector.demonstrate(seed)
         finally:
             collector.close()
         return
     # spawn: an OpenGL context must not be inherited by a forked process
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(_work, jobs)
+        waiting: deque[Future[Episode]] = deque()
+        try:
+            for job in jobs:  # pictures are large: no more are made ahead than the workers need
+                waiting.append(pool.submit(_work, job))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
-_collectors: dict[str, Collector] = {}  # of a worker process
+_collectors: list[Collector] = []  # of a worker process
 
 
-def _work(job: tuple[str, int, int, CollectConfig]) -> dict[str, Any]:
-    if job[0] not in _collectors:
-        _collectors[job[0]] = Collector(job[3])
-    return _write(_collectors[job[0]], *job[:3])
-
-
-def _write(collector: Collector, folder: str, index: int, seed: int) -> dict[str, Any]:
-    demonstration = collector.demonstrate(seed)
-    path = Path(folder) / f"episode_{index:05d}.npz"
-    partial = path.with_suffix(".partial")
-    arrays: dict[str, Any] = demonstration.arrays
-    with partial.open("wb") as file:
-        np.savez(file, **arrays)
-    partial.replace(path)
-    return {"file": path.name} | demonstration.entry
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+def _work(job: tuple[CollectConfig, int]) -> Episode:
+    if not _collectors:
+        _collectors.append(Collector(job[0]))
+    return _collectors[0].demonstrate(job[1])

@@ -4,9 +4,9 @@
 const STILL = { p: [0, 0, 0], q: [0, 0, 0, 1], grip: 0, trigger: 0, tracked: true };
 // A gamepad's or a headset's buttons by their number, and what they press.
 export const BUTTONS = {
-  right: { 4: "go", 5: "success", 3: "undo" },
+  right: { 4: "go", 5: "success", 3: "mend" },
   left: { 4: "failure", 5: "abort", 3: "stop" },
-  pad: { 0: "go", 1: "success", 2: "failure", 3: "abort", 8: "undo", 9: "stop" },
+  pad: { 0: "go", 1: "success", 2: "failure", 3: "abort", 8: "mend", 9: "stop" },
 };
 
 const value = (button) => (button ? (button.value || (button.pressed ? 1 : 0)) : 0);

@@ -9,7 +9,7 @@ import { fill, item, say, set } from "/text.js";
 
 const NAMES = { failure: "keep", abort: "discard" };
 const KEYS = { Enter: "go", 1: "success", 2: "failure", 3: "abort", Backspace: "undo", c: "clear" };
-const GO_ON = ["begin", "start", "resume"];
+const GO_ON = ["begin", "start", "resume"], MENDS = ["undo", "clear"];
 const MOST_WAITING_BYTES = 4096; // of hands that the network has not taken: older ones are not worth sending
 
 const $ = (id) => document.getElementById(id);
@@ -76,9 +76,10 @@ function tell(text, kind) {
   $("answer").className = `answer ${kind.replace(" ", "-")}`;
 }
 
-// "go" is whatever brings the collection on.
+// "go" is whatever brings the collection on, "mend" whatever takes the last thing back.
 function meant(name) {
-  return name === "go" ? GO_ON.find((each) => view?.session.possible.includes(each)) ?? "begin" : name;
+  const among = { go: GO_ON, mend: MENDS }[name];
+  return among ? among.find((each) => view?.session.possible.includes(each)) ?? among[0] : name;
 }
 
 function press(name) {

@@ -281,7 +281,7 @@ def test_another_cell_or_calibration_is_refused(tmp_path: Path) -> None:
     rig = Made().rig
     late = {**rig, "cameras": [{**rig["cameras"][0], "delay_s": 0.05}]}
     bags = [Made().write(tmp_path / "a"), Made(rig=late).write(tmp_path / "b")]
-    with pytest.raises(DataError, match=r"b: rig: .*camera third_view 50\.0 ms there 0\.0 ms"):
+    with pytest.raises(DataError, match=r"b: rig: .*camera third_view 50\.0 ms, there 0\.0 ms"):
         made(tmp_path / "data", *bags)
     _, dataset = made(tmp_path / "data", *bags, skip_bad=True)
     assert [info.source for info in dataset.infos] == [str(tmp_path / "a")]

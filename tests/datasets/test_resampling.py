@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from zprl_core import transforms
 from zprl_core.config import load_rig, load_task
 from zprl_core.data.recording import Recording, RunningEpisode, SessionEvent, Stream, running_episodes
-from zprl_core.data.resampling import filled, setpoints_at, ticks
+from zprl_core.data.resampling import filled, resample, setpoints_at, ticks
 from zprl_core.grid import TickGrid
 from zprl_core.observation import snapshots
 
@@ -48,6 +49,31 @@ def test_setpoints_by_hand() -> None:
     turned = transforms.rotvec_from_quaternion(found[:, 3:7])[:, 2]
     assert turned.tolist() == pytest.approx([0.2, 0.8, 0.8, 0.0])
     assert gap_s.tolist() == pytest.approx([0.1, 0.0, 0.03, np.inf])
+
+
+def test_each_arm_has_its_own_setpoints() -> None:
+    """Two arms: the first along x with 0.1 m/s, the second where it is; seven numbers each."""
+    arms = tuple(replace(RIG.arms[0], name=name) for name in ("left", "right"))
+    action = replace(TASK.action, arms=2, dim=14)
+    task = replace(TASK, action=action, observation=replace(TASK.observation, max_age_s=0.1))
+    at = [n * 10 * MS for n in range(101)]
+    camera = stream(at, np.zeros((101, 7)))
+    moving, still = rows_of([0.001 * n for n in range(101)]), rows_of([0.5] * 101)
+    recording = Recording(
+        Path("bag"),
+        {},
+        replace(RIG, arms=arms),
+        {"third_view": replace(camera, samples=[np.zeros((2, 2, 3), np.uint8)] * 101)},
+        camera,
+        {"left": stream(at, moving), "right": stream(at, still)},
+        (),
+    )
+    found = resample(recording, RunningEpisode(0, ((0, SECOND),)), task, hold=False)
+    ends_s = (found.stamp_ns + SECOND / 30) / SECOND
+    np.testing.assert_allclose(found.action[:, 0], 0.1 * ends_s, atol=1e-6)
+    np.testing.assert_allclose(found.action[:, 7], 0.5, atol=1e-6)
+    np.testing.assert_allclose(found.action[:, 13], 0.05, atol=1e-6)
+    assert found.action.shape == (30 - 4, 14)
 
 
 def test_a_turn_goes_the_short_way_whatever_the_sign() -> None:
@@ -96,7 +122,7 @@ def test_two_steps_are_the_snapshots_of_two_ticks(at: list[int], delay_ms: int) 
     images = [np.full((2, 2, 3), n % 256, np.uint8) for n in at]
     vectors = stream([n * 7 * MS for n in at], np.array([[float(n)] * 7 for n in at]))
     pictures = replace(vectors, samples=images)
-    recording = Recording("bag", {}, rig, {camera.name: pictures}, vectors, {}, ())
+    recording = Recording(Path("bag"), {}, rig, {camera.name: pictures}, vectors, {}, ())
     single = filled(recording, patient)
     both = snapshots(rig, patient, lockstep=False, capacity=100)
     for stamp, image, vector in zip(vectors.stamp_ns.tolist(), images, vectors.samples, strict=True):

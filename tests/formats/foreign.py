@@ -16,7 +16,11 @@ MH_ENV = {
     "type": 1,
     "env_kwargs": {
         "control_freq": 20,
-        "controller_configs": {"type": "OSC_POSE", "control_delta": True, "output_max": [0.05] * 3 + [0.5] * 3},
+        "controller_configs": {
+            "type": "OSC_POSE",
+            "control_delta": True,
+            "output_max": [0.05] * 3 + [0.5] * 3,
+        },
     },
 }
 """What the published multi-human files say, shortened."""
@@ -24,11 +28,15 @@ CAMERAS = ("agentview", "robot0_eye_in_hand")
 
 
 def pictures(rng: np.random.Generator, ticks: int, size: tuple[int, int] = (84, 84)) -> NDArray[np.uint8]:
-    """(T, h, w, 3): a slow gradient that a video codec keeps well, another one at every tick."""
-    rows, columns = np.mgrid[0 : size[0], 0 : size[1]]
-    base = np.stack([rows * 2, columns * 2, rows + columns], axis=-1)
-    shift = rng.integers(0, 40) + 2 * np.arange(ticks)
-    return np.asarray((base[None] + shift[:, None, None, None]) % 200 + 20, dtype=np.uint8)
+    """(T, h, w, 3): smooth, so that a video codec keeps it well, with a bright bar that moves every tick."""
+    rows, columns = np.mgrid[0 : size[0], 0 : size[1]] / max(size)
+    base = np.stack([60 * rows, 60 * columns, 30 * (rows + columns)], axis=-1)
+    shift = 30 + 10 * rng.random() + 5 * (np.arange(ticks) % 32)
+    frames = np.asarray(base[None] + shift[:, None, None, None], dtype=np.uint8)
+    for tick in range(ticks):
+        left = 8 * tick % size[1]
+        frames[tick, :, left : left + 8] = 220
+    return frames
 
 
 def demo_arrays(rng: np.random.Generator, ticks: int, arms: int = 1) -> dict[str, NDArray[Any]]:

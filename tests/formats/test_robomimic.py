@@ -41,7 +41,9 @@ def test_every_array_of_a_multi_human_file_lands_where_the_task_wants_it(tmp_pat
     for number, episode in enumerate(data):
         for camera in ("agentview", "robot0_eye_in_hand"):
             np.testing.assert_array_equal(episode.images[camera], held[f"{camera}_image"][number])
-        q = np.concatenate([held[f"robot0_{key}"][number] for key in ("eef_pos", "eef_quat", "gripper_qpos")], 1)
+        q = np.concatenate(
+            [held[f"robot0_{key}"][number] for key in ("eef_pos", "eef_quat", "gripper_qpos")], 1
+        )
         np.testing.assert_array_equal(episode.proprio, q.astype(np.float32))
         matrix = Rotation.from_rotvec(held["actions"][number][:, 3:6]).as_matrix()
         columns = np.concatenate([matrix[:, :, 0], matrix[:, :, 1]], axis=1)
@@ -85,7 +87,9 @@ def test_round_trip_restores_the_dataset_and_the_file(tmp_path: Path) -> None:
                 np.testing.assert_allclose(
                     demo[f"next_obs/{key}"], np.concatenate([expected[1:], expected[-1:]]), rtol=1e-6
                 )
-            assert sorted(demo["obs"]) == sorted(key for key in held if key.endswith("image") or "robot" in key)
+            assert sorted(demo["obs"]) == sorted(
+                key for key in held if key.endswith("image") or "robot" in key
+            )
     again = imported(tmp_path / "out.hdf5", tmp_path / "again", ImportOptions())
     assert again.infos == data.infos
     assert again.header == data.header
@@ -96,7 +100,9 @@ def test_round_trip_restores_the_dataset_and_the_file(tmp_path: Path) -> None:
 
 def test_published_deltas_are_refused_by_where_they_point(tmp_path: Path) -> None:
     write_robomimic_file(tmp_path / "image.hdf5", actions="delta")
-    with pytest.raises(DataError, match=r"no absolute poses.*image_abs\.hdf5.*robosuite_add_absolute_actions"):
+    with pytest.raises(
+        DataError, match=r"no absolute poses.*image_abs\.hdf5.*robosuite_add_absolute_actions"
+    ):
         imported(tmp_path / "image.hdf5", tmp_path / "data")
 
 
@@ -116,7 +122,10 @@ def test_without_tool_poses_env_args_decide_or_the_user(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"control_delta: true.*--absolute"):
         imported(path, tmp_path / "data", options)
     assert len(imported(path, tmp_path / "data", replace(options, absolute=True))) == 2
-    kwargs = {**MH_ENV["env_kwargs"], "controller_configs": {"body_parts": {"right": {"input_type": "absolute"}}}}
+    kwargs = {
+        **MH_ENV["env_kwargs"],
+        "controller_configs": {"body_parts": {"right": {"input_type": "absolute"}}},
+    }
     write_robomimic_file(path, env={**MH_ENV, "env_kwargs": kwargs})
     with h5py.File(path, "a") as file:
         _remove_tool_poses(file)
@@ -219,7 +228,9 @@ def test_what_has_to_be_said_is_asked_for(tmp_path: Path) -> None:
     task = replace(CAN, rate_hz=10.0)
     with pytest.raises(DataError, match=r"has 20 Hz, the task 10 Hz; --thin keeps every 2th tick"):
         imported(path, tmp_path / "data", task=task)
-    with pytest.raises(ZprlError, match=r"has no 'q'; choose with --proprio KEY,KEY one of: .*agentview_image"):
+    with pytest.raises(
+        ZprlError, match=r"has no 'q'; choose with --proprio KEY,KEY one of: .*agentview_image"
+    ):
         imported(path, tmp_path / "data", replace(OPTIONS, proprio=("q",)))
 
 

@@ -12,9 +12,8 @@ from zprl_interfaces.msg import Proprioception
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Setup
 from zprl_core.errors import DataError
-from zprl_core.snapshot import SnapshotError, SnapshotPolicy, StreamSpec
-
-PROPRIOCEPTION = "proprioception"
+from zprl_core.observation import snapshots
+from zprl_core.snapshot import SnapshotError
 
 
 class Observer:
@@ -31,16 +30,7 @@ class Observer:
         self._node, self._on_sample, self._lockstep = node, on_sample, setup.lockstep
         self._sizes = {view.name: (view.height, view.width) for view in observation.cameras}
         self._proprio_dim = observation.proprio_dim
-        self._policy = SnapshotPolicy(
-            [StreamSpec(name, delay_s, observation.max_age_s) for name, delay_s in camera_delays(setup)],
-            StreamSpec(
-                PROPRIOCEPTION,
-                0.0 if setup.lockstep else setup.rig.proprioception_delay_s,
-                observation.max_age_s,
-            ),
-            steps=observation.steps,
-            tick_s=setup.task.tick_s,
-        )
+        self._policy = snapshots(setup.rig, setup.task, lockstep=setup.lockstep)
         profile = qos.stream(setup.lockstep)
         for name in self._sizes:
             topic = f"/cameras/{name}/image"
@@ -90,9 +80,3 @@ class Observer:
             return
         if kept:
             self._on_sample()
-
-
-def camera_delays(setup: Setup) -> list[tuple[str, float]]:
-    """The task's cameras and the rig's calibrated delays, s; none in lockstep, where time waits for all."""
-    rig = {camera.name: camera.delay_s for camera in setup.rig.cameras}
-    return [(view.name, 0.0 if setup.lockstep else rig[view.name]) for view in setup.task.observation.cameras]

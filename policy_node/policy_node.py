@@ -37,7 +37,7 @@ from policy_node.schedule import Schedule
 from policy_node.trace import Trace
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
-from zprl_bringup.ticks import GridTimer, TickGrid
+from zprl_bringup.ticks import GridTimer
 from zprl_core.agent import ChunkReport as ReportOfChunk
 from zprl_core.agent import (
     EpisodeAgent,
@@ -50,7 +50,9 @@ from zprl_core.agent import (
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
+from zprl_core.grid import TickGrid
 from zprl_core.joined import JoinedReports
+from zprl_core.observation import first_tick
 from zprl_core.rl.learner import load_actor
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
@@ -208,9 +210,7 @@ class PolicyNode(LifecycleNode):
         self._start_ns = {}
         if not self._setup.lockstep:
             task = self._setup.task
-            # No sample that a snapshot may use can then be older than the reset.
-            settled = math.ceil(task.observation.max_age_s * task.rate_hz)
-            first = self._grid.index(self.now_ns()) + 1 + settled
+            first = first_tick(self._grid.index(self.now_ns()), task)
             ticks = task.action.chunk * task.action.repeat
             self._schedule = Schedule(first, task.observation.lead_steps, ticks)
             self._observer.begin_episode(self._grid.at(first))

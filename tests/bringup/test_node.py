@@ -14,7 +14,8 @@ pytest.importorskip("rclpy")
 START = """
 from std_srvs.srv import Trigger
 from zprl_bringup.node import Node, run
-from zprl_bringup.ticks import GridTimer, TickGrid
+from zprl_bringup.ticks import GridTimer
+from zprl_core.grid import TickGrid
 from zprl_core.errors import SessionError
 import os, signal, time
 """

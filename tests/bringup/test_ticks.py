@@ -9,7 +9,7 @@ pytest.importorskip("rclpy")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zprl_bringup.ticks import TickGrid
+from zprl_core.grid import TickGrid
 
 NOW = 1_795_000_000_000_000_000
 rates = st.sampled_from([10.0, 15.0, 29.97, 30.0, 60.0, 100.0, 120.0, 250.0])

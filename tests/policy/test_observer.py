@@ -7,21 +7,15 @@ import dataclasses
 
 import pytest
 
-from policy_node.observer import camera_delays
-from zprl_bringup.node import Setup
 from zprl_core.config import load_rig, load_task
+from zprl_core.observation import camera_delays
 
 
 @pytest.mark.parametrize(("lockstep", "expected"), [(False, 0.03), (True, 0.0)])
 def test_the_rigs_delays_count_outside_lockstep(lockstep: bool, expected: float) -> None:
     rig = load_rig("sim_xarm6")
     slow = tuple(dataclasses.replace(camera, delay_s=0.03) for camera in rig.cameras)
-    setup = Setup(
-        rig=dataclasses.replace(rig, cameras=slow),
-        task=load_task("place_orange_demo"),
-        run_id="r",
-        run_dir=None,
-        seed=0,
-        lockstep=lockstep,
-    )
-    assert camera_delays(setup) == [("third_view", expected)]
+    late = dataclasses.replace(rig, cameras=slow)
+    assert camera_delays(late, load_task("place_orange_demo"), lockstep=lockstep) == [
+        ("third_view", expected)
+    ]

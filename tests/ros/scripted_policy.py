@@ -17,7 +17,8 @@ from zprl_interfaces.msg import ActionChunk, ChunkReport, ObserveDue, Propriocep
 
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
-from zprl_bringup.ticks import GridTimer, TickGrid
+from zprl_bringup.ticks import GridTimer
+from zprl_core.grid import TickGrid
 from zprl_core.noise import digest
 from zprl_sim.executor import encode
 from zprl_sim.expert import Intent, plan

@@ -104,7 +104,7 @@ class _Mover:
     def __init__(self, arm: ArmConfig, driver: ArmDriver, posture: Posture, start: Pose) -> None:
         from zprl_arms.limits import safety_limits
         from zprl_arms.stream import SetpointStream
-        from zprl_bringup.ticks import TickGrid
+        from zprl_core.grid import TickGrid
         from zprl_core.trajectory import Setpoint
 
         self._arm, self._driver, self._start = arm, driver, start

@@ -7,7 +7,19 @@ import argparse
 from types import ModuleType
 
 import zprl_core
-from zprl_core.cli import bag, collect, doctor, evaluate, lambda_, launch, pretrain, session, sim_xarm, train
+from zprl_core.cli import (
+    bag,
+    collect,
+    dataset,
+    doctor,
+    evaluate,
+    lambda_,
+    launch,
+    pretrain,
+    session,
+    sim_xarm,
+    train,
+)
 
 COMMANDS: tuple[ModuleType, ...] = (
     collect,
@@ -18,6 +30,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     launch,
     session,
     bag,
+    dataset,
     sim_xarm,
     doctor,
 )

@@ -12,7 +12,7 @@ from typing import Protocol
 from zprl_arms.controller import ArmController
 from zprl_arms.driver import SimulatedArm
 from zprl_arms.timing import Timing
-from zprl_bringup.ticks import TickGrid
+from zprl_core.grid import TickGrid
 from zprl_core.safety import ChunkCommand
 
 STAMP_TOLERANCE_NS = 1_000

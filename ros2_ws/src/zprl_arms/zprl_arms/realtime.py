@@ -8,7 +8,7 @@ from zprl_arms.clocks import Clocks
 from zprl_arms.controller import ArmController
 from zprl_arms.driver import ArmDriver, SimulatedArm
 from zprl_arms.timing import Timing
-from zprl_bringup.ticks import TickGrid
+from zprl_core.grid import TickGrid
 
 LONGEST_CATCH_UP_S = 0.25
 

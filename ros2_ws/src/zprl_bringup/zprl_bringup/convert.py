@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from zprl_bringup.ticks import SECOND_NS
 from zprl_core.errors import DataError
+from zprl_core.grid import SECOND_NS
 
 
 def time_message(stamp_ns: int) -> Time:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_bringup.node import Node, Setup
-from zprl_bringup.ticks import TickGrid
 from zprl_cameras.driver import CameraLost, Frame
 from zprl_cameras.picture import rgb
 from zprl_core.config import CameraConfig, CameraView
 from zprl_core.errors import RigError
+from zprl_core.grid import TickGrid
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm")
 

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a bag for a dataset: messages to the streams of a `Recording`. No node and no graph.
+
+Messages are read with the installed types, as every node does, and a bag whose types have other hashes is
+refused: the same bytes would be taken for something else.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mcap.records import Attachment, Channel, Message, Metadata, Schema
+from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
+from zprl_interfaces.msg import ArmState, Proprioception, SessionState
+
+from zprl_bringup import convert
+from zprl_core.bags.definitions import find_definition
+from zprl_core.bags.episodes import EPISODE_RECORD, RUN_RECORD
+from zprl_core.bags.reading import Damage, Record, bag_file, records
+from zprl_core.bags.rosbag2 import METADATA, read_metadata
+from zprl_core.config import RigConfig, TaskConfig, load_rig
+from zprl_core.data.problems import BadBagError, Problem, refuse
+from zprl_core.data.recording import RUNNING, Recording, SessionEvent, Stream
+from zprl_core.errors import ConfigError, DataError
+
+SESSION, PROPRIOCEPTION = "/session/state", "/proprioception"
+MARGIN_NS = 3_000_000_000
+"""Pictures that arrived this long before or after an episode ran are read as well: a snapshot looks back."""
+Decode = Callable[[bytes], tuple[int, NDArray[Any]]]
+"""Of a serialised message: its stamp, ns, and its sample."""
+
+
+@dataclass
+class _Scan:
+    """What one pass over a file finds."""
+
+    schemas: dict[int, Schema] = field(default_factory=dict)
+    channels: dict[int, Channel] = field(default_factory=dict)
+    label: dict[str, str] = field(default_factory=dict)
+    rig: bytes = b""
+    events: list[SessionEvent] = field(default_factory=list)
+    damage: Damage = field(default_factory=Damage)
+    end_ns: int = 0
+
+
+def read_recording(bag: Path, task: TaskConfig) -> Recording:
+    """Read a bag.
+
+    Args:
+        bag: its folder, or its MCAP file.
+        task: whose cameras are read.
+
+    Raises:
+        BadBagError: no bag, a topic that is missing or of another type, a message that cannot be read, a bag
+            of lockstep, or one without its rig.
+    """
+    try:
+        path = bag_file(bag)
+        scan = _scan(path)
+    except BadBagError:
+        raise
+    except DataError as error:
+        raise refuse("unreadable", str(error)) from error
+    if scan.label.get("lockstep") == "true":
+        raise refuse("lockstep", "was recorded in lockstep, where cameras are seen once a chunk; record with "
+                     "--realtime")  # fmt: skip
+    rig = _rig(scan)
+    decoders = _decoders(scan, rig, task)
+    streams = _streams(path, scan, decoders)
+    names = {view.name: _image_topic(scan, view.name) for view in task.observation.cameras}
+    return Recording(
+        path=bag,
+        label=scan.label,
+        rig=rig,
+        cameras={name: streams[topic] for name, topic in names.items()},
+        proprioception=streams[PROPRIOCEPTION],
+        setpoints={arm.name: streams[f"/arms/{arm.name}/state"] for arm in rig.arms},
+        events=scan.events,
+        damage=_damage(path, scan.damage),
+        end_ns=scan.end_ns,
+    )
+
+
+def _scan(path: Path) -> _Scan:
+    """The first pass: everything but pictures and states."""
+    scan = _Scan()
+    for record in _records(path, scan):
+        if isinstance(record, Metadata) and record.name in (RUN_RECORD, EPISODE_RECORD):
+            scan.label |= record.metadata
+        elif isinstance(record, Attachment) and record.name == "rig.yaml":
+            scan.rig = record.data
+        elif isinstance(record, Message):
+            scan.end_ns = max(scan.end_ns, record.log_time)
+            if scan.channels[record.channel_id].topic == SESSION:
+                if not scan.events:
+                    _same_type(scan, SESSION, SessionState)
+                scan.events.append(_event(record))
+    if not scan.events:
+        raise refuse("stream", f"has no message of {SESSION}, which says when an episode ran")
+    if (path.parent / METADATA).exists():
+        scan.label |= read_metadata(path.parent).get("custom_data") or {}
+    return scan
+
+
+def _records(path: Path, scan: _Scan) -> Iterator[Record]:
+    for record in records(path, scan.damage):
+        if isinstance(record, Schema):
+            scan.schemas[record.id] = record
+        elif isinstance(record, Channel):
+            scan.channels[record.id] = record
+        yield record
+
+
+def _event(record: Message) -> SessionEvent:
+    try:
+        message = deserialize_message(record.data, SessionState)
+    except Exception as error:  # rclpy raises what its type support raises
+        raise refuse("unreadable", f"{SESSION}: a message cannot be read: {error}") from error
+    return SessionEvent(
+        state=message.state,
+        episode=message.episode,
+        since_ns=convert.time_ns(message.since),
+        log_ns=record.log_time,
+        outcome=message.outcome,
+        author=message.author,
+        layout=message.layout,
+    )
+
+
+def _rig(scan: _Scan) -> RigConfig:
+    if not scan.rig:
+        raise refuse(
+            "rig", "has no attachment rig.yaml, which says what was recorded under which calibration"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rig.yaml"
+        path.write_bytes(scan.rig)
+        try:
+            return load_rig(str(path))
+        except ConfigError as error:
+            raise refuse("rig", f"its rig.yaml cannot be read: {error}") from error
+
+
+def _decoders(scan: _Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode]:
+    """What reads each topic that is needed.
+
+    Raises:
+        BadBagError: topics that are missing, and such of another type; all of them.
+    """
+    wanted: dict[str, tuple[type, Decode]] = {PROPRIOCEPTION: (Proprioception, _vector)}
+    wanted |= {f"/arms/{arm.name}/state": (ArmState, _setpoint) for arm in rig.arms}
+    for view in task.observation.cameras:
+        topic = _image_topic(scan, view.name)
+        wanted[topic] = (CompressedImage, _jpeg) if topic.endswith("/compressed") else (Image, _image)
+    have = {channel.topic for channel in scan.channels.values()}
+    problems = [
+        Problem("stream", f"has no {topic}; it has {', '.join(sorted(have)) or 'no topic at all'}")
+        for topic in wanted
+        if topic not in have
+    ]
+    for topic, (kind, _) in wanted.items():
+        try:
+            _same_type(scan, topic, kind)
+        except BadBagError as error:
+            problems += error.problems
+    if problems:
+        raise BadBagError(problems)
+    return {topic: decode for topic, (_, decode) in wanted.items()}
+
+
+def _image_topic(scan: _Scan, camera: str) -> str:
+    topic = f"/cameras/{camera}/image"
+    compressed = f"{topic}/compressed"
+    have = {channel.topic for channel in scan.channels.values()}
+    return compressed if compressed in have and topic not in have else topic
+
+
+def _same_type(scan: _Scan, topic: str, kind: type) -> None:
+    """Refuse a topic of another type than the installed one, by its hash or, without one, by its text."""
+    module = kind.__module__.split(".")[0]
+    installed = find_definition(f"{module}/msg/{kind.__name__}")
+    for channel in scan.channels.values():
+        if channel.topic != topic:
+            continue
+        schema = scan.schemas[channel.schema_id]
+        if schema.name != installed.type_name:
+            raise refuse("version", f"{topic} is {schema.name}, expected {installed.type_name}")
+        found = channel.metadata.get("topic_type_hash", "")
+        text = schema.data.decode(errors="replace")
+        if found and installed.hash and found != installed.hash:
+            raise refuse(
+                "version",
+                f"{topic}: {schema.name} has hash {found[:24]}.., installed is {installed.hash[:24]}..",
+            )
+        if not (found and installed.hash) and _bare(text) != _bare(installed.text):
+            raise refuse("version", f"{topic}: the definition of {schema.name} is not the installed one")
+
+
+def _bare(definition: str) -> list[str]:
+    """Its fields, without comments and empty lines."""
+    lines = [line.partition("#")[0].split() for line in definition.splitlines()]
+    return [" ".join(words) for words in lines if words]
+
+
+def _streams(path: Path, scan: _Scan, decoders: dict[str, Decode]) -> dict[str, Stream]:
+    """The second pass: samples of the topics that are needed, pictures only where an episode was running."""
+    running = [event.log_ns for event in scan.events if event.state == RUNNING]
+    spans = _spans(scan) if running else []
+    rows: dict[str, tuple[list[int], list[int], list[Any]]] = {topic: ([], [], []) for topic in decoders}
+    for record in records(path, Damage()):
+        if not isinstance(record, Message) or (topic := scan.channels[record.channel_id].topic) not in rows:
+            continue
+        if not any(begin <= record.log_time <= end for begin, end in spans):
+            continue
+        try:
+            stamp_ns, sample = decoders[topic](record.data)
+        except Exception as error:  # rclpy raises what its type support raises
+            raise refuse("unreadable", f"{topic}: a message cannot be read: {error}") from error
+        for values, value in zip(rows[topic], (stamp_ns, record.log_time, sample), strict=True):
+            values.append(value)
+    silent = [topic for topic, (stamps, _, _) in rows.items() if not stamps] if spans else []
+    if silent:
+        raise BadBagError(Problem("stream", f"{topic}: no message while an episode ran") for topic in silent)
+    return {
+        topic: Stream(topic, np.array(stamps, np.int64), np.array(logs, np.int64), samples)
+        for topic, (stamps, logs, samples) in rows.items()
+    }
+
+
+def _spans(scan: _Scan) -> list[tuple[int, int]]:
+    """Times of arrival between which samples are read."""
+    spans: list[tuple[int, int]] = []
+    begun: int | None = None
+    for event in scan.events:
+        if event.state == RUNNING and begun is None:
+            begun = event.log_ns
+        elif event.state != RUNNING and begun is not None:
+            spans.append((begun - MARGIN_NS, event.log_ns + MARGIN_NS))
+            begun = None
+    return spans if begun is None else [*spans, (begun - MARGIN_NS, scan.end_ns)]
+
+
+def _damage(path: Path, damage: Damage) -> str:
+    if damage.none and (path.parent / METADATA).exists():
+        return ""
+    parts = []
+    if not damage.finished:
+        parts.append(f"was cut off, {damage.lost_bytes} bytes at its end are no record")
+    if damage.chunks:
+        parts.append(f"has {len(damage.chunks)} damaged chunks")
+    if damage.missing:
+        parts.append(f"lacks {damage.missing} messages")
+    return ", ".join(parts) or f"has no {METADATA}"
+
+
+def _vector(data: bytes) -> tuple[int, NDArray[np.float64]]:
+    message = deserialize_message(data, Proprioception)
+    return convert.stamp_ns(message), convert.vector(message.q)
+
+
+def _setpoint(data: bytes) -> tuple[int, NDArray[np.float64]]:
+    message = deserialize_message(data, ArmState)
+    position, quaternion = convert.pose_arrays(message.setpoint_base_tcp)
+    return convert.stamp_ns(message), np.array([*position, *quaternion, message.setpoint_width_m])
+
+
+def _image(data: bytes) -> tuple[int, NDArray[np.uint8]]:
+    message = deserialize_message(data, Image)
+    return convert.stamp_ns(message), convert.image_array(message)
+
+
+def _jpeg(data: bytes) -> tuple[int, NDArray[np.uint8]]:
+    message = deserialize_message(data, CompressedImage)
+    picture = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise DataError(f"{message.format}: not a picture")
+    return convert.stamp_ns(message), cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

@@ -1,4 +1,4 @@
-"""Small files in the layouts of other libraries, written with h5py, zarr and nothing of ours."""
+"""Small files in the layouts of other libraries, written with h5py and numcodecs and nothing of ours."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numcodecs
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-MH_ENV = {
+MH_ENV: dict[str, Any] = {
     "env_name": "PickPlaceCan",
     "type": 1,
     "env_kwargs": {
@@ -24,6 +25,8 @@ MH_ENV = {
     },
 }
 """What the published multi-human files say, shortened."""
+BLOSC = numcodecs.Blosc(cname="lz4", clevel=5, shuffle=0)
+"""What diffusion_policy compresses arrays with."""
 CAMERAS = ("agentview", "robot0_eye_in_hand")
 
 
@@ -94,3 +97,31 @@ def write_robomimic_file(
         file["mask/train"] = np.array([f"demo_{n}" for n in range(len(lengths) - 1)], dtype="S8")
         file["mask/valid"] = np.array([f"demo_{len(lengths) - 1}"], dtype="S8")
     return held
+
+
+def write_group(path: Path, *names: str) -> None:
+    """A zarr group of format 2 with these groups in it."""
+    for folder in (path, *(path / name for name in names)):
+        folder.mkdir(parents=True)
+        (folder / ".zgroup").write_text('{"zarr_format": 2}')
+
+
+def write_array(path: Path, array: NDArray[Any], rows: int | None = None, codec: Any = BLOSC) -> None:
+    """A zarr array of format 2, as its specification has it, in chunks of so many rows (default: one)."""
+    rows = len(array) if rows is None else rows
+    described = {
+        "zarr_format": 2,
+        "shape": array.shape,
+        "chunks": (rows, *array.shape[1:]),
+        "dtype": array.dtype.str,
+        "compressor": None if codec is None else codec.get_config(),
+        "fill_value": 0,
+        "order": "C",
+        "filters": None,
+    }
+    path.mkdir(exist_ok=True)
+    (path / ".zarray").write_text(json.dumps(described))
+    for number, first in enumerate(range(0, len(array), rows)):
+        chunk = np.ascontiguousarray(array[first : first + rows])
+        data = chunk.tobytes() if codec is None else codec.encode(chunk)
+        (path / ".".join([str(number), *["0"] * (array.ndim - 1)])).write_bytes(data)

@@ -1,4 +1,4 @@
-"""diffusion_policy's replay buffers, in the layout that its repository documents, written with zarr alone."""
+"""diffusion_policy's replay buffers, in the layout that its repository documents."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import zarr
-from numcodecs import Blosc
 from scipy.spatial.transform import Rotation
 
-from tests.formats.foreign import CAMERAS, demo_arrays, pictures
+from tests.formats.foreign import BLOSC, CAMERAS, demo_arrays, pictures, write_array, write_group
 from zprl_core.config import load_task
 from zprl_core.data.formats.diffusion_policy import DiffusionPolicySource
 from zprl_core.data.formats.gripper import GripperScale
@@ -43,21 +41,15 @@ def write_buffer(path: Path, *, codec: Any = None) -> dict[str, Any]:
     held["action"] = np.concatenate([held["absolute"][:, :3], rows, held["absolute"][:, 6:]], axis=1)
     for camera in CAMERAS:
         held[f"{camera}_image"] = np.concatenate([pictures(rng, ticks) for ticks in LENGTHS])
-    root = zarr.open_group(str(path), mode="w", zarr_format=2)
-    data, meta = root.create_group("data"), root.create_group("meta")
+    write_group(path, "data", "meta")
     for key, array in held.items():
         if key in ("absolute", "delta"):
             continue
-        image = key.endswith("_image")
-        stored = array if image else array.astype(np.float32)
-        chunks = (1, *stored.shape[1:]) if image else stored.shape
-        compressor = codec if image and codec is not None else Blosc(cname="lz4", clevel=5, shuffle=0)
-        made = data.create_array(
-            key, shape=stored.shape, chunks=chunks, dtype=stored.dtype, compressors=compressor
-        )
-        made[:] = stored
-    ends = meta.create_array("episode_ends", shape=(2,), chunks=(2,), dtype="i8", compressors=None)
-    ends[:] = np.cumsum(LENGTHS)
+        if key.endswith("_image"):
+            write_array(path / "data" / key, array, rows=1, codec=codec or BLOSC)
+        else:
+            write_array(path / "data" / key, array.astype(np.float32))
+    write_array(path / "meta/episode_ends", np.cumsum(LENGTHS), codec=None)
     return held
 
 
@@ -129,39 +121,28 @@ def test_without_imagecodecs_its_name_is_told(tmp_path: Path) -> None:
 
 def test_the_published_push_t_buffers_hold_levels_as_floats(tmp_path: Path) -> None:
     held = write_buffer(tmp_path / "buffer.zarr")
-    data = zarr.open_group(str(tmp_path / "buffer.zarr"), mode="a")["data"]
     for camera in CAMERAS:
-        frames = held[f"{camera}_image"].astype(np.float32)
-        made = data.create_array(f"{camera}", shape=frames.shape, chunks=frames.shape, dtype="f4")
-        made[:] = frames
+        write_array(tmp_path / "buffer.zarr/data" / camera, held[f"{camera}_image"].astype(np.float32))
     options = replace(OPTIONS, cameras={camera: camera for camera in CAMERAS})
     _check(imported(tmp_path / "buffer.zarr", tmp_path / "data", options), held)
 
 
 def test_stamps_are_those_of_the_robot(tmp_path: Path) -> None:
     write_buffer(tmp_path / "buffer.zarr")
-    data = zarr.open_group(str(tmp_path / "buffer.zarr"), mode="a")["data"]
-    times = data.create_array("timestamp", shape=(8,), chunks=(8,), dtype="f8")
-    times[:] = 1.7e9 + np.arange(8) * 0.05
+    write_array(tmp_path / "buffer.zarr/data/timestamp", 1.7e9 + np.arange(8) * 0.05)
     stamps = imported(tmp_path / "buffer.zarr", tmp_path / "data").episode(1).stamp_ns
     np.testing.assert_allclose(np.diff(stamps), 50_000_000, atol=500)
     assert abs(stamps[0] - 1_700_000_000_250_000_000) < 500
 
 
 def _ends(*values: int) -> Callable[[Path], None]:
-    def change(path: Path) -> None:
-        meta = zarr.open_group(str(path), mode="a")["meta"]
-        del meta["episode_ends"]
-        made = meta.create_array(
-            "episode_ends", shape=(len(values),), chunks=(1,), dtype="i8", compressors=None
-        )
-        made[:] = values
-
-    return change
+    return lambda path: write_array(path / "meta/episode_ends", np.array(values), codec=None)
 
 
 def _nan(path: Path) -> None:
-    zarr.open_group(str(path), mode="a")["data"]["action"][6, 2] = np.nan
+    actions = np.tile(np.array([0, 0, 0, 1, 0, 0, 0, 1, 0, 1], dtype=np.float32), (8, 1))
+    actions[6, 2] = np.nan
+    write_array(path / "data/action", actions)
 
 
 def _remove(name: str) -> Callable[[Path], None]:

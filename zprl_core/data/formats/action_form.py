@@ -18,19 +18,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core import transforms
 from zprl_core.actions import ActionCodec, ArmWaypoints
+from zprl_core.data.formats.choices import ROTATION_FORMS, RotationForm
 from zprl_core.data.formats.gripper import GripperScale
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.transforms import Array
 
-RotationForm = Literal["task", "rotvec", "rot6d", "rot6d_rows", "quat_wxyz", "quat_xyzw"]
-ROTATION_FORMS: tuple[str, ...] = get_args(RotationForm)
 _WIDTHS = {"rotvec": 3, "rot6d": 6, "rot6d_rows": 6, "quat_wxyz": 4, "quat_xyzw": 4}
 
 

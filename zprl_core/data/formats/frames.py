@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core.data.formats.choices import Fit
 from zprl_core.errors import DataError
-
-Fit = Literal["exact", "resize", "crop"]
-FITS: tuple[str, ...] = get_args(Fit)
 
 
 def fit(frames: NDArray[Any], size: tuple[int, int], how: Fit, what: str) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from zprl_core.data.episode import Episode, Header
 from zprl_core.data.formats import lerobot_layout as layout
 from zprl_core.data.formats import own
 from zprl_core.data.formats.action_form import ActionForm
+from zprl_core.data.formats.choices import Images
 from zprl_core.data.formats.lerobot_layout import Sizes
 from zprl_core.data.formats.lerobot_shards import DataShards, VideoShards
 from zprl_core.data.formats.lerobot_stats import FRAMES_PER_EPISODE, histogram, image_stats, vector_stats
@@ -33,8 +34,6 @@ from zprl_core.data.reading import StoredDataset
 from zprl_core.errors import DataError
 from zprl_core.run_folder import write_json
 
-Images = Literal["h264", "av1", "png"]
-IMAGES: tuple[str, ...] = get_args(Images)
 _SIZES = Sizes()
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zprl_core.data.episode import EpisodeInfo, Header
-from zprl_core.data.formats.action_form import ActionForm, RotationForm
+from zprl_core.data.formats.action_form import ActionForm
+from zprl_core.data.formats.choices import RotationForm
 from zprl_core.data.formats.gripper import GripperScale
 from zprl_core.data.formats.signals import DONES, REWARDS
 from zprl_core.errors import DataError

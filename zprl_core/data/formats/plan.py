@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from zprl_core.config import TaskConfig
 from zprl_core.data.episode import Episode, EpisodeInfo
 from zprl_core.data.formats.action_form import ActionForm
-from zprl_core.data.formats.frames import Fit, fit
+from zprl_core.data.formats.choices import Fit
+from zprl_core.data.formats.frames import fit
 from zprl_core.data.formats.signals import signal_facts
 from zprl_core.data.formats.source import SourceEpisode
 from zprl_core.data.formats.thinning import thin_dones, thin_rewards

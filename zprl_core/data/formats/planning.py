@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from zprl_core.actions import ActionCodec
 from zprl_core.config import TaskConfig
-from zprl_core.data.formats.action_form import ROTATION_FORMS, ActionForm, RotationForm
-from zprl_core.data.formats.frames import Fit
+from zprl_core.data.formats.action_form import ActionForm
+from zprl_core.data.formats.choices import ROTATION_FORMS, Fit, RotationForm
 from zprl_core.data.formats.gripper import GripperScale
 from zprl_core.data.formats.plan import Plan
 from zprl_core.data.formats.source import Source

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zprl_core.config import TaskConfig
 from zprl_core.data.episode import UNKNOWN, EpisodeInfo
-from zprl_core.data.formats.action_form import RotationForm
+from zprl_core.data.formats.choices import RotationForm
 from zprl_core.data.formats.own import OwnHeader
 
 

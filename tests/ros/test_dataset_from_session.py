@@ -46,9 +46,10 @@ class Recorded:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     """Two episodes in real time and the dataset of them, both as a user makes them."""
     folder = tmp_path_factory.mktemp("session")
-    observation = {**training.TINY["observation"], "lead_steps": LEAD_STEPS, "max_age_s": MAX_AGE_S}
+    tiny: dict[str, Any] = training.TINY
+    observation = {**tiny["observation"], "lead_steps": LEAD_STEPS, "max_age_s": MAX_AGE_S}
     task_file = folder / "tiny.yaml"
-    task_file.write_text(yaml.safe_dump({**training.TINY, "horizon_steps": 96, "observation": observation}))
+    task_file.write_text(yaml.safe_dump({**tiny, "horizon_steps": 96, "observation": observation}))
     rig = {"extends": "sim_xarm6", "name": "late", "cameras": {"third_view": {"delay_s": DELAY_S}}}
     (folder / "late.yaml").write_text(yaml.safe_dump({**rig, "proprioception_delay_s": DELAY_S}))
     base, run, data = training.tiny_base(folder, task_file), folder / "run", folder / "data"

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     from zprl_core.data.page import write_page
 
     sheet = write_page(dataset, args.out, overwrite=args.overwrite)
-    print(f"page: {args.out}\nsheet: {sheet}")
+    print(f"page: {args.out}" + (f"\nsheet: {sheet}" if sheet else ""))
     return 0
 
 
@@ -145,7 +145,7 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _bags(named: list[Path]) -> list[Path]:
-    """The bags that were named, with a folder of bags taken for those in it; each once, superseded ones not."""
+    """The bags that were named, or in a folder that was named; each once, and superseded ones not."""
     from zprl_core.bags.labels import SUPERSEDED
 
     found: dict[Path, None] = {}

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core.config import TaskConfig
+from zprl_core.data.formats.edges import reading
 from zprl_core.data.formats.library import library
 from zprl_core.data.formats.own import OwnHeader
 from zprl_core.data.formats.source import Defaults, SourceEpisode
@@ -43,8 +44,10 @@ class DiffusionPolicySource:
         self._open = contextlib.ExitStack()
         with contextlib.ExitStack() as opening:
             self._root = _open_root(path, opening)
-            self._data = self._group("data")
-            self._ends = self._read_ends()
+            with reading(str(path)):
+                self._data = self._group("data")
+                self._ends = self._read_ends()
+                self._keys = sorted(self._data)
             self._open = opening.pop_all()
 
     def __enter__(self) -> DiffusionPolicySource:
@@ -68,7 +71,7 @@ class DiffusionPolicySource:
 
     def available(self) -> list[str]:
         """Arrays of the group data."""
-        return sorted(self._data)
+        return list(self._keys)
 
     def defaults(self, task: TaskConfig) -> Defaults:
         """Cameras by their names, with _image behind them or without; q as robomimic's, the key action."""
@@ -124,26 +127,13 @@ class DiffusionPolicySource:
 
     def _read(self, key: str, first: int, end: int) -> NDArray[Any]:
         where = f"{self.path}: data/{key}"
-        try:
+        with reading(f"{where}: ticks {first} to {end}"), _naming_imagecodecs(where):
             array = self._data[key]
             if array.shape[0] < end:
                 raise DataError(
                     f"{where}: has {array.shape[0]} ticks, meta/episode_ends goes to {end}; it is cut off"
                 )
             return np.asarray(array[first:end])
-        except KeyError as error:
-            raise DataError(
-                f"{where}: is not there; the buffer has: {', '.join(self.available())}"
-            ) from error
-        except (ValueError, OSError, RuntimeError) as error:
-            if "imagecodecs" in str(error):
-                raise ConfigError(
-                    f"{where}: its pictures need the Python package imagecodecs ({error}); "
-                    "install it with: pip install imagecodecs"
-                ) from error
-            raise DataError(
-                f"{where}: ticks {first} to {end} cannot be read ({error}); download the buffer again"
-            ) from error
 
     def _group(self, name: str) -> Any:
         if name not in self._root:
@@ -188,8 +178,22 @@ def _open_root(path: Path, opening: contextlib.ExitStack) -> Any:
         ) from error
 
 
+@contextlib.contextmanager
+def _naming_imagecodecs(where: str) -> Iterator[None]:
+    """zarr knows pictures' codecs by the name of the package that it lacks."""
+    try:
+        yield
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise ConfigError(
+            f"{where}: its pictures need the Python package imagecodecs ({error}); install it with: pip "
+            "install imagecodecs"
+        ) from error
+
+
 def _register_image_codecs() -> None:
-    """JPEG 2000 and others, where imagecodecs is installed; without it `_read` says so."""
+    """JPEG 2000 and others, where imagecodecs is installed; without it an error names it."""
     with contextlib.suppress(ImportError):
         from imagecodecs.numcodecs import register_codecs
 

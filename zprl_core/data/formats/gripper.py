@@ -52,12 +52,7 @@ class GripperScale:
         Raises:
             DataError: a command lies outside of open to closed.
         """
-        commands = finite(commands, "gripper command")
-        share = (commands - self.closed_command) / (self.open_command - self.closed_command)
-        self._check(commands, share, "command", self.closed_command, self.open_command)
-        return np.asarray(
-            self.closed_width_m + np.clip(share, 0.0, 1.0) * (self.open_width_m - self.closed_width_m)
-        )
+        return _along("command", commands, self._commands, self._widths_m)
 
     def inverse(self, widths_m: ArrayLike) -> Array:
         """Widths (T,), m -> commands (T,), float64.
@@ -65,19 +60,26 @@ class GripperScale:
         Raises:
             DataError: a width lies outside of closed to open.
         """
-        widths = finite(widths_m, "gripper width")
-        share = (widths - self.closed_width_m) / (self.open_width_m - self.closed_width_m)
-        self._check(widths, share, "width", self.closed_width_m, self.open_width_m)
-        return np.asarray(
-            self.closed_command + np.clip(share, 0.0, 1.0) * (self.open_command - self.closed_command)
-        )
+        return _along("width", widths_m, self._widths_m, self._commands)
 
-    @staticmethod
-    def _check(values: Array, share: Array, what: str, closed: float, opened: float) -> None:
-        outside = (share < -_TOLERANCE) | (share > 1.0 + _TOLERANCE)
-        if outside.any():
-            tick = int(np.argmax(outside))
-            raise DataError(
-                f"gripper {what} {values[tick]:g} at tick {tick} is not within closed = {closed:g} and "
-                f"open = {opened:g}; give the range of the data with --gripper-open and --gripper-closed"
-            )
+    @property
+    def _commands(self) -> tuple[float, float]:
+        return self.closed_command, self.open_command
+
+    @property
+    def _widths_m(self) -> tuple[float, float]:
+        return self.closed_width_m, self.open_width_m
+
+
+def _along(what: str, given: ArrayLike, ends: tuple[float, float], to: tuple[float, float]) -> Array:
+    """Numbers between two ends (closed, open), at the same share of the way between two others."""
+    values = finite(given, f"gripper {what}")
+    share = (values - ends[0]) / (ends[1] - ends[0])
+    outside = (share < -_TOLERANCE) | (share > 1.0 + _TOLERANCE)
+    if outside.any():
+        tick = int(np.argmax(outside))
+        raise DataError(
+            f"gripper {what} {values[tick]:g} at tick {tick} is not within closed = {ends[0]:g} and open = "
+            f"{ends[1]:g}; give the range of the data with --gripper-open and --gripper-closed"
+        )
+    return np.asarray(to[0] + np.clip(share, 0.0, 1.0) * (to[1] - to[0]))

@@ -17,6 +17,7 @@ from zprl_core.config import TaskConfig
 from zprl_core.data.episode import UNKNOWN
 from zprl_core.data.formats import lerobot_layout as layout
 from zprl_core.data.formats import own
+from zprl_core.data.formats.edges import reading
 from zprl_core.data.formats.lerobot_layout import Place
 from zprl_core.data.formats.lerobot_rows import Rows, read_episode_rows, read_rows
 from zprl_core.data.formats.own import OwnHeader
@@ -89,10 +90,14 @@ class LerobotSource:
         columns = tuple(dict.fromkeys((*vectors, *here, *pictures)))
         template = str(self._info["data_path"])
         for number, rows in enumerate(read_rows(self.path, template, self._rows, columns)):
-            frames = {
-                key: rows.pictures(key) if key in pictures else self._frames(number, key) for key in images
-            }
-            yield self._episode(number, frames, {key: rows.vector(key) for key in vectors}, rows, here)
+            with reading(rows.where):
+                frames = {
+                    key: rows.pictures(key) if key in pictures else self._frames(number, key)
+                    for key in images
+                }
+                numbers = {key: rows.vector(key) for key in vectors}
+                episode = self._episode(number, frames, numbers, rows, here)
+            yield episode
 
     def _episode(
         self,

@@ -20,6 +20,7 @@ from typing import Any
 from zprl_core.actions import ActionCodec
 from zprl_core.data.episode import Header
 from zprl_core.data.formats.action_form import ActionForm
+from zprl_core.errors import DataError
 
 VERSION = "v3.0"
 INFO, STATS, TASKS, OWN = "meta/info.json", "meta/stats.json", "meta/tasks.parquet", "meta/zprl.json"
@@ -63,8 +64,17 @@ class Place:
         return Place(self.chunk + 1, 0)
 
     def path(self, template: str, **names: str) -> str:
-        """Below the dataset's folder."""
-        return template.format(chunk_index=self.chunk, file_index=self.file, **names)
+        """Below the dataset's folder.
+
+        Raises:
+            DataError: the template of info.json is none.
+        """
+        try:
+            return template.format(chunk_index=self.chunk, file_index=self.file, **names)
+        except (LookupError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{INFO}: {template!r} names no files ({error!r}); LeRobot has {DATA!r} and {VIDEOS!r}"
+            ) from error
 
 
 def image_feature(camera: str) -> str:

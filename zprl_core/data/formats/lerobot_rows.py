@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core.data.formats.edges import reading
 from zprl_core.data.formats.lerobot_layout import Place
 from zprl_core.data.formats.library import library
 from zprl_core.errors import DataError
@@ -85,7 +86,7 @@ def read_episode_rows(root: Path) -> list[dict[str, Any]]:
         raise DataError(f"{root}: meta/episodes has no parquet file; download the dataset whole")
     rows: list[dict[str, Any]] = []
     for path in paths:
-        with _reading(path):
+        with _parquet(path):
             names = parquet.read_schema(path).names
             missing = [name for name in _NEEDED if name not in names]
             if missing:
@@ -122,7 +123,7 @@ def read_rows(
         if here != place:
             place, held, batches = here, None, _batches(path, columns)
         where, length = f"{path}: episode {row['episode_index']}", int(row["length"])
-        with _reading(path):
+        with _parquet(path):
             while held is None or held.num_rows < length:
                 batch = next(batches, None)
                 if batch is None:
@@ -139,7 +140,7 @@ def read_rows(
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     parquet = library("pyarrow.parquet", _WHAT)
-    with _reading(path):
+    with _parquet(path):
         file = parquet.ParquetFile(path)
     wanted = [*dict.fromkeys((*columns, "episode_index"))]
     for key in wanted:
@@ -151,11 +152,9 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Turns what pyarrow raises about a file into a `DataError` that names it."""
-    try:
+def _parquet(path: Path) -> Iterator[None]:
+    """Reads a file that meta/episodes names."""
+    if not path.exists():
+        raise DataError(f"{path} does not exist, but meta/episodes names it; download the dataset whole")
+    with reading(f"{path}: is no whole parquet file"):
         yield
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist, but meta/episodes names it; download it whole") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: is no whole parquet file ({error}); download it again") from error

@@ -12,6 +12,7 @@ here is a name below obs, or below the demo: "agentview_image", "actions", "acti
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from zprl_core.config import TaskConfig
 from zprl_core.data.episode import UNKNOWN, EpisodeInfo
 from zprl_core.data.formats import own, robomimic_actions
+from zprl_core.data.formats.edges import reading
 from zprl_core.data.formats.library import library
 from zprl_core.data.formats.own import OwnHeader
 from zprl_core.data.formats.signals import signal_facts
@@ -52,11 +54,10 @@ class RobomimicSource:
             raise DataError(
                 f"{path}: is no whole HDF5 file ({error}); download or export it again"
             ) from error
-        try:
+        with contextlib.ExitStack() as opening, reading(str(path)):
+            opening.callback(self._file.close)
             self._open()
-        except BaseException:
-            self._file.close()
-            raise
+            opening.pop_all()
 
     def _open(self) -> None:
         if "data" not in self._file:
@@ -66,6 +67,7 @@ class RobomimicSource:
         self._demos = sorted((name for name in self._data if _number(name) is not None), key=_order)
         if not self._demos:
             raise DataError(f"{self.path}: data has no demo_<n>; it holds no episode")
+        self._keys = _keys_of(self._data[self._demos[0]])
         self._env = self._env_args()
         header = self._data.attrs.get(own.NAME)
         where = f"{self.path}: attribute {own.NAME} of data"
@@ -94,7 +96,7 @@ class RobomimicSource:
 
     def available(self) -> list[str]:
         """Keys of the first demo."""
-        return _keys_of(self._data[self._demos[0]])
+        return list(self._keys)
 
     def defaults(self, task: TaskConfig) -> Defaults:
         """<camera>_image or <camera>; every arm's position, quaternion (x, y, z, w) and fingers make q.
@@ -124,6 +126,10 @@ class RobomimicSource:
         if self._own is not None:
             return
         where = f"{self.path}: {', '.join(action)}"
+        with reading(where):
+            self._refuse_deltas(action, where)
+
+    def _refuse_deltas(self, action: Sequence[str], where: str) -> None:
         sample = [self._data[name] for name in self._demos[:3]]
         actions = [
             np.concatenate([_as_columns(self._read(demo, key, where)) for key in action], axis=1)
@@ -140,20 +146,25 @@ class RobomimicSource:
     def episodes(self, images: Sequence[str], vectors: Sequence[str]) -> Iterator[SourceEpisode]:
         """Demos in the order of their numbers."""
         for name in self._demos:
-            demo, where = self._data[name], f"{self.path}: data/{name}"
-            rewards, dones = self._read_if(demo, "rewards", where), self._read_if(demo, "dones", where)
-            success = rewards is not None and rewards.size > 0 and float(rewards.max()) >= _SUCCESS
-            yield SourceEpisode(
-                name=name,
-                images={key: self._read(demo, key, where) for key in images},
-                vectors={key: _as_columns(self._read(demo, key, where)) for key in vectors},
-                stamp_ns=self._read_if(demo, STAMPS, where),
-                rewards=rewards,
-                dones=dones,
-                outcome="success" if success else UNKNOWN,
-                splits=self._splits.get(name, ()),
-                info=self._own_info(demo, rewards, dones, where),
-            )
+            with reading(f"{self.path}: data/{name}"):
+                episode = self._episode(name, images, vectors)
+            yield episode
+
+    def _episode(self, name: str, images: Sequence[str], vectors: Sequence[str]) -> SourceEpisode:
+        demo, where = self._data[name], f"{self.path}: data/{name}"
+        rewards, dones = self._read_if(demo, "rewards", where), self._read_if(demo, "dones", where)
+        success = rewards is not None and rewards.size > 0 and float(rewards.max()) >= _SUCCESS
+        return SourceEpisode(
+            name=name,
+            images={key: self._read(demo, key, where) for key in images},
+            vectors={key: _as_columns(self._read(demo, key, where)) for key in vectors},
+            stamp_ns=self._read_if(demo, STAMPS, where),
+            rewards=rewards,
+            dones=dones,
+            outcome="success" if success else UNKNOWN,
+            splits=self._splits.get(name, ()),
+            info=self._own_info(demo, rewards, dones, where),
+        )
 
     def _own_info(
         self, demo: Any, rewards: NDArray[Any] | None, dones: NDArray[Any] | None, where: str
@@ -168,12 +179,8 @@ class RobomimicSource:
         found = _find(demo, key)
         if found is None:
             raise DataError(f"{where}: has no '{key}'; it has: {', '.join(_keys_of(demo))}")
-        try:
+        with reading(f"{where}: '{key}'"):
             array: NDArray[Any] = found[()]
-        except (OSError, RuntimeError) as error:
-            raise DataError(
-                f"{where}: '{key}' cannot be read ({error}); the file is damaged, download it again"
-            ) from error
         samples = demo.attrs.get("num_samples")
         if samples is not None and (array.ndim == 0 or len(array) != samples):
             raise DataError(f"{where}: '{key}' is {array.shape}, but num_samples is {samples}")

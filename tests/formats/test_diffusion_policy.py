@@ -162,7 +162,7 @@ def _cut_chunk(path: Path) -> None:
         (_nan, r"episode_1: action is \[.*nan.*at tick 1"),
         (_remove("meta"), r"has no group 'meta' but data: it is no replay buffer"),
         (_remove("data/robot0_eef_quat"), r"give --proprio KEY,KEY; it has: action, agentview_image"),
-        (_cut_chunk, r"data/agentview_image: ticks 5 to 8 cannot be read"),
+        (_cut_chunk, r"data/agentview_image: ticks 5 to 8: cannot be read"),
         (
             lambda path: (path / "data/agentview_image/6.0.0.0").unlink(),
             r"is black at tick 6: a chunk of it is",

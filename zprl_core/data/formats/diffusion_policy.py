@@ -44,7 +44,7 @@ class DiffusionPolicySource:
         self._open = contextlib.ExitStack()
         with contextlib.ExitStack() as opening:
             self._root = _open_root(path, opening)
-            with reading(str(path)):
+            with reading(str(path)), _naming_imagecodecs(str(path)):
                 self._data = self._group("data")
                 self._ends = self._read_ends()
                 self._keys = sorted(self._data)

@@ -91,13 +91,14 @@ def read_frames(path: Path, from_s: float, length: int, rate_hz: float) -> NDArr
     """
     av = library("av", _WHAT)
     frames: list[NDArray[np.uint8] | None] = [None] * length
+    to_rgb = _ToRgb()
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             container.seek(max(int((from_s - 1.0 / rate_hz) / stream.time_base), 0), stream=stream)
             for tick, frame in _ticks(container.decode(stream), from_s, rate_hz):
                 if 0 <= tick < length:
-                    frames[tick] = _rgb(frame)
+                    frames[tick] = to_rgb(frame)
                 if tick >= length - 1:
                     break
     except (av.error.FFmpegError, OSError, IndexError) as error:
@@ -120,9 +121,19 @@ def _ticks(frames: Any, from_s: float, rate_hz: float) -> Iterator[tuple[int, An
             yield round(ticks), frame
 
 
-def _rgb(frame: Any) -> NDArray[np.uint8]:
-    """(h, w, 3). FFmpeg's direct way from subsampled colours to RGB comes out more than a level too dark."""
-    if frame.format.name.startswith(("yuv420", "yuvj420", "yuv422")):
-        frame = frame.reformat(format="yuv444p")
-    pixels: NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-    return pixels
+class _ToRgb:
+    """Decoded frames as (h, w, 3). FFmpeg's scalers are kept: making one costs more than using it.
+
+    FFmpeg's direct way from subsampled colours to RGB comes out more than a level too dark; by way of full ones
+    it does not.
+    """
+
+    def __init__(self) -> None:
+        reformatter = library("av.video.reformatter", _WHAT).VideoReformatter
+        self._to_whole, self._to_rgb = reformatter(), reformatter()
+
+    def __call__(self, frame: Any) -> NDArray[np.uint8]:
+        if frame.format.name.startswith(("yuv420", "yuvj420", "yuv422")):
+            frame = self._to_whole.reformat(frame, format="yuv444p")
+        pixels: NDArray[np.uint8] = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()
+        return pixels

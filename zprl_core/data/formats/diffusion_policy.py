@@ -11,6 +11,7 @@ images were cached from robomimic, as JPEG 2000, for which the package imagecode
 from __future__ import annotations
 
 import contextlib
+import importlib
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -195,9 +196,7 @@ def _naming_imagecodecs(where: str) -> Iterator[None]:
 def _register_image_codecs() -> None:
     """JPEG 2000 and others, where imagecodecs is installed; without it an error names it."""
     with contextlib.suppress(ImportError):
-        from imagecodecs.numcodecs import register_codecs
-
-        register_codecs(verbose=False)
+        importlib.import_module("imagecodecs.numcodecs").register_codecs(verbose=False)
 
 
 def _are_levels(frames: NDArray[Any]) -> bool:

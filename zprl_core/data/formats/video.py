@@ -124,8 +124,8 @@ def _ticks(frames: Any, from_s: float, rate_hz: float) -> Iterator[tuple[int, An
 class _ToRgb:
     """Decoded frames as (h, w, 3). FFmpeg's scalers are kept: making one costs more than using it.
 
-    FFmpeg's direct way from subsampled colours to RGB comes out more than a level too dark; by way of full ones
-    it does not.
+    FFmpeg's direct way from subsampled colours to RGB comes out more than a level too dark; by way of full
+    ones it does not.
     """
 
     def __init__(self) -> None:

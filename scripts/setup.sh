@@ -11,6 +11,7 @@ source scripts/system_packages.sh
 
 VENV=.venv
 INTERFACES=ros2_ws/src/zprl_interfaces
+HEADSET=iwer@2.5.0
 TORCH=${TORCH:-}
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -86,6 +87,13 @@ install_interfaces() {
   rm -rf $INTERFACES/build $INTERFACES/*.egg-info
 }
 
+# A headset in software, which tests of the teleoperation page put into the browser. Without npm they are skipped.
+install_headset() {
+  say "fetching the emulated headset of the tests"
+  npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix $VENV/headset "$HEADSET" >/dev/null ||
+    say "warning: npm could not fetch $HEADSET; tests that need it are skipped"
+}
+
 main() {
   check_platform
   exec 9>.venv.lock
@@ -100,6 +108,7 @@ main() {
   step packages "$(fingerprint "$settings" pyproject.toml setup.py constraints.txt scripts/setup.sh zprl_core/__init__.py)" \
     install_packages
   step interfaces "$(fingerprint "$(grep -E '^(ros-|numpy)' constraints.txt)" $INTERFACES)" install_interfaces
+  ! command -v npm >/dev/null || step headset "$HEADSET" install_headset
 }
 
 main

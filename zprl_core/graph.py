@@ -13,7 +13,7 @@ from typing import Literal
 from zprl_core.config import RigConfig, TaskConfig, check_pair
 from zprl_core.errors import RigError
 
-Mode = Literal["train", "evaluate"]
+Mode = Literal["train", "evaluate", "collect"]
 Parameter = bool | int | float | str | tuple[str, ...]
 KEEP_MEMORY = {f"MALLOC_{name}_": str(1 << 30) for name in ("MMAP_THRESHOLD", "TRIM_THRESHOLD")}
 """Has glibc keep the memory of a picture for the next one: without it the recorder takes 1.8 times the CPU
@@ -39,6 +39,8 @@ class RunSettings:
         operator: on a simulated rig: a person starts and labels, instead of the judge.
         panel: "host:port" of the operator's panel, empty for none.
         record: every episode becomes a bag.
+        teleop: "host:port" of the teleoperation page, empty for none.
+        limit_s: of "collect": longest demonstration, s.
     """
 
     rig_file: str
@@ -54,6 +56,8 @@ class RunSettings:
     operator: bool = False
     panel: str = ""
     record: bool = False
+    teleop: str = ""
+    limit_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
     Args:
         rig: arms and cameras; each gets a bridge or a camera node.
         task: picks the cameras.
-        mode: "train" has a learner, "evaluate" has none.
+        mode: "train" has a learner, "evaluate" has none, "collect" has no policy either.
         run: what all nodes are told.
 
     Raises:
@@ -108,14 +112,22 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
         "seed": run.seed,
         "lockstep": run.lockstep,
     }
-    nodes = [*_recorder(run, common), *_hardware(rig, task, run, common), *_learning(mode, run, common)]
+    demonstrated = mode == "collect"
+    nodes = [*_recorder(run, common), *_hardware(rig, task, run, common, demonstrated)]
+    if not demonstrated:
+        nodes += _learning(mode, run, common)
     managed = tuple(f"{node.namespace.rstrip('/')}/{node.name}" for node in nodes if node.lifecycle)
     operator = run.operator or not rig.simulated
     judged = not operator and rig.simulation is not None and rig.simulation.scene in JUDGED_SCENES
     session = {**common, "managed_nodes": managed, "operator": operator, "judge": judged}
+    if demonstrated:
+        session["demonstration_limit_s"] = run.limit_s
     nodes.append(NodeSpec("zprl_session", "session_node", "session_node", parameters=session))
     if judged:
         nodes.append(NodeSpec("zprl_session", "auto_judge", "auto_judge", parameters=common))
+    if run.teleop:
+        teleop = {**common, "address": run.teleop, "demonstrated": demonstrated}
+        nodes.append(NodeSpec("teleop_vr", "teleop_node", "teleop_node", parameters=teleop, respawn=True))
     if run.panel:
         watched = tuple(f"{node.namespace.rstrip('/')}/{node.name}" for node in nodes)
         panel = {**common, "address": run.panel, "nodes": watched, "managed_nodes": managed}
@@ -149,7 +161,11 @@ def _recorder(run: RunSettings, common: Mapping[str, Parameter]) -> list[NodeSpe
 
 
 def _hardware(
-    rig: RigConfig, task: TaskConfig, run: RunSettings, common: Mapping[str, Parameter]
+    rig: RigConfig,
+    task: TaskConfig,
+    run: RunSettings,
+    common: Mapping[str, Parameter],
+    demonstrated: bool,
 ) -> list[NodeSpec]:
     nodes = []
     if rig.simulated and any(arm.driver != "sim" for arm in rig.arms):
@@ -161,7 +177,12 @@ def _hardware(
             "zprl_arms",
             "arm_bridge",
             f"{arm.name}_bridge",
-            parameters={**common, "arm": arm.name, "shadow": run.shadow},
+            parameters={
+                **common,
+                "arm": arm.name,
+                "shadow": run.shadow,
+                **({"demonstrated": True} if demonstrated else {}),
+            },
             lifecycle=True,
         )
         for arm in rig.arms

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the operator's panel listens: "host:port", and what that means for encryption."""
+"""Where the pages for people listen: "host:port", and what that means for encryption."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from zprl_core.errors import ConfigError, RigError
 
 DEFAULT = "127.0.0.1:8770"
+DEFAULT_TELEOP = "127.0.0.1:8771"
 """This machine only."""
 NONE = "none"
 _EXAMPLE = f"such as {DEFAULT}, or the address of this machine in the lab's network"
@@ -37,13 +38,13 @@ class PanelAddress:
         host, separator, port = text.rpartition(":")
         bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
         if not separator or not bare or (":" in bare and bare == host) or any(c in bare for c in " /@?#"):
-            raise ConfigError(f"panel address {text!r}: not of the form HOST:PORT, {_EXAMPLE}")
+            raise ConfigError(f"page address {text!r}: not of the form HOST:PORT, {_EXAMPLE}")
         if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-            raise ConfigError(f"panel address {text!r}: port {port!r}, allowed: 1 to 65535")
+            raise ConfigError(f"page address {text!r}: port {port!r}, allowed: 1 to 65535")
         address = cls(bare.lower(), int(port))
         if address._ip is not None and address._ip.is_unspecified:
             raise ConfigError(
-                f"panel address {text!r}: {bare} means every network of this machine; name the one address "
+                f"page address {text!r}: {bare} means every network of this machine; name the one address "
                 "by which people reach it"
             )
         return address
@@ -71,8 +72,11 @@ class PanelAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
-    def require_free(self) -> None:
+    def require_free(self, page: str = "panel", option: str = "--panel") -> None:
         """Whether somebody can listen there now.
+
+        Args:
+            page, option: what it is, and what sets its address, for the message.
 
         Raises:
             RigError: it is taken, or no address of this machine.
@@ -84,7 +88,7 @@ class PanelAddress:
                 probe.bind(place)
         except OSError as error:
             raise RigError(
-                f"panel: cannot listen at {self.url}: {error.strerror}; give --panel another address or "
+                f"{page}: cannot listen at {self.url}: {error.strerror}; give {option} another address or "
                 "port of this machine, or end what has this one"
             ) from error
 

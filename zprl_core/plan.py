@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 from zprl_core.errors import DataError
 from zprl_core.records import EpisodeRecord
 
-Mode = Literal["base_c", "base_z", "explore", "steer"]
+Mode = Literal["base_c", "base_z", "explore", "steer", "human"]
 MODES: tuple[str, ...] = get_args(Mode)
-TRAIN = "train"
+TRAIN, DEMONSTRATIONS = "train", "demonstrations"
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,10 @@ class Block:
     """A stretch of episodes of one kind.
 
     Attributes:
-        name: base_c, base_z, train, eval_<n> or final.
+        name: base_c, base_z, train, eval_<n>, final or demonstrations.
         mode: path of the policy: base_c (through c), base_z (through z, not steered), explore (the actor
-            samples and the learner learns), steer (the actor's mean, nothing is learned).
+            samples and the learner learns), steer (the actor's mean, nothing is learned); human: no policy
+            drives, a person does.
         episodes: how many that were not void, for every block but "train".
         chunks: for "train": how many training chunks the run has had when the block ends, counted over
             all its training blocks. The episode under way then is finished.
@@ -89,6 +90,11 @@ def evaluation_plan(episodes: int, *, steered: bool) -> tuple[Block, ...]:
     if steered:
         return (Block("final", "steer", episodes=episodes),)
     return (Block("base_c", "base_c", episodes=episodes), Block("base_z", "base_z", episodes=episodes))
+
+
+def collection_plan(episodes: int) -> tuple[Block, ...]:
+    """So many demonstrations of a person."""
+    return (Block(DEMONSTRATIONS, "human", episodes=episodes),)
 
 
 def write_plan(path: Path, blocks: Sequence[Block]) -> None:

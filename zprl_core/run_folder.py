@@ -36,9 +36,9 @@ import yaml
 from zprl_core.config import RigConfig, TaskConfig
 from zprl_core.errors import DataError
 
-Mode = Literal["train", "evaluate"]
+Mode = Literal["train", "evaluate", "collect"]
 _FOLDERS = ("config", "checkpoints", "stats", "tb", "logs")
-_KINDS = {"int": int, "bool": bool}
+_KINDS = {"int": int, "bool": bool, "float": float}
 
 
 def write_text(path: Path, text: str) -> None:
@@ -84,17 +84,18 @@ class RunSpec:
 
     Attributes:
         run_id: names the session; messages of another one are refused.
-        mode: train or evaluate.
+        mode: train, evaluate or collect.
         task, rig: names, for people; RUN/config holds the values.
         base: absolute path of the base policy's checkpoint.
         actor: for evaluate: absolute path of the trained run, empty for a base policy.
         seed: of every random draw.
         lockstep: simulated time.
         chunks: training chunks.
-        eval_episodes: episodes per evaluation.
+        eval_episodes: episodes per evaluation; for collect: demonstrations.
         shadow: motors stay off.
         operator: a person labels, on a simulated rig too.
         record: every episode becomes a bag; a resumed run may say otherwise.
+        limit_s: for collect: longest demonstration, s.
     """
 
     run_id: str
@@ -110,6 +111,7 @@ class RunSpec:
     shadow: bool = False
     operator: bool = False
     record: bool = False
+    limit_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,11 @@ class RunFolder:
     def panel_link(self) -> Path:
         """The link that opens the operator's panel, readable by its owner only."""
         return self.path / "panel" / "link"
+
+    @property
+    def teleop_link(self) -> Path:
+        """The same for the teleoperation page."""
+        return self.path / "teleop" / "link"
 
     @property
     def logs(self) -> Path:

@@ -9,56 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zprl_core import panel_address
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
-from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import CheckpointError, ConfigError
-from zprl_core.graph import Mode, NodeSpec, RunSettings, graph
-from zprl_core.plan import Block, evaluation_plan, read_plan, training_plan, write_plan
+from zprl_core.graph import NodeSpec, RunSettings, graph
+from zprl_core.plan import Block, collection_plan, evaluation_plan, read_plan, training_plan, write_plan
 from zprl_core.provenance import Provenance, compare
 from zprl_core.recovery import drop_unlearned, void_unrecorded
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
 from zprl_core.versions import versions
 
-LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
-    "train": {
-        "rig": "name of the rig, or a .yaml file",
-        "task": "name of the task, or a .yaml file",
-        "base": "base checkpoint; empty: runs/<task>/base.ckpt",
-        "out": "folder of the run; empty: runs/<task>/train-<date>-<time>",
-        "chunks": "training chunks; empty: the task's budget",
-        "episodes": "episodes of each evaluation; empty: the task's",
-        "seed": "of every random draw; empty: 0",
-        "realtime": "true: wall clock, false: lockstep; empty: the rig's",
-        "shadow": "true: everything runs with the motors off; empty: false",
-        "operator": "true: a person labels instead of the judge, on a simulated rig; empty: false",
-        "panel": "host:port of the operator's panel, or none; empty: on this machine, where a person labels",
-        "record": "true: every episode becomes a bag, false: none; empty: true where the rig is real",
-    },
-    "evaluate": {
-        "rig": "name of the rig, or a .yaml file",
-        "task": "name of the task, or a .yaml file",
-        "policy": "checkpoint or run folder; empty: runs/<task>/base.ckpt",
-        "out": "folder of the result; empty: runs/<task>/evaluate-<date>-<time>",
-        "episodes": "episodes on each path; empty: the task's",
-        "seed": "of every random draw; empty: 0",
-        "realtime": "true: wall clock, false: lockstep; empty: the rig's",
-        "shadow": "true: everything runs with the motors off; empty: false",
-        "operator": "true: a person labels instead of the judge, on a simulated rig; empty: false",
-        "panel": "host:port of the operator's panel, or none; empty: on this machine, where a person labels",
-        "record": "true: every episode becomes a bag, false: none; empty: true where the rig is real",
-    },
-}
-"""Arguments of launch/<mode>.launch.py and of `zprl launch <mode>`, and what they mean."""
-_LOCKSTEP = {"": None, "true": False, "false": True}
-"""What the launch argument `realtime` means."""
-_YES_OR_NO = {"": None, "true": True, "false": False}
+LIMIT_S = 60.0
+"""Longest demonstration."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +55,7 @@ def training(
     operator: bool = False,
     panel: str | None = None,
     record: bool | None = None,
+    teleop: str = "",
 ) -> Prepared:
     """A new training run. None means: as the task or the rig says; `panel` is "" for none.
 
@@ -117,10 +85,12 @@ def training(
     )
     every = eval_every or task_config.evaluation.every_chunks
     plan = training_plan(spec.chunks, episodes, every)
-    return _create(out, spec, rig_config, task_config, plan, [warning], panel)
+    return _create(out, spec, rig_config, task_config, plan, [warning], panel, teleop)
 
 
-def resume(out: Path, *, panel: str | None = None, record: bool | None = None, **given: Any) -> Prepared:
+def resume(
+    out: Path, *, panel: str | None = None, record: bool | None = None, teleop: str = "", **given: Any
+) -> Prepared:
     """Go on with a training run; what the user gave besides must be what it was started with.
 
     Raises:
@@ -152,7 +122,7 @@ def resume(out: Path, *, panel: str | None = None, record: bool | None = None, *
     _check_base(Path(spec.base), task, own)
     _warn(folder, [compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
     spec = spec if record is None else dataclasses.replace(spec, record=record)
-    prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel)
+    prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
     if spec.lockstep:
         drop_unlearned(folder)
     else:
@@ -173,6 +143,7 @@ def evaluation(
     operator: bool = False,
     panel: str | None = None,
     record: bool | None = None,
+    teleop: str = "",
 ) -> Prepared:
     """A measurement of a base checkpoint (both paths) or of a run (steered).
 
@@ -209,55 +180,73 @@ def evaluation(
         record=not rig_config.simulated if record is None else record,
     )
     plan = evaluation_plan(count, steered=bool(actor))
-    return _create(out, spec, rig_config, task_config, plan, warnings, panel)
+    return _create(out, spec, rig_config, task_config, plan, warnings, panel, teleop)
 
 
-def split_arguments(mode: str, settings: Sequence[str]) -> dict[str, str]:
-    """["name:=value", ...] to a mapping.
+def collection(
+    *,
+    rig: str,
+    task: str,
+    out: Path,
+    episodes: int | None = None,
+    seed: int = 0,
+    limit_s: float = LIMIT_S,
+    teleop: str = panel_address.DEFAULT_TELEOP,
+    panel: str | None = None,
+) -> Prepared:
+    """A new collection of a person's demonstrations.
 
-    Raises:
-        ConfigError: another form, or a name that the mode does not have.
-    """
-    known = LAUNCH_ARGUMENTS[mode]
-    found: dict[str, str] = {}
-    for text in settings:
-        name, separator, value = text.partition(":=")
-        if not separator:
-            raise ConfigError(f"'{text}' is not of the form name:=value, such as rig:=sim_xarm6")
-        if name not in known:
-            raise ConfigError(f"unknown launch argument '{name}'{did_you_mean(name, list(known))}")
-        found[name] = value
-    return found
-
-
-def from_launch_arguments(mode: Mode, given: Mapping[str, str]) -> Prepared:
-    """What launch/<mode>.launch.py and `zprl launch <mode>` start; an empty value means the default.
+    Args:
+        rig, task: names or files. out: folder, new or empty. seed: draws the layouts.
+        episodes: demonstrations; None: the task's budget.
+        limit_s: longest demonstration, s.
+        teleop: host:port of the teleoperation page. panel: of the operator's, "" for none.
 
     Raises:
-        ZprlError: a missing or wrong argument, or anything else that `training` and `evaluation` refuse.
+        ZprlError: anything that does not exist or does not fit; nothing was written then.
     """
-    values = {name: value for name, value in given.items() if value}
-    for name in ("rig", "task"):
-        if name not in values:
-            raise ConfigError(f"the launch argument {name}:=... is required: {LAUNCH_ARGUMENTS[mode][name]}")
-    home = Path("runs") / load_task(values["task"]).name
-    common: dict[str, Any] = {
-        "rig": values["rig"],
-        "task": values["task"],
-        "out": Path(values.get("out") or home / time.strftime(f"{mode}-%Y%m%d-%H%M%S")),
-        "seed": _number(values, "seed") or 0,
-        "lockstep": _LOCKSTEP[_choice(values, "realtime", tuple(_LOCKSTEP))],
-        "shadow": _choice(values, "shadow", ("", "false", "true")) == "true",
-        "operator": _choice(values, "operator", ("", "false", "true")) == "true",
-        "panel": panel_address.wanted(values.get("panel")),
-        "record": _YES_OR_NO[_choice(values, "record", tuple(_YES_OR_NO))],
-    }
-    episodes = _number(values, "episodes")
-    if mode == "train":
-        base = Path(values.get("base") or home / "base.ckpt")
-        return training(base=base, chunks=_number(values, "chunks"), eval_episodes=episodes, **common)
-    policy = Path(values.get("policy") or home / "base.ckpt")
-    return evaluation(policy=policy, episodes=episodes, **common)
+    refuse_used(out, "continue that collection with --resume")
+    rig_config, task_config = _load(rig, task)
+    count = task_config.budget.demonstrations if episodes is None else episodes
+    spec = RunSpec(
+        run_id=new_run_id(),
+        mode="collect",
+        task=task_config.name,
+        rig=rig_config.name,
+        base="",
+        actor="",
+        seed=seed,
+        lockstep=False,
+        chunks=0,
+        eval_episodes=count,
+        operator=True,
+        record=True,
+        limit_s=limit_s,
+    )
+    return _create(out, spec, rig_config, task_config, collection_plan(count), [], panel, teleop)
+
+
+def resume_collection(
+    out: Path,
+    *,
+    episodes: int | None = None,
+    teleop: str = panel_address.DEFAULT_TELEOP,
+    panel: str | None = None,
+) -> Prepared:
+    """Go on with a collection, to another number of demonstrations where one is given.
+
+    Raises:
+        DataError: no run there. ConfigError: it is no collection.
+    """
+    folder = RunFolder.open(out)
+    spec, task, rig = folder.spec, load_task(folder.task_file), load_rig(folder.rig_file)
+    if spec.mode != "collect":
+        raise ConfigError(f"{out}: is no collection but a run of `zprl {spec.mode}`")
+    blocks = read_plan(folder.plan_file)
+    if episodes is not None:
+        blocks = collection_plan(episodes)
+        write_plan(folder.plan_file, blocks)
+    return _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
 
 
 def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:
@@ -330,9 +319,11 @@ def _create(
     blocks: tuple[Block, ...],
     warnings: Sequence[str],
     panel: str | None,
+    teleop: str,
 ) -> Prepared:
     """Check that the graph can be made, then write the folder."""
-    prepared = _prepared(RunFolder(out.absolute()), spec, rig, task, blocks, resume=False, panel=panel)
+    folder = RunFolder(out.absolute())
+    prepared = _prepared(folder, spec, rig, task, blocks, resume=False, panel=panel, teleop=teleop)
     folder = RunFolder.create(out, spec, task, rig)
     write_plan(folder.plan_file, blocks)
     _warn(folder, warnings)
@@ -348,7 +339,10 @@ def _prepared(
     *,
     resume: bool,
     panel: str | None,
+    teleop: str,
 ) -> Prepared:
+    if teleop:
+        panel_address.PanelAddress.parse(teleop)
     settings = RunSettings(
         rig_file=str(folder.rig_file),
         task_file=str(folder.task_file),
@@ -363,6 +357,8 @@ def _prepared(
         operator=spec.operator,
         panel=_panel(rig, spec, panel),
         record=spec.record,
+        teleop=teleop,
+        limit_s=spec.limit_s,
     )
     return Prepared(folder, rig, task, blocks, graph(rig, task, spec.mode, settings))
 
@@ -388,20 +384,3 @@ def note_versions(folder: RunFolder) -> None:
     """Add what this start is computed with to RUN/versions.json."""
     known: list[Any] = read_json(folder.versions_file)["starts"] if folder.versions_file.exists() else []
     write_json(folder.versions_file, {"starts": [*known, versions()]})
-
-
-def _number(values: Mapping[str, str], name: str) -> int | None:
-    text = values.get(name, "")
-    if not text:
-        return None
-    if not text.isdecimal():
-        raise ConfigError(f"launch argument {name}:={text}: not a whole number of at least 0")
-    return int(text)
-
-
-def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
-    text = values.get(name, "")
-    if text not in allowed:
-        choices = ", ".join(sorted(filter(None, allowed), reverse=True))
-        raise ConfigError(f"launch argument {name}:={text}: allowed: {choices}")
-    return text

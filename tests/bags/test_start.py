@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.ros import training
-from zprl_core import start
+from zprl_core import launch_arguments, start
 from zprl_core.errors import ConfigError
 
 
@@ -36,7 +36,7 @@ def records(prepared: start.Prepared) -> bool:
 def test_a_session(tiny: Any, tmp_path: Path, rig: str, asked: str, expected: bool) -> None:
     task, base = tiny
     words = {"rig": rig, "task": str(task), "policy": str(base), "out": str(tmp_path / "run")}
-    assert records(start.from_launch_arguments("evaluate", {**words, "record": asked})) is expected
+    assert records(launch_arguments.prepare("evaluate", {**words, "record": asked})) is expected
 
 
 def test_a_resumed_run(tiny: Any, tmp_path: Path) -> None:
@@ -52,4 +52,4 @@ def test_another_answer_is_refused(tiny: Any, tmp_path: Path) -> None:
     task, base = tiny
     words = {"rig": "sim_xarm6", "task": str(task), "policy": str(base), "record": "maybe"}
     with pytest.raises(ConfigError, match="record:=maybe: allowed: true, false"):
-        start.from_launch_arguments("evaluate", {**words, "out": str(tmp_path / "run")})
+        launch_arguments.prepare("evaluate", {**words, "out": str(tmp_path / "run")})

@@ -43,6 +43,7 @@ class Operator:
         version: records that the learner has acknowledged, as far as was heard.
         executed: (when its report was sent, Unix time in ns; episode) of every chunk that an arm executed.
         worlds: (when it was sent, Unix time in ns; simulated time, ns) of every state of the world.
+        states: (when it was sent, Unix time in ns; state; episode) of everything that the session told.
     """
 
     def __init__(self, environment: Mapping[str, str], rng: random.Random) -> None:
@@ -53,6 +54,7 @@ class Operator:
         self.version = 0
         self.executed: list[tuple[int, int]] = []
         self.worlds: list[tuple[int, int]] = []
+        self.states: list[tuple[int, str, int]] = []
 
     def __enter__(self) -> Operator:
         self._context = rclpy.Context()
@@ -219,7 +221,12 @@ class Operator:
     def _wait_change(self, state: str) -> None:
         self.look(ANSWER_S, lambda: self.state != state)
 
-    def _on_state(self, message: SessionState) -> None:
+    def at(self, time_ns: int) -> tuple[str, int]:
+        """State and episode that the session had told by then, whenever that was read here."""
+        return max((sent, state, episode) for sent, state, episode in self.states if sent <= time_ns)[1:]
+
+    def _on_state(self, message: SessionState, info: dict[str, Any]) -> None:
+        self.states.append((info["source_timestamp"], message.state, message.episode))
         if self.view is None or message.sequence >= self.view.sequence:
             self.view = message
 

@@ -39,7 +39,7 @@ class Death:
     """What a kill did.
 
     Attributes:
-        process, state, episode: killed, and the session's as its operator saw it then.
+        process, state, episode: killed, and the session's as it had told last.
         exit_code, named: of the supervisor, and whether its message names the process.
         end_s: from the kill until every process had ended, s.
         executed: chunks that the arm executed after the kill; others: of another episode.
@@ -136,6 +136,7 @@ class Start:
         operator.look(END_S, lambda: self.over and self._all_gone())
         death.end_s = round(time.monotonic() - at_s, 2)
         operator.look(0.2)
+        death.state, death.episode = operator.at(killed_ns)
         after = [episode for sent_ns, episode in operator.executed if sent_ns > killed_ns]
         death.executed, death.others = len(after), sum(episode != death.episode for episode in after)
         death.sim_s = _gone_on_s(operator.worlds, killed_ns)

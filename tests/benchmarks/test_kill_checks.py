@@ -109,6 +109,21 @@ def test_an_accepted_label_is_in_the_ledger_once(accepted: bool | None, lines: i
     assert (found == []) is right
 
 
+def test_a_label_that_was_forgotten_may_be_given_again_under_its_id() -> None:
+    given, forgotten = entry(episode(0, "success"), "a"), entry(episode(0, "success"), event="forget")
+    asked = [Asked("a", "success", 0, accepted=True)]
+    assert checks.labels_kept(asked, [given, forgotten, given]) == []
+    assert checks.labels_kept(asked, [given, forgotten]) == []
+    assert len(checks.labels_kept(asked, [given, forgotten, given, given])) == 2
+
+
+def test_an_ending_that_is_not_learned_from_keeps_its_label_in_the_log(tmp_path: Path) -> None:
+    excluded = [{**line, "excluded": "refused: x"} if line.get("last") else line for line in FIRST]
+    log = logged(tmp_path / "a", *excluded)
+    assert checks.log_agrees(log, [episode(0, "failure")]) == []
+    assert len(checks.log_agrees(logged(tmp_path / "b", *FIRST), [episode(0, "failure")])) == 1
+
+
 def test_episodes_follow_from_the_ledger() -> None:
     first, second = episode(0, "success"), episode(1, "failure")
     entries = [entry(first), entry(second)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zprl_core import start
+from zprl_core import launch_arguments
 from zprl_core.config import RigConfig, load_rig, load_task
 from zprl_core.errors import ConfigError, RigError
 from zprl_core.graph import NodeSpec, RunSettings, graph
@@ -194,7 +194,7 @@ def test_launch_descriptions_declare_their_arguments(mode: str) -> None:
     pytest.importorskip("launch_ros", reason="ros2 launch exists only where ROS was installed with apt")
     launching = pytest.importorskip("zprl_bringup.launching")
     declared = launching.description(mode).get_launch_arguments()
-    assert [argument.name for argument in declared] == list(start.LAUNCH_ARGUMENTS[mode])
+    assert [argument.name for argument in declared] == list(launch_arguments.LAUNCH_ARGUMENTS[mode])
 
 
 def test_node_arguments_for_launch() -> None:
@@ -215,9 +215,9 @@ def test_node_arguments_for_launch() -> None:
     ],
 )
 def test_launch_arguments(settings: list[str], said: str) -> None:
-    assert start.split_arguments("train", ["rig:=a", "base:=b:=c"]) == {"rig": "a", "base": "b:=c"}
+    assert launch_arguments.split_arguments("train", ["rig:=a", "base:=b:=c"]) == {"rig": "a", "base": "b:=c"}
     with pytest.raises(ConfigError, match=said):
-        start.split_arguments("train", settings)
+        launch_arguments.split_arguments("train", settings)
 
 
 @pytest.mark.parametrize(
@@ -234,4 +234,4 @@ def test_launch_arguments(settings: list[str], said: str) -> None:
 )
 def test_launch_values(given: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        start.from_launch_arguments("train", given)
+        launch_arguments.prepare("train", given)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tests.datasets.bags import BEGIN_NS, IMAGE, RATE_HZ, SECOND, STATE, VECTOR, Event, Made, picture, task
 from zprl_bringup import convert
@@ -17,6 +18,7 @@ from zprl_bringup.recorded import read_recording
 from zprl_cameras.picture import Fit
 from zprl_core.actions import ActionCodec
 from zprl_core.bags.recovery import recover
+from zprl_core.cli import main
 from zprl_core.config import TaskConfig
 from zprl_core.data.building import BuildOptions, Built, build
 from zprl_core.data.dataset import load_dataset
@@ -32,7 +34,7 @@ def made(out: Path, *bags: Path, of: TaskConfig | None = None, **options: Any) -
         of,
         out,
         lambda bag: read_recording(bag, of),
-        lambda image, size: Fit(image.shape[:2], size)(image),
+        _fit,
         BuildOptions(**{**options, "repairs": check_repairs(options.get("repairs", ()))}),
     )
     return built, open_dataset(out)
@@ -279,7 +281,7 @@ def test_another_cell_or_calibration_is_refused(tmp_path: Path) -> None:
     rig = Made().rig
     late = {**rig, "cameras": [{**rig["cameras"][0], "delay_s": 0.05}]}
     bags = [Made().write(tmp_path / "a"), Made(rig=late).write(tmp_path / "b")]
-    with pytest.raises(DataError, match=r"b: rig: .*camera third_view 50\.0 ms there 0\.0 ms"):
+    with pytest.raises(DataError, match=r"b: rig: .*camera third_view 50\.0 ms, there 0\.0 ms"):
         made(tmp_path / "data", *bags)
     _, dataset = made(tmp_path / "data", *bags, skip_bad=True)
     assert [info.source for info in dataset.infos] == [str(tmp_path / "a")]
@@ -318,3 +320,63 @@ def test_what_is_no_bag(tmp_path: Path) -> None:
 def test_a_repair_that_does_not_exist(kind: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_repairs([kind])
+
+
+def zprl(*words: object) -> int:
+    return main(["dataset", "build", *map(str, words)])
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The task's file."""
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(task().to_dict()))
+    return path
+
+
+def test_the_command(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of bags is taken for its bags, and superseded ones are none of them."""
+    for n, outcome in enumerate(("success", "failure", "void")):
+        Made(label={"episode": "0", "outcome": outcome}).write(tmp_path / "bags" / f"episode_{n:06d}")
+    Made().write(tmp_path / "bags" / "superseded" / "episode_000000")
+    named = [tmp_path / "bags", *sorted((tmp_path / "bags").iterdir())]
+    assert zprl(*named, "--task", small, "--out", tmp_path / "data") == 0
+    said = capsys.readouterr().out
+    assert "episodes: 2 (1 failure, 1 success)\nleft out by their outcome: 1 void" in said
+    assert "the rig was not calibrated" in said
+    assert [Path(info.source).name for info in open_dataset(tmp_path / "data").infos] == [
+        "episode_000000",
+        "episode_000001",
+    ]
+
+
+def test_the_command_with_a_bad_bag(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bags = [Made().write(tmp_path / "good"), BAD["gap"][0].write(tmp_path / "gap")]
+    words = [*bags, "--task", small, "--out", tmp_path / "data"]
+    assert zprl(*words) == 2
+    said = capsys.readouterr().err
+    assert "1 of 2 bags cannot be used as they are, and nothing was written" in said
+    assert re.search(r"gap: gap: third_view: .*\[--repair gap: ", said)
+    assert not (tmp_path / "data").exists()
+    assert zprl(*words, "--skip-bad") == 0
+    assert "bad bags left out: 1" in capsys.readouterr().out
+    assert zprl(*words, "--repair", "gap") == 2
+    assert "there is data already" in capsys.readouterr().err
+    assert zprl(*words, "--repair", "gap", "--overwrite") == 0
+    assert len(open_dataset(tmp_path / "data")) == 2
+
+
+def test_a_build_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    bags = [Made().write(tmp_path / name) for name in ("a", "b")]
+
+    def interrupt(bag: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(bags, task(), tmp_path / "data", lambda bag: read_recording(bag, task()), _fit, BuildOptions(),
+              interrupt)  # fmt: skip
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return Fit(image.shape[:2], size)(image)

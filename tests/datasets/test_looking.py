@@ -144,6 +144,7 @@ def test_the_page_stands_alone_and_its_sheet_has_every_episode(folder: Path, tmp
     assert len(re.findall("data:image/png", text)) == 3
     assert '<a href="#e9">9</a>' in text
     sheet = cv2.imread(str(page.with_suffix(".png")))
+    assert sheet is not None
     widths = 48 * HEIGHT // 32 + 48 * HEIGHT // 48
     assert sheet.shape[1] == 2 * (len(SHARES) * (widths + 4) + 8)
     assert sheet.shape[0] >= 5 * HEIGHT
@@ -172,6 +173,15 @@ def test_actions_that_are_no_poses(tmp_path: Path) -> None:
     assert main(["dataset", "view", str(tmp_path / "data"), "--out", str(tmp_path / "p.html")]) == 0
     assert "are no poses" in (tmp_path / "p.html").read_text()
     assert not (tmp_path / "p.png").exists()
+
+
+def test_ways_are_drawn_into_a_camera_s_picture(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("[100, 0, 20, 0, 0, 100, 20, 0, 0, 0, 1, 1]")
+    words = ["dataset", "view", str(folder), "--out", str(tmp_path / "data.html"), "--projection"]
+    assert main([*words, f"top={tmp_path / 'p.yaml'}"]) == 0
+    text = (tmp_path / "data.html").read_text()
+    assert "As top sees it" in text and len(re.findall("data:image/png", text)) == 4
+    assert main([*words, f"left={tmp_path / 'p.yaml'}", "--overwrite"]) == 2
 
 
 @needed

@@ -88,6 +88,7 @@ def test_the_control_side_of_zprl_core_imports_without_torch() -> None:
 @pytest.mark.parametrize(
     "package",
     [
+        "teleop_vr",
         "zprl_arms",
         "zprl_bringup",
         "zprl_cameras",
@@ -95,6 +96,7 @@ def test_the_control_side_of_zprl_core_imports_without_torch() -> None:
         "zprl_recorder",
         "zprl_session",
         "zprl_sim",
+        "zprl_web",
     ],
 )
 def test_all_nodes_but_policy_and_learner_import_without_torch(package: str) -> None:

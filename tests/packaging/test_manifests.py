@@ -23,6 +23,7 @@ from zprl_core import __version__
 EXPECTED = {
     "learner_node",
     "policy_node",
+    "teleop_vr",
     "zprl_arms",
     "zprl_bringup",
     "zprl_cameras",
@@ -32,10 +33,12 @@ EXPECTED = {
     "zprl_recorder",
     "zprl_session",
     "zprl_sim",
+    "zprl_web",
 }
 EXECUTABLES = {
     "learner_node": {"learner_node"},
     "policy_node": {"policy_node"},
+    "teleop_vr": {"teleop_node"},
     "zprl_arms": {"arm_bridge"},
     "zprl_cameras": {"camera_node", "proprioception_node"},
     "zprl_core": {"zprl"},

@@ -28,12 +28,14 @@ from zprl_core.panel_address import PanelAddress
 from zprl_core.plan import Block
 from zprl_core.records import EpisodeRecord, append_record
 from zprl_core.session import RecordEpisode, ResetWorld, Session, SessionConfig
-from zprl_panel import private
 from zprl_panel.latest import Cell, Latest
 from zprl_panel.protocol import LABELS, Command
-from zprl_panel.seat import Verdict
-from zprl_panel.server import NoAnswer, Place, Server
-from zprl_panel.tls import certificate
+from zprl_panel.server import Server
+from zprl_web import private
+from zprl_web.connection import Verdict
+from zprl_web.site import Place
+from zprl_web.tls import certificate
+from zprl_web.web_node import NoAnswer
 
 REGION = load_task("place_orange").region
 RUN = "20260101-120000-0123abcd"
@@ -142,7 +144,7 @@ class Running:
         if address.tls:
             now = datetime.datetime.now(datetime.timezone.utc)
             made = certificate(private.private_folder(folder / "tls"), (host,), now)
-        self.place = Place(address, ("localhost",), self.folder, bench.records, made)
+        self.place = Place("panel", address, ("localhost",), self.folder, made)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
@@ -151,7 +153,7 @@ class Running:
         threading.Thread(target=self._keep_alive, daemon=True).start()
 
     async def _start(self) -> Server:
-        server = Server(self.place, self.bench, self.bench.latest)
+        server = Server(self.place, self.bench.records, self.bench, self.bench.latest)
         await server.start()
         return server
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zprl_panel.access import (
+from zprl_web.access import (
     LINK_S,
     MOST_GUESTS,
     MOST_LINKS,

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from tests.benchmarks.outsider import CLOSE, TEXT, Door, Page, ask, read, request
 from tests.damage import FUZZ, Change, damaged, damages
 from tests.panel.bench import CELL, RUN, Running, running
-from zprl_panel.lines import PATIENCE_S
-from zprl_panel.protocol import COMMANDS, LABELS, Command, Hello, Message, ProtocolError, WantFrame, parse
+from zprl_panel.protocol import COMMANDS, LABELS, Command, Hello, Message, WantFrame, parse
+from zprl_web.fields import ProtocolError
+from zprl_web.lines import PATIENCE_S
 
 SOURCES = (f"127.{a}.{b}.1" for a, b in itertools.product(range(1, 255), repeat=2))
 """Each example comes from an address of its own: how often one may come is tested elsewhere."""
@@ -88,8 +89,7 @@ def test_a_line_that_says_nothing_whole_is_cut_and_no_other(house: House) -> Non
         page, server = house.page(), house.panel.server
 
         async def look(ahead_s: float) -> None:
-            assert server._runner is not None and server._runner.server is not None
-            server._lines.drop_quiet(server._runner.server, time.monotonic() + ahead_s)
+            server._site.drop_quiet(time.monotonic() + ahead_s)
 
         house.panel.call(look(0.0))
         house.panel.call(look(PATIENCE_S + 1.0))

@@ -19,12 +19,12 @@ from zprl_panel.protocol import (
     Command,
     Hello,
     Invite,
-    ProtocolError,
     ReleaseSeat,
     TakeSeat,
     WantFrame,
     parse,
 )
+from zprl_web.fields import ProtocolError
 
 ID = "0d9f3f0c-1b1a-4b6e-9a53-3f6b6a5f0a11"
 COMMAND = {"type": "command", "id": ID, "run": "run", "episode": 3, "name": "success"}

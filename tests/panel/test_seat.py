@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zprl_panel.access import OPERATOR, VIEWER
 from zprl_panel.protocol import COMMANDS, LABELS
-from zprl_panel.seat import LAPSE_S, MOTION, RESTORE_S, Person, Seat
+from zprl_panel.seat import LAPSE_S, MOTION, RESTORE_S, Seat
+from zprl_web.access import OPERATOR, VIEWER
+from zprl_web.connection import Person
 
 ANNA = Person("anna/1", "operator-1", OPERATOR, phone=False)
 BEN = Person("ben/1", "operator-2", OPERATOR, phone=False)

@@ -20,9 +20,10 @@ import pytest
 from tests.panel.bench import Bench, Running, free_port, running
 from tests.panel.visitor import PHONE, browser, cookies, page
 from zprl_core.panel_address import PanelAddress
-from zprl_panel import private, tls
 from zprl_panel.protocol import LARGEST_MESSAGE
-from zprl_panel.server import Place, Server
+from zprl_panel.server import Server
+from zprl_web import private, tls
+from zprl_web.site import Place
 
 
 @pytest.fixture
@@ -258,10 +259,10 @@ def test_off_this_machine_everything_is_encrypted_and_the_cookie_is_bound_to_it(
     address = Foreign("127.0.0.2", free_port())
     folder = private.private_folder(tmp_path / "panel")
     bench = Bench(tmp_path / "episodes.jsonl")
-    place = Place(address, (), folder, bench.records, made)
+    place = Place("panel", address, (), folder, made)
 
     async def scenario() -> None:
-        server = Server(place, bench, bench.latest)
+        server = Server(place, bench.records, bench, bench.latest)
         await server.start()
         link = (folder / "link").read_text().strip()
         trust = ssl.create_default_context(cafile=str(made.certificate))

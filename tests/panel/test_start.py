@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.ros import training
-from zprl_core import start
+from zprl_core import launch_arguments, start
 from zprl_core.errors import ConfigError
 from zprl_core.graph import NodeSpec
 from zprl_core.panel_address import DEFAULT
@@ -25,7 +25,7 @@ def nodes(tiny: tuple[Path, Path], out: Path, **given: str) -> dict[str, NodeSpe
     """The graph that launch arguments lead to."""
     task, base = tiny
     words = {"rig": "sim_xarm6", "task": str(task), "policy": str(base), "out": str(out), **given}
-    return {node.name: node for node in start.from_launch_arguments("evaluate", words).nodes}
+    return {node.name: node for node in launch_arguments.prepare("evaluate", words).nodes}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_simulated_rig(tiny: Any, tmp_path: Path, given: dict[str, str], addre
 
 
 def test_a_wrong_address_is_refused_before_anything_is_written(tiny: Any, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="panel address '8770'"):
+    with pytest.raises(ConfigError, match="page address '8770'"):
         nodes(tiny, tmp_path / "run", panel="8770")
     with pytest.raises(ConfigError, match="operator:=yes: allowed: true, false"):
         nodes(tiny, tmp_path / "run", operator="yes")

@@ -13,8 +13,8 @@ from cryptography import x509
 
 from zprl_core.errors import ConfigError, RigError
 from zprl_core.panel_address import DEFAULT, PanelAddress, wanted
-from zprl_panel import private
-from zprl_panel.tls import RENEW_DAYS, VALID_DAYS, certificate
+from zprl_web import private
+from zprl_web.tls import RENEW_DAYS, VALID_DAYS, certificate
 
 NOW = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 NAMES = ("rig.local", "192.168.1.20")

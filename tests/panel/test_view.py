@@ -13,9 +13,11 @@ from zprl_core.config.region import RegionConfig, RegionObject
 from zprl_core.records import EpisodeRecord
 from zprl_core.session.states import State
 from zprl_panel.history import LISTED, MOST_POINTS, history
-from zprl_panel.latest import MOST_EVENTS, Latest, Stream
-from zprl_panel.pictures import Credits
-from zprl_panel.view import possible_now, view
+from zprl_panel.latest import MOST_EVENTS, Latest
+from zprl_panel.view import view
+from zprl_web.pictures import Credits
+from zprl_web.session_words import possible_now
+from zprl_web.stream import Stream
 
 
 def test_before_anything_has_come() -> None:

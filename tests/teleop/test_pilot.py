@@ -27,16 +27,17 @@ AT = np.array([0.1, 1.2, -0.3])
 class Bench:
     """A hand, its pilot, and the arm's controller, on one clock; only a person may move the arm."""
 
-    def __init__(self) -> None:
-        self.pilot = Pilot(ARM, TASK, ClutchSettings())
-        self.controller = ArmController(ARM, TASK, "run", HOME)
-        self.now_s, self.state, self.grip, self.trigger = 0.0, "ready", 1.0, 0.0
+    def __init__(self, state: str = "ready") -> None:
+        demonstrated = state == "running"
+        self.pilot = Pilot(ARM, TASK, ClutchSettings(), demonstrated=demonstrated)
+        self.controller = ArmController(ARM, TASK, "run", HOME, demonstrated=demonstrated)
+        self.now_s, self.state, self.grip, self.trigger = 0.0, state, 1.0, 0.0
         self.hand: Callable[[float], np.ndarray] = lambda t: AT
         self.talks = True
         self.sent: list[Setpoint] = [HOME]
         self.refused: list[str] = []
         self._frame = self._tick = 0
-        self.enter("ready")
+        self.enter(state)
 
     @property
     def now_ns(self) -> int:
@@ -73,9 +74,10 @@ class Bench:
         self.run(0.05)
 
 
-@pytest.fixture
-def bench() -> Bench:
-    made = Bench()
+@pytest.fixture(params=["ready", "running"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """A reset by hand, and a demonstration."""
+    made = Bench(request.param)
     made.press()
     assert made.pilot.clutch.closed
     return made
@@ -112,7 +114,7 @@ def test_letting_go_holds_and_pressing_again_moves_nothing(bench: Bench) -> None
     bench.run(1.0)
     bench.hand = lambda t: AT - np.array([0.3, 0.2, 0.1])
     way = bench.run(1.0)
-    assert np.ptp(way, axis=0).max() == 0.0
+    assert np.ptp(way, axis=0).max() == 0.0 and bench.controller.fault == ""
     bench.grip = 1.0
     assert np.ptp(bench.run(1.0), axis=0).max() < 1e-9 and bench.pilot.clutch.closed
     assert way[-1][2] - HOME.position[2] == pytest.approx(0.03, abs=1e-4)

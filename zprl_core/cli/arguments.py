@@ -79,7 +79,7 @@ def add_seed(parser: argparse.ArgumentParser, default: int | None, note: str = "
 
 
 def add_session(parser: argparse.ArgumentParser) -> None:
-    """--realtime, --shadow, --operator, --panel, --record and --verbose, for commands that start a graph."""
+    """What commands that start a graph with a policy have in common."""
     parser.add_argument(
         "--realtime",
         action="store_true",
@@ -107,6 +107,15 @@ def add_session(parser: argparse.ArgumentParser) -> None:
         "--record",
         action=argparse.BooleanOptionalAction,
         help="write every episode to a bag in OUT/bags (default: where the rig is real)",
+    )
+    parser.add_argument(
+        "--teleop",
+        nargs="?",
+        const=panel_address.DEFAULT_TELEOP,
+        default="",
+        metavar="HOST:PORT",
+        help="serve the teleoperation page there, with which a person can take the arms over "
+        f"(HOST:PORT {panel_address.DEFAULT_TELEOP} where none is given)",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway"

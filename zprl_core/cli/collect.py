@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""zprl collect: demonstrations of a task on a simulated rig."""
+"""zprl collect: demonstrations of a task, by a person, or by a simulated rig's scripted expert."""
 
 from __future__ import annotations
 
@@ -7,35 +7,43 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
+from zprl_core import panel_address, start
 from zprl_core.cli import arguments
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
-from zprl_core.errors import RigError
+from zprl_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from zprl_sim.collect import CollectConfig
 
 NAME = "collect"
-HELP = "make demonstrations with a simulated rig's scripted expert"
+HELP = "collect demonstrations: a person's, or a simulated rig's scripted expert's"
 DESCRIPTION = """\
-Lets the rig's scripted expert, which has flaws like a person's, do the task on random layouts, and keeps
-every episode, the failed ones too. DIR appears when all of them are there.
+By a person (--teleop; always on a real rig): starts the rig's graph and serves a page for a headset, a
+gamepad or a keyboard, with which a person moves the arms. Each demonstration becomes a bag in OUT/bags, kept
+as a success, kept all the same, or discarded; `zprl dataset build OUT/bags/* --task T --out DIR` makes a
+dataset of them. A collection that was interrupted goes on with --resume.
+
+By the scripted expert (a simulated rig without --teleop): does the task on random layouts, with flaws like a
+person's, and keeps every episode, the failed ones too. OUT is the dataset then, and appears when it is whole.
 """
 EXAMPLE = """\
+  zprl collect --rig xarm6_place_orange --task place_orange --teleop 192.0.2.10:8771 --out runs/my/demos
+  zprl collect --resume --out runs/my/demos
   zprl collect --rig sim_xarm6 --task place_orange_demo --episodes 200 --out runs/my/data
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    arguments.add_rig(parser)
-    arguments.add_task(parser)
+    arguments.add_rig(parser, required=False)
+    arguments.add_task(parser, required=False)
     parser.add_argument(
         "--episodes",
         type=arguments.positive,
         metavar="N",
         help="demonstrations (default: the task's budget)",
     )
-    arguments.add_out(parser, "dataset folder to write", "DIR")
+    arguments.add_out(parser, "folder to write, new or empty", "OUT")
     arguments.add_seed(parser, 0)
     parser.add_argument(
         "--workers",
@@ -44,17 +52,71 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes; the data does not depend on it (default: the number of processors)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the dataset that is in DIR")
+    parser.add_argument("--overwrite", action="store_true", help="replace the expert's dataset in OUT")
+    parser.add_argument(
+        "--teleop",
+        nargs="?",
+        const=panel_address.DEFAULT_TELEOP,
+        metavar="HOST:PORT",
+        help="a person demonstrates, on a page that is served there "
+        f"(HOST:PORT {panel_address.DEFAULT_TELEOP} where none is given)",
+    )
+    parser.add_argument(
+        "--panel",
+        metavar="HOST:PORT",
+        help=f"where the operator's page is served beside it (default: {panel_address.DEFAULT}); "
+        f"'{panel_address.NONE}' for no page",
+    )
+    parser.add_argument(
+        "--limit-s",
+        type=arguments.scale,
+        metavar="S",
+        help=f"a person's longest demonstration, s (default {start.LIMIT_S:g})",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the collection of a person in OUT")
+    parser.add_argument(
+        "--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    if args.resume:
+        return _by_a_person(args)
+    missing = [f"--{name}" for name in ("rig", "task") if getattr(args, name) is None]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: required unless --resume goes on with a collection")
     rig, task = load_rig(args.rig), load_task(args.task)
     check_pair(rig, task)
-    if rig.simulation is None:
-        raise RigError(
-            f"rig {rig.name} is real: its demonstrations come from a person, not from `zprl collect`"
+    if args.teleop is not None or rig.simulation is None:
+        return _by_a_person(args)
+    return _by_the_expert(args, rig, task)
+
+
+def _by_a_person(args: argparse.Namespace) -> int:
+    from zprl_core.cli.running import run_session
+
+    given = {
+        "episodes": args.episodes,
+        "teleop": args.teleop or panel_address.DEFAULT_TELEOP,
+        "panel": panel_address.wanted(args.panel),
+    }
+    if args.resume:
+        fixed = [f"--{name.replace('_', '-')}" for name in ("rig", "task", "limit_s") if getattr(args, name)]
+        if fixed:
+            raise ConfigError(
+                f"{', '.join(fixed)}: a collection keeps what it was started with; leave it out"
+            )
+        prepared = start.resume_collection(args.out, **given)
+    else:
+        limit_s = args.limit_s or start.LIMIT_S
+        prepared = start.collection(
+            rig=args.rig, task=args.task, out=args.out, seed=args.seed, limit_s=limit_s, **given
         )
+    return run_session(prepared, verbose=args.verbose)
+
+
+def _by_the_expert(args: argparse.Namespace, rig: RigConfig, task: TaskConfig) -> int:
     from zprl_sim.collect import collect
 
     episodes = args.episodes or task.budget.demonstrations

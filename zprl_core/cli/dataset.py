@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from zprl_core.cli import arguments, dataset_export, dataset_import
 
 if TYPE_CHECKING:
     from zprl_core.data.building import Built
+    from zprl_core.data.projection import Matrix
+    from zprl_core.data.reading import StoredDataset
 
 NAME = "dataset"
 HELP = "build a dataset from bags, and look at one"
@@ -44,6 +47,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     view = actions.add_parser("view", help="what is in a dataset, as a web page and a sheet of pictures")
     view.add_argument("dataset", type=Path, metavar="DIR", help="folder of a dataset")
     arguments.add_out(view, "web page to write, a .png of the same name beside it", "PAGE.html")
+    view.add_argument(
+        "--projection",
+        action="append",
+        default=[],
+        metavar="CAMERA=FILE",
+        help="where a fixed camera sees the first arm's base frame: a 3x4 matrix K [R | t] to pixels, as "
+        "YAML; the tool's way is drawn into its picture. Those of the simulated cell are known",
+    )
     view.add_argument("--overwrite", action="store_true", help="replace what is there")
     for name, module in _OTHERS.items():
         other = actions.add_parser(
@@ -102,10 +113,31 @@ def run(args: argparse.Namespace) -> int:
         print(described(dataset))
         return 0
     from zprl_core.data.page import write_page
+    from zprl_core.data.projection import read_projections
 
-    sheet = write_page(dataset, args.out, overwrite=args.overwrite)
+    projections = {**_simulated(dataset), **read_projections(args.projection)}
+    sheet = write_page(dataset, args.out, overwrite=args.overwrite, projections=projections)
     print(f"page: {args.out}" + (f"\nsheet: {sheet}" if sheet else ""))
     return 0
+
+
+def _simulated(dataset: StoredDataset) -> dict[str, Matrix]:
+    """Projections of the twin's fixed cameras, where the dataset was made with it."""
+    from zprl_core.config import load_rig
+    from zprl_core.errors import ConfigError, RigError
+
+    header = dataset.header
+    try:
+        rig = load_rig(header.provenance.rig) if header.provenance else None
+    except ConfigError:
+        return {}
+    found = {}
+    for name, (height, width) in header.cameras.items() if rig and rig.simulated else ():
+        from zprl_sim.render import projection
+
+        with contextlib.suppress(RigError):  # a camera that moves
+            found[name] = projection(name, height, width)
+    return found
 
 
 def _build(args: argparse.Namespace) -> int:

@@ -57,5 +57,6 @@ def run(args: argparse.Namespace) -> int:
         operator=args.operator,
         panel=panel_address.wanted(args.panel),
         record=args.record,
+        teleop=args.teleop,
     )
     return run_session(prepared, verbose=args.verbose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from zprl_core import start
+from zprl_core import launch_arguments
 
 NAME = "launch"
 HELP = "start a node graph with arguments in the style of ros2 launch"
@@ -18,23 +18,25 @@ and `ros2 launch` does not exist. Arguments are name:=value; all but rig and tas
   policy          evaluate: a checkpoint or a run (default runs/<task>/base.ckpt)
   out             folder of the run (default runs/<task>/<mode>-<date>-<time>)
   chunks          train: training chunks (default: the task's budget)
-  episodes        episodes of each evaluation (default: the task's)
+  episodes        episodes of each evaluation, or demonstrations (default: the task's)
   seed            of every random draw (default 0)
   realtime        true: wall clock; false: lockstep (default: the rig's)
   shadow          true: motors off (default false)
   operator        true: a person labels instead of the judge, on a simulated rig (default false)
   record          true: every episode becomes a bag in OUT/bags (default: where the rig is real)
   panel           host:port of the operator's panel, or none (default: on, where a person labels)
+  teleop          host:port of the teleoperation page (default: collect: on this machine; else none)
 """
 EXAMPLE = """\
   zprl launch train rig:=sim_xarm6 task:=place_orange
+  zprl launch collect rig:=sim_xarm6 task:=place_orange_demo teleop:=192.0.2.10:8771
   zprl launch evaluate rig:=sim_xarm6 task:=place_orange_demo policy:=runs/my/run out:=runs/my/eval
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("mode", choices=("train", "evaluate"), help="which graph")
+    parser.add_argument("mode", choices=tuple(launch_arguments.LAUNCH_ARGUMENTS), help="which graph")
     parser.add_argument("settings", nargs="*", metavar="NAME:=VALUE", help="launch arguments")
     parser.add_argument("--quiet", action="store_true", help="show progress instead of what the nodes print")
 
@@ -43,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_core.cli.running import run_session
 
-    prepared = start.from_launch_arguments(args.mode, start.split_arguments(args.mode, args.settings))
+    prepared = launch_arguments.prepare(args.mode, launch_arguments.split_arguments(args.mode, args.settings))
     return run_session(prepared, verbose=not args.quiet)

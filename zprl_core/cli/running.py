@@ -9,12 +9,15 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from zprl_core import single_host
 from zprl_core.cli.progress import RunBars, percent
+from zprl_core.collection import collected, region_by_hand
+from zprl_core.config import load_rig, load_task
 from zprl_core.curves import CurveWriter
 from zprl_core.panel_address import PanelAddress
 from zprl_core.plan import TRAIN, Block, position
@@ -29,6 +32,11 @@ SETTLE_S = 1.0
 SETTLE_LEARNING_S = 15.0
 """Time between the plan's last episode and the end, s; after training, for the updates that it still owes."""
 CLOCK = "clock"
+_PAGES = {
+    "panel_node": ("panel", "--panel", "panel_link"),
+    "teleop_node": ("teleoperation", "--teleop", "teleop_link"),
+}
+"""What people call a node's page, its option, and the property of the folder that names its link."""
 
 
 def run_session(prepared: Prepared, *, verbose: bool) -> int:
@@ -68,7 +76,8 @@ def _run_graph(prepared: Prepared, verbose: bool) -> None:
         environment = single_host.environment(profile, domain, folder.logs / "ros", os.environ)
         commands = [node_command(node, folder.path / "config") for node in prepared.nodes]
         settle_s = SETTLE_LEARNING_S if prepared.blocks[-1].learns else SETTLE_S
-        folder.panel_link.unlink(missing_ok=True)  # of an earlier start
+        for link in (folder.panel_link, folder.teleop_link):  # of an earlier start
+            link.unlink(missing_ok=True)
         follower = _Follower(prepared.blocks, folder, show=not verbose)
         echo = sys.stderr if verbose else None
         supervisor = Supervisor(commands, folder.logs, environment, echo=echo)
@@ -133,14 +142,14 @@ class _Follower:
         self._size = -1
         self._bars = RunBars(blocks, self._records) if show else None
         self._curves = CurveWriter(folder.curves, ".session")
-        self._linked = False
+        self._unlinked = {name: getattr(folder, link) for name, _, link in _PAGES.values()}
 
     def look(self) -> bool:
         """Take in what is new; whether the plan is done."""
-        if not self._linked and (link := _read_link(self._folder)):
-            self._linked = True
-            text = f"panel: {link} opens it once; the next link: {self._folder.panel_link}"
-            tqdm.write(text, file=sys.stderr)
+        for page, path in list(self._unlinked.items()):
+            if link := _read_link(path):
+                del self._unlinked[page]
+                tqdm.write(f"{page}: {link} opens it once; the next link: {path}", file=sys.stderr)
         file = self._folder.episodes_file
         size = file.stat().st_size if file.exists() else 0
         if size != self._size:
@@ -177,14 +186,15 @@ class _Follower:
 def _check_panel(prepared: Prepared) -> None:
     """Its node is started again whenever it ends, so what it cannot cure is found before."""
     for node in prepared.nodes:
-        if node.executable == "panel_node":
-            PanelAddress.parse(str(node.parameters["address"])).require_free()
+        if node.executable in _PAGES:
+            page, option, _ = _PAGES[node.executable]
+            PanelAddress.parse(str(node.parameters["address"])).require_free(page, option)
 
 
-def _read_link(folder: RunFolder) -> str:
-    """The operator's way into the panel, once its node has left one."""
+def _read_link(path: Path) -> str:
+    """The way into a page, once its node has left one."""
     try:
-        return folder.panel_link.read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
 
@@ -202,6 +212,8 @@ def _clock(folder: RunFolder) -> Iterator[None]:
 
 def _closing(folder: RunFolder, summary: Mapping[str, Any]) -> str:
     records = read_records(folder.episodes_file)
+    if folder.spec.mode == "collect":
+        return _closing_of_collection(folder, records)
     lines = [
         f"{label}: {percent(proportion(records, block))}"
         for label, block in (
@@ -215,3 +227,15 @@ def _closing(folder: RunFolder, summary: Mapping[str, Any]) -> str:
         low, high = (100 * bound for bound in summary["gain95"])
         lines.append(f"gain: {100 * summary['gain']:+.0f} points [{low:+.0f}, {high:+.0f}]")
     return "\n".join([*lines, f"summary: {folder.summary_file}"])
+
+
+def _closing_of_collection(folder: RunFolder, records: Sequence[EpisodeRecord]) -> str:
+    task, rig = load_task(folder.task_file), load_rig(folder.rig_file)
+    found = collected(records, region_by_hand(rig, task))
+    lines = [
+        f"demonstrations: {found.kept} kept ({found.successes} successes), {found.discarded} discarded",
+        f"durations: {found.mean_s:.1f} s on average, {found.shortest_s:.1f} to {found.longest_s:.1f} s",
+    ]
+    if found.places:
+        lines.append("places covered: {} of {} fields of the region".format(*found.covered))
+    return "\n".join([*lines, f"bags: {folder.bags}"])

@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         given["operator"] = True
     given["panel"] = panel_address.wanted(args.panel)
     given["record"] = args.record
+    given["teleop"] = args.teleop
     if args.resume:
         prepared = start.resume(args.out, **given)
     else:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core.data.features import dimension_names, positions
+from zprl_core.data.projection import Matrix, project
 from zprl_core.data.reading import StoredDataset
 
 STYLES: dict[str, tuple[str, str, str]] = {
@@ -60,12 +61,27 @@ def ways(dataset: StoredDataset, marked: Sequence[int] = ()) -> bytes | None:
     return _png(figure)
 
 
-def _way(axis: Any, way: NDArray[np.float32], outcome: str, shown: tuple[int, int]) -> None:
+def _way(axis: Any, way: NDArray[np.floating[Any]], outcome: str, shown: tuple[int, int]) -> None:
     colour, line, _ = STYLES[outcome]
     points = way[np.unique(np.linspace(0, len(way) - 1, POINTS).astype(int))][:, list(shown)]
     axis.plot(*points.T, color=colour, linestyle=line, linewidth=0.8, alpha=0.55)
     axis.plot(*points[0], marker="o", markersize=3.5, markerfacecolor="white", color=colour)
     axis.plot(*points[-1], marker="s", markersize=3.0, color=colour)
+
+
+def in_picture(dataset: StoredDataset, camera: str, matrix: Matrix) -> bytes:
+    """The first arm's ways over the mean of the episodes' first pictures, where a camera sees them."""
+    first = np.mean([episode.images[camera][0] for episode in dataset], axis=0)
+    height, width = first.shape[:2]
+    figure, axes = _subplots(1, 1, (10.0, min(10.0 * height / width, 7.0)))
+    axis = axes[0][0]
+    axis.imshow(0.4 * 255 + 0.6 * first.astype(float).mean(axis=2), cmap="gray", vmin=0, vmax=255)
+    for episode in dataset:
+        way = project(matrix, positions(dataset.header, episode.action)[0])
+        _way(axis, way, episode.info.outcome, (0, 1))
+    axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
+    _legend(figure, dataset)
+    return _png(figure)
 
 
 def histograms(dataset: StoredDataset) -> bytes:

@@ -156,7 +156,7 @@ def same_cell(path: object, rig: RigConfig, task: TaskConfig, first: tuple[objec
         return
     delays: Mapping[str, float] = {delay.name: delay.delay_s for delay in wanted.delays}
     changed = [
-        f"{delay.name} {1e3 * delay.delay_s:.1f} ms there {1e3 * delays.get(delay.name, 0.0):.1f} ms"
+        f"{delay.name} {1e3 * delay.delay_s:.1f} ms, there {1e3 * delays.get(delay.name, 0.0):.1f} ms"
         for delay in found.delays
         if delays.get(delay.name) != delay.delay_s
     ]

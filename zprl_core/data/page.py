@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from zprl_core.data import charts
 from zprl_core.data.describing import facts
 from zprl_core.data.episode import EpisodeInfo
 from zprl_core.data.features import Outlier, all_features, outliers
+from zprl_core.data.projection import Matrix
 from zprl_core.data.reading import StoredDataset
 from zprl_core.data.sheet import SHARES, chosen, contact_sheet, jpeg, strip
 from zprl_core.errors import DataError
@@ -36,12 +37,24 @@ img { max-width: 100%; height: auto; vertical-align: middle }
 """
 
 
-def write_page(dataset: StoredDataset, page: Path, *, overwrite: bool = False) -> Path | None:
+def write_page(
+    dataset: StoredDataset,
+    page: Path,
+    *,
+    overwrite: bool = False,
+    projections: Mapping[str, Matrix] | None = None,
+) -> Path | None:
     """Write the page, and the sheet beside it; returns the sheet's path, None without cameras.
 
+    Args:
+        dataset, page: what, and where to.
+        overwrite: replace what is there.
+        projections: where cameras see the first arm's base frame; ways are drawn into their pictures.
+
     Raises:
-        DataError: one of both is there already without `overwrite`, `page` does not end in .html, or an
-            episode of formats 1 or 2 cannot be read.
+        DataError: the page or the sheet is there already without `overwrite`, `page` does not end in .html,
+            a projection of a camera that the dataset does not have, or an episode of formats 1 or 2 that
+            cannot be read.
     """
     if page.suffix.lower() not in (".html", ".htm"):
         raise DataError(f"{page}: must end in .html; the sheet of pictures goes beside it, as .png")
@@ -49,17 +62,22 @@ def write_page(dataset: StoredDataset, page: Path, *, overwrite: bool = False) -
     used = [path for path in (page, sheet) if path.exists()]
     if used and not overwrite:
         raise DataError(f"{used[0]}: exists. Choose another --out, or give --overwrite")
+    projections = projections or {}
+    if unknown := set(projections) - set(dataset.header.cameras):
+        raise DataError(f"camera '{min(unknown)}': {dataset.folder} has {', '.join(dataset.header.cameras)}")
     make_folder(page.absolute().parent)
     unlike = outliers(all_features(dataset.header, dataset))
     shown = chosen(len(dataset), [each.episode for each in unlike], SHOWN)
-    write_text(page, _html(dataset, unlike, shown))
+    write_text(page, _html(dataset, unlike, shown, projections))
     if not dataset.header.cameras:
         return None
     sheet.write_bytes(contact_sheet([(_label(dataset, n), strip(dataset.episode(n))) for n in shown]))
     return sheet
 
 
-def _html(dataset: StoredDataset, unlike: Sequence[Outlier], shown: Sequence[int]) -> str:
+def _html(
+    dataset: StoredDataset, unlike: Sequence[Outlier], shown: Sequence[int], projections: Mapping[str, Matrix]
+) -> str:
     title = f"{dataset.folder.absolute().name}, task {dataset.header.task}"
     marked = [each.episode for each in unlike[:LISTED]]
     ways = charts.ways(dataset, marked)
@@ -67,7 +85,7 @@ def _html(dataset: StoredDataset, unlike: Sequence[Outlier], shown: Sequence[int
         f"<h1>{escape(title)}</h1>",
         _facts(dataset),
         _section("Episodes unlike the others", _unlike(dataset, unlike)),
-        _section("The tool's way", _ways(ways)),
+        _section("The tool's way", _ways(ways) + _seen(dataset, ways, projections)),
         _section("Durations and gaps", _picture("durations and gaps", charts.durations(dataset))),
         _section("Actions", _actions(dataset)),
         _section("Episodes", _episodes(dataset, shown)),
@@ -109,6 +127,16 @@ def _ways(ways: bytes | None) -> str:
         "episodes above."
     )
     return f'<p class="note">{note}</p>{_picture("ways of the tool", ways)}'
+
+
+def _seen(dataset: StoredDataset, ways: bytes | None, projections: Mapping[str, Matrix]) -> str:
+    if ways is None:
+        return ""
+    return "".join(
+        f'<p class="note">As {escape(camera)} sees it, over the mean of all first pictures.</p>'
+        f"{_picture(f'ways in {camera}', charts.in_picture(dataset, camera, matrix))}"
+        for camera, matrix in projections.items()
+    )
 
 
 def _actions(dataset: StoredDataset) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from zprl_core.actions import ActionCodec
 from zprl_core.data.episode import (
+    UNKNOWN,
     Episode,
     EpisodeInfo,
     Header,
@@ -119,8 +120,11 @@ def read_index(folder: Path) -> dict[str, Any]:
         found = index.get("format") if isinstance(index, dict) else type(index).__name__
         known = f"{', '.join(map(str, READABLE[:-1]))} and {FORMAT}"
         raise DataError(f"{path}: format is {found!r}, this version reads {known}")
-    episodes, key = index.get("episodes"), "length" if index["format"] == FORMAT else "file"
-    if not isinstance(episodes, list) or not all(isinstance(e, dict) and key in e for e in episodes):
+    key, kind = ("length", int) if index["format"] == FORMAT else ("file", str)
+    episodes = index.get("episodes")
+    if not isinstance(episodes, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get(key), kind) for entry in episodes
+    ):
         raise DataError(f"{path}: episodes must be a list of mappings with a '{key}'")
     if not episodes:
         raise DataError(f"{path}: episodes is empty; collect some first")
@@ -152,7 +156,7 @@ def header_from_dict(index: Mapping[str, Any], path: Path) -> Header:
         )
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DataError(f"{path}: cannot be read: {error!r}") from error
 
 
@@ -176,7 +180,8 @@ def _old_info(folder: Path, entry: Mapping[str, Any]) -> EpisodeInfo:
     length = entry.get("steps")
     if not isinstance(length, int) or length < 1:
         length = max(_npz_length(folder / entry["file"]), 1)
-    outcome = {True: "success", False: "failure"}.get(entry.get("success"), "unknown")  # type: ignore[arg-type]
+    success = entry.get("success")
+    outcome = UNKNOWN if not isinstance(success, bool) else "success" if success else "failure"
     facts = {key: value for key, value in entry.items() if key not in ("file", "steps", "success")}
     return EpisodeInfo(length=length, outcome=outcome, source=str(entry["file"]), facts=facts)
 

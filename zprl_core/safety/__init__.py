@@ -9,12 +9,12 @@ measures with what it was told.
 from zprl_core.safety.checks import (
     DEFAULT_CHECKS,
     LEASE,
-    RESET_BY_HAND,
     Check,
     ChunkCommand,
     Lease,
     Purpose,
     Situation,
+    lease_for,
     may_move,
 )
 from zprl_core.safety.gate import ChunkForm, SafetyGate
@@ -24,7 +24,6 @@ from zprl_core.safety.servo import Braked, ServoLimiter
 __all__ = [
     "DEFAULT_CHECKS",
     "LEASE",
-    "RESET_BY_HAND",
     "Braked",
     "Check",
     "ChunkCommand",
@@ -36,5 +35,6 @@ __all__ = [
     "SafetyLimits",
     "ServoLimiter",
     "Situation",
+    "lease_for",
     "may_move",
 ]

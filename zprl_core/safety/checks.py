@@ -23,6 +23,18 @@ LEASE: Lease = {"running": frozenset({"policy", "human"}), "resetting": frozense
 RESET_BY_HAND: Lease = {**LEASE, "ready": frozenset({"human"})}
 """The same for a task whose scene a person resets with the arms."""
 
+
+def lease_for(*, reset_by_hand: bool, demonstrated: bool) -> Lease:
+    """What an arm may move for.
+
+    Args:
+        reset_by_hand: a person resets the scene with the arms.
+        demonstrated: episodes are a person's, no policy drives.
+    """
+    lease = RESET_BY_HAND if reset_by_hand else LEASE
+    return {**lease, "running": frozenset({"human"})} if demonstrated else lease
+
+
 _GRIPPER_TOLERANCE_M = 0.05  # farther outside its range than this, a width is not meant
 _ABSURD = 1e6
 _ROUNDING = 1e-6  # m where a length is asked for, else a share of the limit

@@ -100,6 +100,16 @@ class Clutch:
         """Whether the hand moves the arm."""
         return self._hand is not None
 
+    @property
+    def why(self) -> str:
+        """Why it opened by itself, until the grip is let go; empty else."""
+        return self._why
+
+    @property
+    def seen_ns(self) -> int:
+        """When the hand was seen last, ns; 0 before it ever was."""
+        return self._before.stamp_ns if self._before is not None else 0
+
     def hand(self, sample: HandSample, tool: Pose) -> Target:
         """The hand was seen.
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
-from zprl_core.safety import ChunkCommand, may_move
-from zprl_core.safety.checks import LEASE, RESET_BY_HAND
+from zprl_core.safety import ChunkCommand, lease_for, may_move
 from zprl_core.teleop.clutch import Clutch, ClutchSettings, Grasp, HandSample
 from zprl_core.teleop.way import Pace, way_to
 from zprl_core.trajectory import Setpoint
@@ -42,16 +41,23 @@ class Pilot:
         arm: its configuration.
         task: whose action layout and times the chunks have.
         settings: of the clutch.
+        demonstrated: no policy drives in this session.
         lead_s: from a chunk's making to its beginning.
     """
 
     def __init__(
-        self, arm: ArmConfig, task: TaskConfig, settings: ClutchSettings, lead_s: float = 0.02
+        self,
+        arm: ArmConfig,
+        task: TaskConfig,
+        settings: ClutchSettings,
+        *,
+        demonstrated: bool = False,
+        lead_s: float = 0.02,
     ) -> None:
         self._frame, self._lead_ns = arm.frame, round(lead_s * 1e9)
         self._codec = ActionCodec.from_config(task.action).single_arm()
         self._waypoints, self._dt_s = task.action.chunk, task.tick_s * task.action.repeat
-        self._lease = RESET_BY_HAND if task.reset == "teleoperated" else LEASE
+        self._lease = lease_for(reset_by_hand=task.reset == "teleoperated", demonstrated=demonstrated)
         gripper = arm.gripper
         self._grasp = None if gripper is None else Grasp(gripper.min_width_m, gripper.max_width_m)
         self._pace = Pace(

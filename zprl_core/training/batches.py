@@ -26,17 +26,24 @@ def crop_offsets(view: CameraView, count: int, rng: np.random.Generator | None) 
 
 
 def crop(
-    frames: NDArray[np.uint8], ticks: NDArray[np.int64], view: CameraView, offsets: NDArray[np.int64]
+    frames: NDArray[np.uint8],
+    ticks: NDArray[np.int64],
+    view: CameraView,
+    offsets: NDArray[np.int64],
+    room: NDArray[np.uint8] | None = None,
 ) -> Tensor:
     """Crops uint8 (B, S, crop_height, crop_width, 3) of frames (N, h, w, 3) at ticks (B, S).
 
-    One offset (top, left) per sample: all steps of a history are cropped alike.
+    One offset (top, left) per sample: all steps of a history are cropped alike. Of frames that are mapped
+    into memory only the crops are read. `room`, of the result's shape, is written to and becomes the result.
     """
     batch, steps = ticks.shape
-    out = np.empty((batch, steps, view.crop_height, view.crop_width, 3), dtype=np.uint8)
+    shape = (batch, steps, view.crop_height, view.crop_width, 3)
+    out = np.empty(shape, dtype=np.uint8) if room is None else room
     for b in range(batch):
         top, left = offsets[b]
-        out[b] = frames[ticks[b], top : top + view.crop_height, left : left + view.crop_width]
+        for s in range(steps):  # a list of ticks would copy twice
+            out[b, s] = frames[ticks[b, s], top : top + view.crop_height, left : left + view.crop_width]
     return torch.from_numpy(out)
 
 
@@ -49,6 +56,7 @@ class BatchSource:
 
     def __init__(self, data: Dataset, views: tuple[CameraView, ...], policy: BasePolicy) -> None:
         self.data, self.views = data, views
+        self._rooms: dict[str, NDArray[np.uint8]] = {}
         self.proprio = torch.from_numpy(data.proprio)
         with torch.no_grad():
             self.actions = policy.actions(torch.from_numpy(data.actions))
@@ -56,13 +64,31 @@ class BatchSource:
     def observations(
         self, index: NDArray[np.int64], rng: np.random.Generator | None
     ) -> tuple[dict[str, Tensor], Tensor]:
-        """Crops {camera: uint8 (B, S, ch, cw, 3)}, central ones without rng, and proprio (B, S, dq)."""
+        """Crops {camera: uint8 (B, S, ch, cw, 3)}, central ones without rng, and proprio (B, S, dq).
+
+        The crops are overwritten by the next call: memory that is new for each batch costs as much as the
+        copying, because the kernel clears it.
+        """
         ticks = self.data.history[index]
         images = {
-            view.name: crop(self.data.images[view.name], ticks, view, crop_offsets(view, len(index), rng))
+            view.name: crop(
+                self.data.images[view.name],
+                ticks,
+                view,
+                crop_offsets(view, len(index), rng),
+                self._room(view, ticks.shape),
+            )
             for view in self.views
         }
         return images, self.proprio[torch.from_numpy(ticks)]
+
+    def _room(self, view: CameraView, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Memory for (B, S) crops, kept from the largest batch so far."""
+        room = self._rooms.get(view.name)
+        if room is None or len(room) < shape[0]:
+            room = np.empty((*shape, view.crop_height, view.crop_width, 3), dtype=np.uint8)
+            self._rooms[view.name] = room
+        return room[: shape[0]]
 
     def chunks(self, index: NDArray[np.int64]) -> Tensor:
         """Normalised action chunks (B, H, da)."""

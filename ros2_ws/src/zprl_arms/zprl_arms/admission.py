@@ -15,7 +15,7 @@ from zprl_arms.takeover import Takeover
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import DataError, SafetyError
-from zprl_core.safety import LEASE, RESET_BY_HAND, ChunkCommand, SafetyGate, Situation
+from zprl_core.safety import ChunkCommand, Lease, SafetyGate, Situation
 from zprl_core.trajectory import Chunk, ChunkOutcome, Setpoint
 
 SOURCES = ("policy", "human")
@@ -74,11 +74,14 @@ class Admission:
         task: whose action layout and times the chunks have.
         run_id: of the session; chunks of another one are refused.
         posture: of the arm's joints and links; None: not looked at.
+        lease: what the arm may move for in which state of the session.
     """
 
-    def __init__(self, arm: ArmConfig, task: TaskConfig, run_id: str, posture: Posture | None) -> None:
+    def __init__(
+        self, arm: ArmConfig, task: TaskConfig, run_id: str, posture: Posture | None, lease: Lease
+    ) -> None:
         self._arm, self._run_id, self._posture = arm, run_id, posture
-        self.lease = RESET_BY_HAND if task.reset == "teleoperated" else LEASE
+        self.lease = lease
         self.codec = ActionCodec.from_config(task.action).single_arm()
         self._gate = SafetyGate(self.codec, safety_limits(arm), form=chunk_form(task, arm))
         self.reset()

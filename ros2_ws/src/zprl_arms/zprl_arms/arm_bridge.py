@@ -59,6 +59,7 @@ class ArmBridge(LifecycleNode):
                 f"arm '{self._config.name}': lockstep needs driver sim, not {self._config.driver}"
             )
         self._shadow = self.parameter("shadow", False, "motors stay off: nothing moves")
+        self._demonstrated = self.parameter("demonstrated", False, "no policy moves the arm, only a person")
         self._timing = Timing.of(self._setup.task, self._config)
         self._statistics = ServoStatistics()
         self._episode, self._sequence = 0, 0  # the latter of the session's state, when it last began to reset
@@ -99,6 +100,7 @@ class ArmBridge(LifecycleNode):
             shadow=self._shadow,
             posture=self._posture,
             streams_joints=self._driver.streams_joints,
+            demonstrated=self._demonstrated,
         )
         self._lockstep: Lockstep | None = None
         self._realtime: RealTime | None = None

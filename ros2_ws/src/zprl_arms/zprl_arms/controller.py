@@ -23,7 +23,7 @@ from zprl_arms.stream import SetpointStream
 from zprl_arms.watch import Watch
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
-from zprl_core.safety import ChunkCommand, may_move
+from zprl_core.safety import ChunkCommand, lease_for, may_move
 from zprl_core.trajectory import ChunkInterpolator, ChunkOutcome, Setpoint, Status
 
 CLEARABLE = ("stopped", "faulted")
@@ -44,6 +44,7 @@ class ArmController:
         shadow: motors are off: the arm stays where it is measured whatever is commanded.
         posture: of its joints and links; None: not looked at.
         streams_joints: whether `joints` is asked for.
+        demonstrated: no policy moves the arm, only a person.
 
     Attributes:
         homed_sequence: the session's sequence number that the arm has gone home for, `NOT_HOMED` before.
@@ -63,13 +64,15 @@ class ArmController:
         shadow: bool = False,
         posture: Posture | None = None,
         streams_joints: bool = False,
+        demonstrated: bool = False,
     ) -> None:
         self._arm, self._shadow = arm, shadow
         self._posture, self._streams_joints = posture, streams_joints
         self._homing: HomingMove | None = None
         self.homed_sequence = NOT_HOMED
         self._limits, self._path_limits = safety_limits(arm), interpolator_limits(arm, task)
-        self._admission = Admission(arm, task, run_id, posture)
+        lease = lease_for(reset_by_hand=task.reset == "teleoperated", demonstrated=demonstrated)
+        self._admission = Admission(arm, task, run_id, posture, lease)
         self._watch = Watch(arm, posture, lease_s, _UNSTAMPED, start.pose)
         self._measured = start
         self._episode, self._state, self._driver_fault = 0, "", ""
@@ -375,7 +378,7 @@ class ArmController:
     @property
     def _by_hand(self) -> bool:
         """Whether only a person may move the arm, who takes hold of it and lets go as they like."""
-        return self._takes_chunks(self._state) and not may_move(self._state, "policy")
+        return self._takes_chunks(self._state) and not may_move(self._state, "policy", self._admission.lease)
 
     def _may_move(self, state: str) -> bool:
         return self._takes_chunks(state) or may_move(state, "homing")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from zprl_core import single_host, start
+from zprl_core import launch_arguments, single_host, start
 from zprl_core.graph import Mode, NodeSpec
 from zprl_core.records import read_records
 from zprl_core.summary import write_summary
@@ -48,7 +48,7 @@ def description(mode: Mode) -> Any:
 
     from launch import LaunchDescription
 
-    known = start.LAUNCH_ARGUMENTS[mode]
+    known = launch_arguments.LAUNCH_ARGUMENTS[mode]
     required = ("rig", "task")
     declared = [
         DeclareLaunchArgument(name, description=text, **({} if name in required else {"default_value": ""}))
@@ -64,8 +64,10 @@ def _actions(mode: Mode, context: Any) -> list[Any]:
     from launch_ros.actions import LifecycleNode, Node
     from launch_ros.parameter_descriptions import ParameterValue
 
-    given = {name: LaunchConfiguration(name).perform(context) for name in start.LAUNCH_ARGUMENTS[mode]}
-    prepared = start.from_launch_arguments(mode, given)
+    given = {
+        name: LaunchConfiguration(name).perform(context) for name in launch_arguments.LAUNCH_ARGUMENTS[mode]
+    }
+    prepared = launch_arguments.prepare(mode, given)
     start.note_versions(prepared.folder)
     environment = single_host_environment(prepared)
     actions: list[Any] = []

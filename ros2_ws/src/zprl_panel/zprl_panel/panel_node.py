@@ -1,54 +1,45 @@
 """The operator's panel as a node: it listens to the graph, serves the page, and asks the session's services.
 
-It publishes nothing and decides nothing. The web server's asyncio loop runs in a thread of its own; messages
-cross over to it with `call_soon_threadsafe`, answers of services as futures.
+It publishes nothing and decides nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import datetime
 import shutil
-import socket
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import cv2
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
-from rclpy.client import Client
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from std_srvs.srv import Trigger
 from zprl_interfaces.msg import ArmState, ChunkReport, LearnerStatus, SessionState, SteeringStatus, Stop
-from zprl_interfaces.srv import Label, SessionCommand
 
-from zprl_bringup import convert, qos
-from zprl_bringup.node import Node, Setup, run
-from zprl_core.errors import ConfigError, RigError
+from zprl_bringup import qos
+from zprl_bringup.node import Setup, run
+from zprl_core.collection import region_by_hand
+from zprl_core.errors import ConfigError
 from zprl_core.panel_address import DEFAULT, PanelAddress
-from zprl_panel import private, tls
-from zprl_panel.latest import Cell, Corners, Latest
-from zprl_panel.protocol import LABELS, Command
-from zprl_panel.seat import Verdict
-from zprl_panel.server import NoAnswer, Place, Server
+from zprl_panel.latest import Cell, Latest
+from zprl_panel.protocol import Command
+from zprl_panel.server import Server
+from zprl_web.connection import Verdict
+from zprl_web.jpeg import jpeg
+from zprl_web.outlines import corners
+from zprl_web.session_desk import SessionDesk
+from zprl_web.web_node import WebNode, place
 
 WATCH_S = 1.0
-ANSWER_S, STOP_S = 3.0, 1.0
-JPEG_QUALITY = 80
 
 
-class PanelNode(Node):
+class PanelNode(WebNode):
     """Serves the page at the address of the parameter `address`."""
 
     def __init__(self) -> None:
         super().__init__("panel_node")
-        cv2.setNumThreads(1)
         setup = self.setup()
         if setup.run_dir is None:
             raise ConfigError(
@@ -61,45 +52,19 @@ class PanelNode(Node):
         self._latest = Latest(_cell(setup, nodes, managed), time.monotonic(), _decoder(ArmState))
         self._run_dir = setup.run_dir
         self._make_clients(managed)
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(self._on_loop_error)
-        self._thread = threading.Thread(target=self._loop.run_forever, name="web", daemon=True)
-        self._thread.start()
-        place = _place(address, setup)
-        self._server = self._serve(place)
+        where = place("panel", address, setup.run_dir / "panel")
+        self._server = Server(where, setup.run_dir / "episodes.jsonl", self, self._latest)
+        self.serve(self._server, where, "--panel")
         self._subscribe(setup)
         self.create_timer(WATCH_S, self._watch)
-        self.get_logger().info(
-            f"the panel is at {address.url}; the link that opens it: {place.folder / 'link'}"
-        )
-        if place.certificate is not None:
-            self.get_logger().info(f"SHA-256 of its certificate: {place.certificate.fingerprint}")
 
     def _make_clients(self, managed: list[str]) -> None:
-        self._labels = self.create_client(Label, "/session/label")
-        self._commands = self.create_client(SessionCommand, "/session/command")
-        self._arm_stops = {
-            name: self.create_client(Trigger, f"/arms/{name}/stop") for name in self._latest.cell.arms
-        }
+        self._desk = SessionDesk(self, self._latest.cell.arms)
         self._states = {name: self.create_client(GetState, f"{name}/get_state") for name in managed}
-
-    def _serve(self, place: Place) -> Server:
-        async def start() -> Server:
-            server = Server(place, self, self._latest)
-            await server.start()
-            return server
-
-        try:
-            return asyncio.run_coroutine_threadsafe(start(), self._loop).result()
-        except OSError as error:
-            raise RigError(
-                f"panel: cannot listen at {place.address.url}: {error.strerror}; give --panel another "
-                "address or port of this machine, or end what has this one"
-            ) from error
 
     def _subscribe(self, setup: Setup) -> None:
         latest, status = self._latest, qos.status()
-        soon = self._soon
+        soon = self.soon
         self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         self.create_subscription(
             Header, "/session/lease", lambda m: soon(latest.on_lease, m, time.monotonic()), status
@@ -135,108 +100,33 @@ class PanelNode(Node):
         )
 
     def _on_session(self, message: SessionState) -> None:
-        self._soon(self._latest.on_session, message, time.monotonic(), time.time())
-        self._soon(self._server.changed)
-
-    def _soon(self, what: Callable[..., None], *arguments: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(what, *arguments)
+        self.soon(self._latest.on_session, message, time.monotonic(), time.time())
+        self.soon(self._server.changed)
 
     def _watch(self) -> None:
         names = {f"{space.rstrip('/')}/{name}" for name, space in self.get_node_names_and_namespaces()}
-        self._soon(self._latest.on_names, names)
-        self._soon(self._note_disk, shutil.disk_usage(self._run_dir).free)
+        self.soon(self._latest.on_names, names)
+        self.soon(self._note_disk, shutil.disk_usage(self._run_dir).free)
         for name, client in self._states.items():
             node = self._latest.nodes[name]
             if node.present and node.asked_s is None and client.service_is_ready():
-                self._soon(setattr, node, "asked_s", time.monotonic())
+                self.soon(setattr, node, "asked_s", time.monotonic())
                 self.call(client, GetState.Request(), partial(self._on_state, name))
 
     def _on_state(self, name: str, response: GetState.Response) -> None:
-        self._soon(setattr, self._latest.nodes[name], "state", response.current_state.label)
-        self._soon(setattr, self._latest.nodes[name], "asked_s", None)
+        self.soon(setattr, self._latest.nodes[name], "state", response.current_state.label)
+        self.soon(setattr, self._latest.nodes[name], "asked_s", None)
 
     def _note_disk(self, free: int) -> None:
         self._latest.disk_free = free
 
     async def ask(self, command: Command, author: str) -> Verdict:
         """Hand a label or a command on to the session; see `zprl_panel.server.Desk`."""
-        if command.name == "stop":
-            return await self._stop(command, author)
-        client, request = self._request(command, author)
-        return await self._answer(client, request, ANSWER_S)
-
-    def _request(self, command: Command, author: str) -> tuple[Client, Any]:
-        if command.name in LABELS:
-            label = Label.Request(
-                command_id=command.id, episode=command.episode, chunk=-1, label=command.name, author=author
-            )
-            return self._labels, label
-        return self._commands, SessionCommand.Request(
-            command_id=command.id,
-            episode=command.episode,
-            command=command.name,
-            value=command.value,
-            author=author,
-        )
-
-    async def _stop(self, command: Command, author: str) -> Verdict:
-        """By the session; where that does not answer at once, by the arms themselves."""
-        try:
-            return await self._answer(*self._request(command, author), STOP_S)
-        except NoAnswer as error:
-            calls = [self._call(client, Trigger.Request(), STOP_S) for client in self._arm_stops.values()]
-            answers = await asyncio.gather(*calls, return_exceptions=True)
-            if all(getattr(answer, "success", False) for answer in answers):
-                return Verdict(True, f"{error}; the arms were stopped directly")
-            raise NoAnswer(f"{error}, nor did every arm: use the hardware stop") from error
-
-    async def _answer(self, client: Client, request: Any, patience_s: float) -> Verdict:
-        response = await self._call(client, request, patience_s)
-        return Verdict(bool(response.accepted), str(response.reason))
-
-    async def _call(self, client: Client, request: Any, patience_s: float) -> Any:
-        """A service's answer.
-
-        Raises:
-            NoAnswer: its server is not there, or is silent.
-        """
-        if not client.service_is_ready():
-            raise NoAnswer(f"{client.service_name} is not there")
-        waiting: asyncio.Future[Any] = self._loop.create_future()
-        future = client.call_async(request)
-        future.add_done_callback(lambda done: self._soon(_settle, waiting, done))
-        try:
-            return await asyncio.wait_for(waiting, patience_s)
-        except asyncio.TimeoutError as error:
-            client.remove_pending_request(future)
-            raise NoAnswer(f"{client.service_name} has not answered for {patience_s:g} s") from error
+        return await self._desk.ask(command.name, command.id, command.episode, author, command.value)
 
     def encode(self, camera: str) -> bytes:
         """The newest picture of a camera as JPEG; see `zprl_panel.server.Desk`."""
-        image = convert.image_array(deserialize_message(self._latest.cameras[camera].message, Image))
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1])
-
-    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A bug in the server ends the process, as one in a callback does."""
-        error = context.get("exception")
-        if isinstance(error, Exception) and not isinstance(error, OSError):
-            self.fail(error)
-
-    def shut_down(self) -> None:
-        """Close the pages and the loop."""
-        if not hasattr(self, "_server"):
-            return
-        with contextlib.suppress(Exception):
-            asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(5.0)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(2.0)
-
-
-def _settle(waiting: asyncio.Future[Any], done: Any) -> None:
-    if not waiting.done():
-        waiting.set_result(done.result())
+        return jpeg(self._latest.cameras[camera].message)
 
 
 def _decoder(kind: Any) -> Callable[[bytes], Any]:
@@ -244,11 +134,7 @@ def _decoder(kind: Any) -> Callable[[bytes], Any]:
 
 
 def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
-    task, simulation = setup.task, setup.rig.simulation
-    by_hand = simulation is None or not simulation.has_objects
-    seen = {
-        view.name: _pairs(setup.rig.camera(view.name).region_corners) for view in task.observation.cameras
-    }
+    task = setup.task
     return Cell(
         run_id=setup.run_id,
         task=task.name,
@@ -261,25 +147,9 @@ def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
         nodes=tuple(nodes),
         managed=tuple(managed),
         reset=task.reset,
-        region=task.region if by_hand and task.region.objects else None,
-        corners={name: corners for name, corners in seen.items() if corners},
+        region=region_by_hand(setup.rig, task),
+        corners=corners(setup.rig, task),
     )
-
-
-def _pairs(numbers: tuple[float, ...] | None) -> Corners:
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True)) if numbers else ()
-
-
-def _place(address: PanelAddress, setup: Setup) -> Place:
-    assert setup.run_dir is not None
-    folder = private.private_folder(setup.run_dir / "panel")
-    records = setup.run_dir / "episodes.jsonl"
-    if not address.tls:
-        return Place(address, ("localhost", "127.0.0.1", "::1"), folder, records)
-    names = (socket.gethostname().lower(), socket.getfqdn().lower())
-    wanted = (address.host, *names)
-    made = tls.certificate(private.config_folder(), wanted, datetime.datetime.now(datetime.timezone.utc))
-    return Place(address, names, folder, records, made)
 
 
 def main() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from zprl_panel.access import OPERATOR
+from zprl_web.access import OPERATOR
+from zprl_web.connection import Person, Verdict
 
 LAPSE_S = 10.0
 """A seat whose page is gone for so long is free."""
@@ -12,31 +11,6 @@ RESTORE_S = 30.0
 """For so long after its start the server believes a page that says it had the seat."""
 MOTION = ("start", "begin", "resume", "clear")
 """Commands after which an arm may move, at once or after the next one."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who sends something.
-
-    Attributes:
-        page: id of one page in one browser; a reload keeps it, a second tab has another one.
-        name: of the guest.
-        role: operator or viewer.
-        phone: whether the browser is a phone's.
-    """
-
-    page: str
-    name: str
-    role: str
-    phone: bool
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Yes, or no and why."""
-
-    ok: bool
-    reason: str = ""
 
 
 _YES = Verdict(True)

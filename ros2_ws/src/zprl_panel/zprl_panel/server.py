@@ -6,47 +6,39 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Coroutine
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from zprl_core.errors import DataError
-from zprl_core.panel_address import PanelAddress
 from zprl_core.records import read_records
-from zprl_panel import pages
-from zprl_panel.access import OPERATOR, Doors, Guest, is_phone
-from zprl_panel.connection import Connection
-from zprl_panel.gate import GUEST, Gate
 from zprl_panel.history import history
 from zprl_panel.latest import Latest
-from zprl_panel.lines import LOG, Lines
-from zprl_panel.pictures import Credits
 from zprl_panel.protocol import (
     LARGEST_MESSAGE,
     Command,
     Hello,
     Invite,
     Message,
-    ProtocolError,
     ReleaseSeat,
     TakeSeat,
     WantFrame,
     parse,
 )
-from zprl_panel.seat import Person, Seat, Verdict
-from zprl_panel.tls import Certificate
+from zprl_panel.seat import Seat
 from zprl_panel.view import view
+from zprl_web.access import OPERATOR, Bucket, Guest, is_phone
+from zprl_web.connection import Connection, Person, Verdict
+from zprl_web.fields import ProtocolError
+from zprl_web.gate import GUEST
+from zprl_web.pictures import Credits
+from zprl_web.site import Place, Site
+from zprl_web.web_node import NoAnswer
 
 TICK_S, HEARTBEAT_S, PICTURES_S, LOOK_S = 0.1, 0.5, 1.0 / 15.0, 1.0
 MOST_PAGES = 24
 HELLO_S, PING_S = 5.0, 4.0
-
-
-class NoAnswer(Exception):
-    """The session has not answered: whether it has heard is unknown, so the same id may be sent again."""
 
 
 class Desk(Protocol):
@@ -63,30 +55,14 @@ class Desk(Protocol):
         """The newest picture of a camera as JPEG."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the server listens, and where it keeps and finds things.
+class Page(Connection):
+    """A connection that may say so much, and no more."""
 
-    Attributes:
-        address: host and port.
-        names: other names of this host, for `Host` and the certificate.
-        folder: private to the user: the link, and who is in.
-        records: the run's episodes.jsonl.
-        certificate: None on this machine only.
-    """
-
-    address: PanelAddress
-    names: tuple[str, ...]
-    folder: Path
-    records: Path
-    certificate: Certificate | None = None
-
-    def gate(self) -> Gate:
-        """The gate of these doors."""
-        address = self.address
-        scheme, prefix = ("https", "__Host-") if address.tls else ("http", "")
-        doors = Doors.of((address.host, *self.names), address.port, scheme)
-        return Gate(doors, address.url, f"{prefix}zprl_{address.port}", self.folder)
+    def __init__(
+        self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, person: Person
+    ) -> None:
+        super().__init__(socket, transport, person)
+        self.messages, self.frames, self.stops = Bucket(5.0, 30.0), Bucket(100.0, 200.0), Bucket(5.0, 20.0)
 
 
 class Server:
@@ -94,20 +70,21 @@ class Server:
 
     Args:
         place: where.
+        records: the run's episodes.jsonl.
         desk: the session.
         latest: the newest messages, which somebody else keeps up to date.
     """
 
-    def __init__(self, place: Place, desk: Desk, latest: Latest) -> None:
-        self._place, self._desk, self._latest = place, desk, latest
-        self._gate, self._lines, self._files = place.gate(), Lines(), pages.files()
-        self._pages: dict[str, Connection] = {}
+    def __init__(self, place: Place, records: Path, desk: Desk, latest: Latest) -> None:
+        self._records, self._desk, self._latest = records, desk, latest
+        self._site = Site(
+            place, "zprl_panel", converse=self._converse, leave=self._leave, largest=LARGEST_MESSAGE
+        )
+        self._pages: dict[str, Page] = {}
         self._seat = Seat(time.monotonic())
         self._credits = Credits(latest.cell.cameras)
         self._history, self._records_size = "", -1
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._changed = asyncio.Event()
-        self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
         """Listen.
@@ -115,57 +92,22 @@ class Server:
         Raises:
             OSError: the address cannot be had.
         """
-        checks = [self._lines.middleware(), self._gate.middleware()]
-        app = web.Application(middlewares=checks, client_max_size=LARGEST_MESSAGE)
-        app.on_response_prepare.append(self._gate.on_prepare)
-        app.router.add_get("/in", self._gate.enter)
-        app.router.add_post("/out", self._leave)
-        app.router.add_get("/ws", self._converse)
-        for path in self._files:
-            app.router.add_get(path, self._file)
-        self._runner = web.AppRunner(
-            app, handle_signals=False, access_log=None, logger=LOG, shutdown_timeout=1.0
-        )
-        await self._runner.setup()
-        secure = self._place.certificate.context() if self._place.certificate else None
-        address = self._place.address
-        await web.TCPSite(self._runner, address.host, address.port, ssl_context=secure).start()
-        for job in (self._broadcast, self._send_pictures, self._look):
-            self._spawn(job())
+        await self._site.start(self._broadcast, self._send_pictures, self._look)
 
     async def stop(self) -> None:
         """Close every page and end."""
-        for page in list(self._pages.values()):
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(page.close("the panel ends"), 0.5)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._site.stop(self._close_all)
+
+    async def _close_all(self) -> None:
+        await asyncio.gather(*(page.close("the panel ends") for page in self._pages.values()))
 
     def changed(self) -> None:
         """Something important is new: send it at once."""
         self._changed.set()
 
-    def _spawn(self, job: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(job)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": "the panel's server", "exception": task.exception()}
-            )
-
-    async def _file(self, request: web.Request) -> web.Response:
-        file = self._files[request.path]
-        return web.Response(body=file.content, content_type=file.media_type, charset="utf-8")
-
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         name = request[GUEST].name
-        response = self._gate.leave(request)
+        response = self._site.gate.leave(request)
         for page in [page for page in self._pages.values() if page.person.name == name]:
             self._seat.release(page.person.page)
             await page.close("logged out")
@@ -184,7 +126,7 @@ class Server:
             await socket.close(code=1008, message=reason.encode()[:120])
             return socket
         person = _person(hello, request[GUEST], phone=is_phone(request.headers))
-        page = Connection(socket, request.transport, person)
+        page = Page(socket, request.transport, person)
         await self._welcome(page, hello)
         sending = asyncio.get_running_loop().create_task(page.pump())
         try:
@@ -200,7 +142,7 @@ class Server:
             raise ProtocolError("the first message is hello")
         return message
 
-    async def _welcome(self, page: Connection, hello: Hello) -> None:
+    async def _welcome(self, page: Page, hello: Hello) -> None:
         """A page that comes again, or twice, replaces its old connection."""
         old = self._pages.get(page.person.page)
         self._pages[page.person.page] = page
@@ -215,7 +157,7 @@ class Server:
         page.show("view", self._view())
         self._tell_seat()
 
-    def _farewell(self, page: Connection) -> None:
+    def _farewell(self, page: Page) -> None:
         if self._pages.get(page.person.page) is not page:
             return
         del self._pages[page.person.page]
@@ -223,7 +165,7 @@ class Server:
         self._seat.left(page.person.page, time.monotonic())
         self._tell_seat()
 
-    async def _listen(self, page: Connection, socket: web.WebSocketResponse) -> None:
+    async def _listen(self, page: Page, socket: web.WebSocketResponse) -> None:
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"a message is text")
@@ -239,14 +181,14 @@ class Server:
             if parsed is not None:
                 self._handle(page, parsed)
 
-    def _take(self, page: Connection, message: Message | None) -> bool:
+    def _take(self, page: Page, message: Message | None) -> bool:
         """Whether the page may say one more thing; a stop is always heard, and too many of them are one."""
         if isinstance(message, Command) and message.name == "stop":
             return True
         bucket = page.frames if isinstance(message, WantFrame) else page.messages
         return bucket.take(time.monotonic())
 
-    def _handle(self, page: Connection, message: Message) -> None:
+    def _handle(self, page: Page, message: Message) -> None:
         cameras = self._latest.cell.cameras
         if isinstance(message, Hello):
             page.say("notice", text="refused: hello comes once, as the first message")
@@ -257,13 +199,13 @@ class Server:
                 page.say("notice", text=f"refused: camera {message.camera!r}, allowed: {', '.join(cameras)}")
         elif isinstance(message, Command):
             if message.name != "stop" or page.stops.take(time.monotonic()):
-                self._spawn(self._command(page, message))
+                self._site.spawn(self._command(page, message))
         elif isinstance(message, Invite):
             self._invite(page, message)
         elif isinstance(message, TakeSeat | ReleaseSeat):
             self._change_seat(page, message)
 
-    def _change_seat(self, page: Connection, message: TakeSeat | ReleaseSeat) -> None:
+    def _change_seat(self, page: Page, message: TakeSeat | ReleaseSeat) -> None:
         before, person = self._seat.holder, page.person
         if isinstance(message, TakeSeat):
             verdict, text = self._seat.take(person, message.over), f"{person.name} took control"
@@ -277,13 +219,13 @@ class Server:
             page.say("notice", text=verdict.reason)
         self._tell_seat()
 
-    def _invite(self, page: Connection, message: Invite) -> None:
+    def _invite(self, page: Page, message: Invite) -> None:
         if page.person.role != OPERATOR:
             page.say("notice", text="only an operator can invite")
             return
-        page.say("invitation", role=message.role, link=self._gate.invite(message.role))
+        page.say("invitation", role=message.role, link=self._site.gate.invite(message.role))
 
-    async def _command(self, page: Connection, command: Command) -> None:
+    async def _command(self, page: Page, command: Command) -> None:
         """Ask the session; the page is told what it said, or that it said nothing."""
         run, verdict = self._latest.cell.run_id, self._seat.may(page.person, command.name)
         if command.run != run and command.name != "stop":
@@ -296,7 +238,7 @@ class Server:
                 return
         self._reply(page, command, accepted=verdict.ok, reason=verdict.reason)
 
-    def _reply(self, page: Connection, command: Command, *, accepted: bool | None, reason: str) -> None:
+    def _reply(self, page: Page, command: Command, *, accepted: bool | None, reason: str) -> None:
         """To the page's present connection: it may have been replaced meanwhile."""
         now = self._pages.get(page.person.page, page)
         now.say(
@@ -351,15 +293,13 @@ class Server:
                             self._pages[name].picture(bytes([index]) + jpeg)
 
     async def _look(self) -> None:
-        """The run's episodes, when there are new ones; and connections that nobody uses."""
+        """The run's episodes, when there are new ones."""
         loop = asyncio.get_running_loop()
         while True:
-            if self._runner is not None and self._runner.server is not None:
-                self._lines.drop_quiet(self._runner.server, time.monotonic())
-            size = _size(self._place.records)
+            size = _size(self._records)
             if size != self._records_size:
                 self._records_size = size
-                self._history = await loop.run_in_executor(None, _read_history, self._place.records)
+                self._history = await loop.run_in_executor(None, _read_history, self._records)
                 for page in self._pages.values():
                     page.show("history", self._history)
             await asyncio.sleep(LOOK_S)

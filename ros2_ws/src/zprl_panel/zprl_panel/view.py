@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import asdict
 from typing import Any
 
-from zprl_core import layout
-from zprl_core.config.region import RegionConfig
-from zprl_core.session.states import TRANSITIONS, Event, State
 from zprl_panel.banners import STREAM_S, banners
-from zprl_panel.latest import Cell, Corners, Latest, NodeLook, Stream
+from zprl_panel.latest import Latest, NodeLook
+from zprl_web.outlines import overlay
+from zprl_web.session_words import possible_now, words
+from zprl_web.stream import Stream
 
-_COMMANDS = ("start", "begin", "pause", "resume", "stop", "abort", "undo", "clear")
-_WORDS = {
-    "": ("Waiting", "for the session"),
-    "idle": ("Idle", "Start when the cell is safe"),
-    "resetting": ("Resetting", "the arms go home"),
-    "ready": ("Ready", ""),
-    "running": ("Running", "the policy drives"),
-    "judging": ("Judge", "was it a success or a failure?"),
-    "labelled": ("Labelled", "Undo, or Start the next episode"),
-    "done": ("Done", "the plan is finished"),
-    "paused": ("Paused", "the arms hold; Resume goes on"),
-    "stopped": ("Stopped", "Clear when the cell is safe"),
-    "faulted": ("Fault", "see what is wrong, then Clear"),
-}
-_READY = {
-    "manual": "lay out the objects, then Begin",
-    "teleoperated": "lay out the objects, with the arms too, then Begin: they go home first",
-    "automatic": "keep clear, it begins by itself",
-}
-_LAID_OUT = ("resetting", "ready")
 _OWNERS = {"": "nobody moves it", "none": "nobody moves it", "stop": "holds", "homing": "goes home"}
 
 
@@ -58,21 +37,9 @@ def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
     }
 
 
-def possible_now(message: Any) -> list[str]:
-    """Labels and commands that the session would accept; by the state where the session does not say."""
-    if list(message.possible):
-        return list(message.possible)
-    try:
-        state = State(message.state)
-    except ValueError:
-        return ["stop"]
-    commands = [name for name in _COMMANDS if state in TRANSITIONS[Event(name)]]
-    return [*commands, *(("success", "failure") if state in TRANSITIONS[Event.LABEL] else ())]
-
-
 def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
     message = latest.session.message if latest.session else None
-    word, hint = _WORDS.get(message.state if message else "", ("?", ""))
+    word, hint = words(message, latest.cell.reset)
     shown: dict[str, Any] = {
         "state": "",
         "word": word,
@@ -83,12 +50,9 @@ def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
     }
     if message is None:
         return shown
-    hint = _READY.get(latest.cell.reset, hint) if message.state == "ready" else hint
-    if message.state in ("stopped", "paused") and message.reason:
-        hint = f"{message.reason}; {hint}"
     return {
         "state": message.state,
-        "word": f"{word}: {message.outcome}" if message.state == "labelled" and message.outcome else word,
+        "word": word,
         "hint": hint,
         "episode": message.episode,
         "block": message.block,
@@ -96,29 +60,13 @@ def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
         "outcome": message.outcome,
         "author": message.author,
         "layout": message.layout,
-        "overlay": _overlay(latest.cell, message),
+        "overlay": overlay(latest.cell.region, latest.cell.corners, message.state, int(message.layout_seed)),
         "possible": possible_now(message),
         "steps": min((message.cleared_chunk + 1) * latest.cell.chunk_steps, latest.cell.horizon_steps),
         "horizon": latest.cell.horizon_steps,
         "motion_s": round(latest.motion_s(now_s), 1),
         "window_s": _window(latest, message, now_s, wall_s),
     }
-
-
-def _overlay(cell: Cell, message: Any) -> dict[str, list[dict[str, Any]]]:
-    """What is drawn over each camera's picture while the scene is laid out: closed outlines by name."""
-    if cell.region is None or message.state not in _LAID_OUT:
-        return {}
-    return {
-        camera: _outlines(cell.region, int(message.layout_seed), corners)
-        for camera, corners in cell.corners.items()
-    }
-
-
-@functools.lru_cache(maxsize=16)
-def _outlines(region: RegionConfig, seed: int, corners: Corners) -> list[dict[str, Any]]:
-    shapes = layout.outlines(region, layout.draw(region, seed), corners)
-    return [{"name": name, "points": points.round(4).tolist()} for name, points in shapes.items()]
 
 
 def _window(latest: Latest, message: Any, now_s: float, wall_s: float) -> float | None:

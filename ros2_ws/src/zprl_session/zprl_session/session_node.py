@@ -8,6 +8,7 @@ system is in.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -123,6 +124,12 @@ class SessionNode(Node):
         self._most_faults = self.parameter(
             "max_consecutive_faults", 5, "without an operator: faults in a row that end the run", low=1
         )
+        self._limit_s = self.parameter(
+            "demonstration_limit_s",
+            0.0,
+            "episodes are a person's, this long at most, s; 0: a policy's",
+            low=0.0,
+        )
         self._stall_s = self.parameter(
             "stall_s", 20.0, "real time: an episode without a finished chunk for so long is void, s", low=1.0
         )
@@ -135,13 +142,15 @@ class SessionNode(Node):
 
     def _make_session(self) -> Session:
         task, simulated = self._setup.task, self._setup.rig.simulated
-        by_hand = self._operator and task.reset == "teleoperated"
+        by_hand = self._operator and (task.reset == "teleoperated" or self._limit_s > 0.0)
+        steps = task.action.chunk * task.action.repeat
+        limit = math.ceil(self._limit_s / (steps * task.tick_s))
         config = SessionConfig(
             run_id=self._setup.run_id,
             seed=self._setup.seed,
             plan=read_plan(self._folder.plan_file),
-            horizon_chunks=task.chunks_per_episode,
-            chunk_steps=task.action.chunk * task.action.repeat,
+            horizon_chunks=limit or task.chunks_per_episode,
+            chunk_steps=steps,
             lockstep=self._setup.lockstep and self._judged,  # a person does not clear every chunk
             judge_window_s=self._judge_window_s if self._operator else 0.0,
             undo_window_s=None if self._operator else 0.0,
@@ -299,9 +308,19 @@ class SessionNode(Node):
         silent_s = (self._now_ns() - self._progress_ns) * 1e-9
         if state == "resetting" and waiting and self._homes:
             self._watch_homing(silent_s)
+        if running and self._limit_s > 0.0:
+            self._clear_by_time()
         if running and not self._operator and silent_s > self._stall_s:
             self._fault(f"no chunk was executed for {self._stall_s:g} s; is the policy alive?")
         self._settle()
+
+    def _clear_by_time(self) -> None:
+        """A person's commands come as they like: a chunk of a demonstration ends when its time is over."""
+        view, action = self._session.view, self._setup.task.action
+        chunk_s = action.chunk * action.repeat * self._setup.task.tick_s
+        ended = int((self._now_ns() - view.since_ns) * 1e-9 / chunk_s) - 1
+        if ended > view.cleared_chunk:
+            self._session.chunk_ended(view.episode, ended, self._now_ns())
 
     def _look_for_a_standstill(self) -> None:
         """In simulated time everybody waits for everybody: one message that is lost stops all of them."""

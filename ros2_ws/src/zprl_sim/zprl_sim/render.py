@@ -126,6 +126,27 @@ class Renderer:
         return int(index)
 
 
+def projection(camera: str, height: int, width: int) -> NDArray[np.float64]:
+    """From the arm's base frame to pixels of `Renderer(height, width)`'s frames, (3, 4), for a fixed camera.
+
+    Raises:
+        RigError: the cell has no such camera, or it moves with the arm.
+    """
+    model = world.model()
+    fixed = {model.camera(i).name: i for i in range(model.ncam) if model.cam_bodyid[i] == 0}
+    if camera not in fixed:
+        raise RigError(f"camera {camera!r}: the fixed ones of the simulated cell are {', '.join(fixed)}")
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_camlight(model, data)
+    at = data.camera(fixed[camera])
+    turn = np.diag([1.0, -1.0, -1.0]) @ at.xmat.reshape(3, 3).T  # OpenGL looks along -z with y up
+    scale = min(1.0, _ASPECT * height / width)
+    focal = 0.5 * height / (np.tan(0.5 * np.radians(model.cam_fovy[fixed[camera]])) * scale)
+    inside = np.array([[focal, 0.0, 0.5 * width], [0.0, focal, 0.5 * height], [0.0, 0.0, 1.0]])
+    return np.asarray(inside @ np.c_[turn, -turn @ at.xpos], dtype=np.float64)
+
+
 def _close(reference: weakref.ReferenceType[Renderer]) -> None:
     renderer = reference()
     if renderer is not None:

@@ -2,6 +2,7 @@
 
 import { drawLengths, drawRate } from "/charts.js";
 import { ask } from "/ask.js";
+import { Cameras } from "/cameras.js";
 import { drawOverlay } from "/overlay.js";
 import { Commands, Link } from "/link.js";
 import { cells, fill, icon, item, say, set } from "/text.js";
@@ -32,14 +33,14 @@ const MOST_BANNERS = 4;
 
 const $ = (id) => document.getElementById(id);
 const buttons = [...document.querySelectorAll("[data-command]")];
-let view = null, history = null, seat = { holder: null, yours: false, you: {} }, run = "", cameras = [];
+let view = null, history = null, seat = { holder: null, yours: false, you: {} }, run = "";
 let horizon = 0, letters = true, replaced = false, announced = new Set(), shownState = "";
 
 const link = new Link({
   open: () => {},
   welcome: (message) => {
     run = message.run;
-    showCameras(message.cameras);
+    cameras.open(message.cameras);
     commands.reconnected();
   },
   view: (message) => { view = message; draw(); },
@@ -48,9 +49,11 @@ const link = new Link({
   answer: (message) => commands.answered(message),
   notice: (message) => tell(message.text, "refused"),
   invitation: (message) => showInvitation(message),
-  picture: (index, jpeg) => showPicture(index, jpeg),
+  picture: (index, jpeg) => cameras.picture(index, jpeg),
   replaced: () => { replaced = true; draw(); },
 });
+
+const cameras = new Cameras($("cameras"), (camera) => link.send({ type: "frame", camera }));
 
 const commands = new Commands((message) => link.live && link.send(message), (command, how, reason) => {
   const what = command.name === "correct"
@@ -119,7 +122,7 @@ function drawView() {
   $("progress").value = session.horizon ? session.steps / session.horizon : 0;
   $("window-fact").hidden = session.window_s === null || session.window_s === undefined;
   set("window", `${session.window_s ?? "–"} s`);
-  for (const camera of cameras) drawOverlay(camera.overlay, camera.canvas, session.overlay?.[camera.name] ?? []);
+  for (const camera of cameras.all) drawOverlay(camera.overlay, camera.canvas, session.overlay?.[camera.name] ?? []);
   if (history && session.horizon !== horizon) drawHistory();
   const stateNow = `${session.word}, episode ${session.episode}`;
   if (stateNow !== shownState) {
@@ -254,41 +257,6 @@ async function invite() {
 
 function showInvitation(message) {
   ask(`A link for one ${message.role}`, "Open it in the other browser.", [["", "Close"]], message.link);
-}
-
-function showCameras(names) {
-  if (cameras.length === names.length && cameras.every((camera, i) => camera.name === names[i])) {
-    for (const camera of cameras) link.send({ type: "frame", camera: camera.name });
-    return;
-  }
-  cameras = names.map((name) => {
-    const box = document.createElement("div"), canvas = document.createElement("canvas"), label = document.createElement("span");
-    box.className = "camera";
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", `Live picture of camera ${name}`);
-    const overlay = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    overlay.setAttribute("aria-hidden", "true"); // the hint says the same in words
-    label.textContent = name;
-    box.append(canvas, overlay, label);
-    link.send({ type: "frame", camera: name });
-    return { name, box, canvas, overlay };
-  });
-  $("cameras").replaceChildren(...cameras.map((camera) => camera.box));
-}
-
-async function showPicture(index, jpeg) {
-  const camera = cameras[index];
-  const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })).catch(() => null);
-  if (bitmap) {
-    if (camera.canvas.width !== bitmap.width) camera.canvas.width = bitmap.width;
-    if (camera.canvas.height !== bitmap.height) camera.canvas.height = bitmap.height;
-    camera.canvas.getContext("2d").drawImage(bitmap, 0, 0);
-    camera.canvas.dataset.pictures = Number(camera.canvas.dataset.pictures ?? 0) + 1;
-    bitmap.close();
-  }
-  const more = () => link.send({ type: "frame", camera: camera.name });
-  if (document.hidden) document.addEventListener("visibilitychange", more, { once: true });
-  else requestAnimationFrame(more);
 }
 
 function key(event) {

@@ -109,7 +109,7 @@ def _known(dumped: Mapping[str, Any]) -> tuple[dict[str, Guest], int]:
 
 @dataclass(frozen=True)
 class Doors:
-    """The names by which the panel may be reached. Any other `Host` is another site's name for this machine.
+    """The names by which a server may be reached. Any other `Host` is another site's name for this machine.
 
     Attributes:
         hosts: values of the header `Host`, in lower case, with the port.
@@ -129,7 +129,7 @@ class Doors:
         """Why a `Host` is refused; empty where it is one of ours."""
         if host is not None and host.lower() in self.hosts:
             return ""
-        return f"Host {host!r} is not this panel, allowed: {', '.join(sorted(self.hosts))}"
+        return f"Host {host!r} is not this server, allowed: {', '.join(sorted(self.hosts))}"
 
     def origin_refused(self, origin: str | None, host: str, *, required: bool) -> str:
         """Why an `Origin` is refused; empty where it is the page's own, or absent and not required."""

@@ -17,7 +17,7 @@ def config_folder() -> Path:
         ConfigError: it cannot be made.
     """
     base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return private_folder(Path(base) / "zprl" / "panel")
+    return private_folder(Path(base) / "zprl" / "web")
 
 
 def private_folder(path: Path) -> Path:
@@ -30,7 +30,7 @@ def private_folder(path: Path) -> Path:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
     except OSError as error:
-        raise ConfigError(f"{path}: the panel keeps its secrets there: {error.strerror}") from error
+        raise ConfigError(f"{path}: secrets of the web pages are kept there: {error.strerror}") from error
     return path
 
 

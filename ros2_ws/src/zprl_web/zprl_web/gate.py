@@ -10,8 +10,8 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from zprl_panel import pages, private
-from zprl_panel.access import OPERATOR, SESSION_S, Doors, Guest, Guests, Limits, Links
+from zprl_web import pages, private
+from zprl_web.access import OPERATOR, SESSION_S, Doors, Guest, Guests, Limits, Links
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 GUEST = web.RequestKey("guest", Guest)
@@ -21,18 +21,22 @@ class Gate:
     """Lets guests in, and nobody else.
 
     Args:
-        doors: the names by which the panel is reached.
+        name: what people call the page.
+        doors: the names by which the server is reached.
         url: its origin, for links.
         cookie: the cookie's name.
         folder: private; keeps the open link and who is in, over a restart.
+        features: of the device that the page may use, see `pages.headers`.
     """
 
-    def __init__(self, doors: Doors, url: str, cookie: str, folder: Path) -> None:
-        self._doors, self._url, self._cookie, self._folder = doors, url, cookie, folder
+    def __init__(
+        self, name: str, doors: Doors, url: str, cookie: str, folder: Path, features: str = ""
+    ) -> None:
+        self._name, self._doors, self._url, self._cookie, self._folder = name, doors, url, cookie, folder
         self._links = Links()
         self._guests = Guests(private.read_json(folder / "guests.json"))
         self._requests, self._failures = Limits(10.0, 60.0), Limits(0.1, 5.0)
-        self._headers = pages.headers(url.replace("http", "ws", 1))
+        self._headers = pages.headers(url.replace("http", "ws", 1), features)
         self.leave_link()
 
     def leave_link(self) -> None:
@@ -61,7 +65,7 @@ class Gate:
                 return await handler(request)
             guest = self._guests.find(request.cookies.get(self._cookie, ""), time.time())
             if guest is None:
-                return _refuse(401, "This browser has no session here, or it has ended.", page=True)
+                return self._not_in(401, "This browser has no session here, or it has ended.")
             request[GUEST] = guest
             return await handler(request)
 
@@ -82,7 +86,7 @@ class Gate:
         if role is None:
             if not self._failures.take(source, time.monotonic()):
                 return _refuse(429, "too many wrong links; wait a minute")
-            return _refuse(403, "This link was used already, is too old, or is not one of ours.", page=True)
+            return self._not_in(403, "This link was used already, is too old, or is not one of ours.")
         if role == OPERATOR:
             self.leave_link()
         response = web.Response(status=303, headers={"Location": "/"})
@@ -107,12 +111,14 @@ class Gate:
         response.del_cookie(self._cookie, path="/", secure=self._url.startswith("https"), httponly=True)
         return response
 
+    def _not_in(self, status: int, why: str) -> web.Response:
+        text = pages.NOT_IN.format(why=why, name=self._name, folder=self._folder.name)
+        return web.Response(status=status, text=text, content_type="text/html")
+
     def _keep(self) -> None:
         content = json.dumps(self._guests.dump(), indent=2).encode()
         private.write_private(self._folder / "guests.json", content)
 
 
-def _refuse(status: int, why: str, *, page: bool = False) -> web.Response:
-    if page:
-        return web.Response(status=status, text=pages.NOT_IN.format(why=why), content_type="text/html")
+def _refuse(status: int, why: str) -> web.Response:
     return web.Response(status=status, text=f"{why}\n")

@@ -5,16 +5,39 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSCloseCode, web
 
-from zprl_panel.access import Bucket
-from zprl_panel.seat import Person
-
 SLOW_S = 3.0
 """A page that takes longer than this to take one message is dropped."""
 MOST_WAITING = 64
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who sends something.
+
+    Attributes:
+        page: id of one page in one browser; a reload keeps it, a second tab has another one.
+        name: of the guest.
+        role: operator or viewer.
+        phone: whether the browser is a phone's.
+    """
+
+    page: str
+    name: str
+    role: str
+    phone: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Yes, or no and why."""
+
+    ok: bool
+    reason: str = ""
 
 
 class Connection:
@@ -28,7 +51,6 @@ class Connection:
         self, socket: web.WebSocketResponse, transport: asyncio.Transport | None, person: Person
     ) -> None:
         self.person = person
-        self.messages, self.frames, self.stops = Bucket(5.0, 30.0), Bucket(100.0, 200.0), Bucket(5.0, 20.0)
         self._socket, self._transport = socket, transport
         self._states: dict[str, str] = {}
         self._answers: deque[str] = deque()

@@ -15,7 +15,7 @@ PATIENCE_S = 10.0
 """For a request, from the connection or from the answer to the one before."""
 
 
-LOG = logging.getLogger("zprl_panel.http")
+LOG = logging.getLogger("zprl_web.http")
 """Of the web server; what is wrong with a visitor's bytes is not its to tell, however often they come."""
 LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from zprl_panel.private import write_private
+from zprl_web.private import write_private
 
 VALID_DAYS, RENEW_DAYS = 397, 30  # browsers refuse longer ones
 
@@ -46,7 +46,7 @@ def certificate(folder: Path, names: Iterable[str], now: datetime.datetime) -> C
 
     Args:
         folder: private to its owner.
-        names: host names and addresses by which the panel is reached.
+        names: host names and addresses by which this machine is reached.
         now: with a time zone.
     """
     wanted = frozenset(names)
@@ -81,7 +81,7 @@ def _days_left(found: x509.Certificate, now: datetime.datetime) -> float:
 
 def _make(path: Path, key_path: Path, names: frozenset[str], now: datetime.datetime) -> x509.Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ZPRL panel")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ZPRL")])
     made = (
         x509.CertificateBuilder()
         .subject_name(subject)

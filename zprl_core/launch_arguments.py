@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments in the style of `ros2 launch`, name:=value, and the session that they mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zprl_core import panel_address, start
+from zprl_core.config import load_task
+from zprl_core.config.loader import did_you_mean
+from zprl_core.errors import ConfigError
+from zprl_core.graph import Mode
+
+_COMMON = {
+    "rig": "name of the rig, or a .yaml file",
+    "task": "name of the task, or a .yaml file",
+    "seed": "of every random draw; empty: 0",
+    "panel": "host:port of the operator's panel, or none; empty: on this machine, where a person labels",
+}
+_POLICY = {
+    "realtime": "true: wall clock, false: lockstep; empty: the rig's",
+    "shadow": "true: everything runs with the motors off; empty: false",
+    "operator": "true: a person labels instead of the judge, on a simulated rig; empty: false",
+    "record": "true: every episode becomes a bag, false: none; empty: true where the rig is real",
+    "teleop": "host:port of the teleoperation page, with which a person can take the arms over; empty: none",
+}
+LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
+    "train": {
+        **_COMMON,
+        **_POLICY,
+        "base": "base checkpoint; empty: runs/<task>/base.ckpt",
+        "out": "folder of the run; empty: runs/<task>/train-<date>-<time>",
+        "chunks": "training chunks; empty: the task's budget",
+        "episodes": "episodes of each evaluation; empty: the task's",
+    },
+    "evaluate": {
+        **_COMMON,
+        **_POLICY,
+        "policy": "checkpoint or run folder; empty: runs/<task>/base.ckpt",
+        "out": "folder of the result; empty: runs/<task>/evaluate-<date>-<time>",
+        "episodes": "episodes on each path; empty: the task's",
+    },
+    "collect": {
+        **_COMMON,
+        "out": "folder of the collection; empty: runs/<task>/collect-<date>-<time>",
+        "episodes": "demonstrations; empty: the task's budget",
+        "teleop": "host:port of the teleoperation page; empty: on this machine",
+    },
+}
+"""Arguments of launch/<mode>.launch.py and of `zprl launch <mode>`, and what they mean."""
+_LOCKSTEP = {"": None, "true": False, "false": True}
+"""What the launch argument `realtime` means."""
+_YES_OR_NO = {"": None, "true": True, "false": False}
+
+
+def split_arguments(mode: str, settings: Sequence[str]) -> dict[str, str]:
+    """["name:=value", ...] to a mapping.
+
+    Raises:
+        ConfigError: another form, or a name that the mode does not have.
+    """
+    known = LAUNCH_ARGUMENTS[mode]
+    found: dict[str, str] = {}
+    for text in settings:
+        name, separator, value = text.partition(":=")
+        if not separator:
+            raise ConfigError(f"'{text}' is not of the form name:=value, such as rig:=sim_xarm6")
+        if name not in known:
+            raise ConfigError(f"unknown launch argument '{name}'{did_you_mean(name, list(known))}")
+        found[name] = value
+    return found
+
+
+def prepare(mode: Mode, given: Mapping[str, str]) -> start.Prepared:
+    """What launch/<mode>.launch.py and `zprl launch <mode>` start; an empty value means the default.
+
+    Raises:
+        ZprlError: a missing or wrong argument, or anything else that `start` refuses.
+    """
+    values = {name: value for name, value in given.items() if value}
+    for name in ("rig", "task"):
+        if name not in values:
+            raise ConfigError(f"the launch argument {name}:=... is required: {LAUNCH_ARGUMENTS[mode][name]}")
+    home = Path("runs") / load_task(values["task"]).name
+    common: dict[str, Any] = {
+        "rig": values["rig"],
+        "task": values["task"],
+        "out": Path(values.get("out") or home / time.strftime(f"{mode}-%Y%m%d-%H%M%S")),
+        "seed": _number(values, "seed") or 0,
+        "panel": panel_address.wanted(values.get("panel")),
+    }
+    episodes = _number(values, "episodes")
+    if mode == "collect":
+        teleop = values.get("teleop", panel_address.DEFAULT_TELEOP)
+        return start.collection(episodes=episodes, teleop=teleop, **common)
+    common |= {
+        "lockstep": _LOCKSTEP[_choice(values, "realtime", tuple(_LOCKSTEP))],
+        "shadow": _choice(values, "shadow", ("", "false", "true")) == "true",
+        "operator": _choice(values, "operator", ("", "false", "true")) == "true",
+        "record": _YES_OR_NO[_choice(values, "record", tuple(_YES_OR_NO))],
+        "teleop": values.get("teleop", ""),
+    }
+    if mode == "train":
+        base = Path(values.get("base") or home / "base.ckpt")
+        return start.training(base=base, chunks=_number(values, "chunks"), eval_episodes=episodes, **common)
+    policy = Path(values.get("policy") or home / "base.ckpt")
+    return start.evaluation(policy=policy, episodes=episodes, **common)
+
+
+def _number(values: Mapping[str, str], name: str) -> int | None:
+    text = values.get(name, "")
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ConfigError(f"launch argument {name}:={text}: not a whole number of at least 0")
+    return int(text)
+
+
+def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    text = values.get(name, "")
+    if text not in allowed:
+        choices = ", ".join(sorted(filter(None, allowed), reverse=True))
+        raise ConfigError(f"launch argument {name}:={text}: allowed: {choices}")
+    return text

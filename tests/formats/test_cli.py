@@ -90,3 +90,14 @@ def test_a_taken_place_is_said_before_the_work(tmp_path: Path, capsys: pytest.Ca
     inside = tmp_path / "data/out.hdf5"
     assert run("export", "--format", "robomimic", tmp_path / "data", "--out", inside) == USER_ERROR
     assert "lies in the dataset" in capsys.readouterr().err
+
+
+def test_options_reach_the_pictures_and_the_ticks(tmp_path: Path) -> None:
+    held = write_robomimic_file(tmp_path / "abs.hdf5", (6,), size=(84, 168))
+    task = tmp_path / "slow.yaml"
+    task.write_text("extends: can\nname: slow\nrate_hz: 10\n")
+    words = ("import", "--format", "robomimic", tmp_path / "abs.hdf5", "--task", task, *PANDA)
+    assert run(*words, "--out", tmp_path / "data", "--fit", "crop", "--thin") == 0
+    episode = open_dataset(tmp_path / "data").episode(0)
+    middle = held["agentview_image"][0][[0, 2, 4], :, 42:126]
+    np.testing.assert_array_equal(episode.images["agentview"], middle)

@@ -44,4 +44,4 @@ clean: ## remove caches and build outputs
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove .venv as well
-	rm -rf .venv .venv.lock .venv-franka-sim
+	rm -rf .venv .venv.lock .venv-franka-sim .venv-format-readers .venv-format-readers.lock

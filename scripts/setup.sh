@@ -78,7 +78,7 @@ install_packages() {
     # shellcheck disable=SC2086  # TORCH holds several arguments
     pip_install $TORCH
   fi
-  pip_install --no-build-isolation --editable '.[dev,interfaces,real]'
+  pip_install --no-build-isolation --editable '.[dev,formats,interfaces,real]'
 }
 
 install_interfaces() {

@@ -8,9 +8,10 @@ import contextlib
 import shlex
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from zprl_core.cli import arguments
+from zprl_core.cli import arguments, dataset_export, dataset_import
 
 if TYPE_CHECKING:
     from zprl_core.data.building import Built
@@ -25,12 +26,16 @@ A dataset holds demonstrations at a task's rate, for `zprl pretrain`. `zprl coll
   build   from the bags of recorded episodes, by the code that takes the policy's snapshots
   info    what is in a dataset, as text
   view    what is in a dataset, as a web page and a sheet of pictures
+  import  from a dataset of robomimic, LeRobot or diffusion_policy
+  export  for LeRobot or robomimic
 """
 EXAMPLE = """\
   zprl dataset build runs/my/run/bags/* --task place_orange_demo --out runs/my/data
   zprl dataset info runs/my/data
   zprl dataset view runs/my/data --out runs/my/data.html
 """
+
+_OTHERS: dict[str, ModuleType] = {"import": dataset_import, "export": dataset_export}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +56,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "YAML; the tool's way is drawn into its picture. Those of the simulated cell are known",
     )
     view.add_argument("--overwrite", action="store_true", help="replace what is there")
+    for name, module in _OTHERS.items():
+        other = actions.add_parser(
+            name,
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog=f"example:\n{module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.configure(other)
 
 
 def _configure_build(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +99,9 @@ def _configure_build(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
+    if args.action in _OTHERS:
+        code: int = _OTHERS[args.action].run(args)
+        return code
     if args.action == "build":
         return _build(args)
     from zprl_core.data.reading import open_dataset

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
@@ -32,6 +33,16 @@ def bar(name: str, total: int, unit: str, initial: int = 0) -> Any:
     # Into a file or a pipe a line every ten seconds is enough.
     interval = 0.2 if sys.stderr.isatty() else 10.0
     return tqdm(total=total, initial=initial, desc=name, unit=unit, mininterval=interval, dynamic_ncols=True)
+
+
+@contextmanager
+def counting(name: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is shown while the block runs; it is called with how many are done, of how many."""
+    shown = bar(name, total, unit)
+    try:
+        yield lambda done, _total: shown.update(done - shown.n)
+    finally:
+        shown.close()
 
 
 class StageBars:

@@ -1,9 +1,9 @@
 """Does what a person in a headset teaches become a policy?
 
-`python -m tests.benchmarks.demonstrator --out DIR`: a scripted person in an emulated Quest 3 does Place Orange
-in the twin, in real time, through controller, page, node, bridge and physics; what went wrong is discarded
-and done again. The bags alone then make a dataset, a base policy and its evaluation. Writes DIR/result.json
-and prints a table.
+`python -m tests.benchmarks.demonstrator --out DIR`: a scripted person in an emulated Quest 3 does Place
+Orange in the twin, in real time, through controller, page, node, bridge and physics; what went wrong is
+discarded and done again. The bags alone then make a dataset, a base policy and its evaluation. Writes
+DIR/result.json and prints a table.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ void main() {
 }`;
 const FRAGMENT = `precision mediump float; uniform sampler2D picture; varying vec2 at;
 void main() { gl_FragColor = texture2D(picture, at); }`;
-const WIDTH_M = 1.0, HEIGHT_M = 1.35, AWAY_M = 1.6, GAP_M = 0.06, BOARD_M = [1.2, 0.3];
+const WIDEST_M = 1.8, ALL_M = 3.2, HEIGHT_M = 1.5, AWAY_M = 1.5, GAP_M = 0.06, BOARD_M = [1.6, 0.4];
 
 export class Scene {
   static async of(session, cameras, words) {
@@ -53,16 +53,18 @@ export class Scene {
 
   quads() {
     const shown = this.cameras.all.filter((camera) => camera.canvas.width > 0), count = shown.length;
+    const width = Math.min(WIDEST_M, ALL_M / count);
     const found = shown.map((camera, i) => {
-      const height = (WIDTH_M * camera.canvas.height) / camera.canvas.width;
-      const x = (i - (count - 1) / 2) * (WIDTH_M + GAP_M);
+      const height = (width * camera.canvas.height) / camera.canvas.width;
+      const x = (i - (count - 1) / 2) * (width + GAP_M);
       const texture = this.texture(camera.name, camera.canvas, camera.canvas.dataset.pictures);
-      return { texture, middle: [x, HEIGHT_M, -AWAY_M], size: [WIDTH_M, height] };
+      return { texture, middle: [x, HEIGHT_M, -AWAY_M], size: [width, height] };
     });
+    const lowest = HEIGHT_M - Math.max(0, ...found.map((quad) => quad.size[1])) / 2;
     const lines = this.words();
     write(this.board, lines);
     const texture = this.texture("", this.board, JSON.stringify(lines));
-    return [...found, { texture, middle: [0, HEIGHT_M - 0.62, -AWAY_M], size: BOARD_M }];
+    return [...found, { texture, middle: [0, lowest - GAP_M - BOARD_M[1] / 2, -AWAY_M], size: BOARD_M }];
   }
 
   // Uploaded only where there is something new to see.

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 
@@ -167,6 +168,22 @@ def test_a_second_page_opens_the_clutch_and_has_to_take_the_hands(headset: Heads
     other.context.close()
     headset.run("() => document.getElementById('take').click()")
     headset.until(lambda: "You have" in headset.text("seat-text"), "taken back")
+
+
+def test_the_pictures_and_the_state_hang_in_front_of_the_wearer(headset: Headset, cell: Collection) -> None:
+    """Drawn by WebGL, in software."""
+    begin(headset)
+    other = Headset(headset.context.browser, cell.link, draws=True)
+    other.enter()
+
+    def orange() -> bool:
+        seen = cv2.imdecode(np.frombuffer(other.page.screenshot(), np.uint8), cv2.IMREAD_COLOR).astype(int)
+        blue, green, red = np.moveaxis(seen[200:520, 300:980], 2, 0)
+        return bool(((red > 200) & (green > 90) & (green < 190) & (blue < 80)).sum() > 100)
+
+    other.until(orange, "the half is seen")
+    assert other.complaints == []
+    other.context.close()
 
 
 def test_a_person_in_the_headset_places_the_orange(headset: Headset, cell: Collection) -> None:

@@ -177,8 +177,8 @@ def test_the_pictures_and_the_state_hang_in_front_of_the_wearer(headset: Headset
     other.enter()
 
     def orange() -> bool:
-        seen = cv2.imdecode(np.frombuffer(other.page.screenshot(), np.uint8), cv2.IMREAD_COLOR).astype(int)
-        blue, green, red = np.moveaxis(seen[200:520, 300:980], 2, 0)
+        seen = cv2.imdecode(np.frombuffer(other.page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+        blue, green, red = np.moveaxis(np.asarray(seen, np.int64)[200:520, 300:980], 2, 0)
         return bool(((red > 200) & (green > 90) & (green < 190) & (blue < 80)).sum() > 100)
 
     other.until(orange, "the half is seen")

@@ -177,7 +177,7 @@ class Server:
         self._show()
 
     def _give_hands(self, page: Page) -> None:
-        if page.person.role != OPERATOR:
+        if _no_hands(page.person):
             return
         if self._driver != page.person.page:
             self._teleoperation.let_go(f"{page.person.name} took the hands")
@@ -234,8 +234,8 @@ class Server:
             page.say("notice", text="refused: hello comes once, as the first message")
 
     def _take(self, page: Page) -> None:
-        if page.person.role != OPERATOR:
-            page.say("notice", text=f"a {page.person.role} cannot take the hands; ask for an operator's link")
+        if problem := _no_hands(page.person):
+            page.say("notice", text=problem)
             return
         self._give_hands(page)
         self._show()
@@ -326,4 +326,16 @@ def _allowed(page: Page, message: Message | None) -> bool:
 
 
 def _person(hello: Hello, guest: Guest, request: web.Request) -> Person:
-    return Person(f"{guest.name}/{hello.page}", guest.name, guest.role, is_phone(request.headers))
+    """A headset's browser calls itself mobile, as a phone's does."""
+    headset = "VR" in request.headers.get("User-Agent", "").split()
+    phone = is_phone(request.headers) and not headset
+    return Person(f"{guest.name}/{hello.page}", guest.name, guest.role, phone)
+
+
+def _no_hands(person: Person) -> str:
+    """Why somebody can only watch and stop; empty for who can have the hands."""
+    if person.role != OPERATOR:
+        return f"a {person.role} cannot take the hands; ask for an operator's link"
+    if person.phone:
+        return "a phone cannot take the hands: this needs a headset, or a screen at the cell"
+    return ""

@@ -21,7 +21,7 @@ from teleop_vr.protocol import Command
 from teleop_vr.server import Server
 from teleop_vr.view import Cell
 from tests.panel.bench import free_port
-from tests.panel.visitor import Page
+from tests.panel.visitor import PHONE, Page
 from zprl_core.config import load_rig, load_task
 from zprl_core.panel_address import PanelAddress
 from zprl_core.safety import ChunkCommand
@@ -47,6 +47,12 @@ STATE = SimpleNamespace(
     layout_seed=1,
     possible=["stop", "success", "failure", "abort"],
     since=SimpleNamespace(sec=0, nanosec=0),
+)
+
+
+QUEST = (
+    "Mozilla/5.0 (Linux; Android 12; Quest 3) AppleWebKit/537.36 (KHTML, like Gecko) OculusBrowser/35.0 "
+    "Chrome/126.0 Mobile VR Safari/537.36"
 )
 
 
@@ -112,9 +118,10 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 
 @contextlib.asynccontextmanager
-async def visit(house: House, link: str = "") -> AsyncIterator[Page]:
+async def visit(house: House, link: str = "", agent: str = "") -> AsyncIterator[Page]:
     """A page of a browser that went through a link, an operator's if none is given."""
-    async with aiohttp.ClientSession(house.url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+    jar, headers = aiohttp.CookieJar(unsafe=True), {"User-Agent": agent} if agent else {}
+    async with aiohttp.ClientSession(house.url, cookie_jar=jar, headers=headers) as client:
         async with client.get(link or house.link) as response:
             assert response.status == 200, await response.text()
         async with client.ws_connect("/ws", headers={"Origin": house.url}) as socket:
@@ -207,6 +214,19 @@ def test_a_viewer_never_has_them_and_can_stop(house: House) -> None:
 
     asyncio.run(scenario())
     assert [command.name for command, _ in house.asked] == ["stop"]
+
+
+def test_a_phone_never_has_them_and_a_headset_is_none(house: House) -> None:
+    async def scenario() -> None:
+        async with visit(house, agent=PHONE) as phone:
+            await phone.say(type="take")
+            assert "a phone cannot take the hands" in (await phone.until("notice"))["text"]
+            assert (await phone.command("stop", 3))["accepted"]
+            assert not (await phone.command("success", 3))["accepted"]
+        async with visit(house, agent=QUEST) as headset:
+            assert (await headset.until("view", lambda v: v["driver"] != ""))["yours"]
+
+    asyncio.run(scenario())
 
 
 def test_commands_go_to_the_session_with_their_author_and_another_run_is_refused(house: House) -> None:

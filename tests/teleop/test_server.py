@@ -131,16 +131,14 @@ async def visit(house: House, link: str = "", agent: str = "") -> AsyncIterator[
             yield page
 
 
-async def hold(page: Page, seconds: float, grip: float = 1.0) -> None:
-    """Tell of a right hand that holds the grip, at a headset's rate, after having let go of it."""
-    end = time.monotonic() + seconds
-    for pressed in (0.0, grip):
-        while pressed == 0.0 or time.monotonic() < end:
-            hand = {"p": [0.0, 1.0, 0.0], "q": [0, 0, 0, 1], "grip": pressed, "trigger": 0.1, "tracked": True}
+async def hold(page: Page, seconds: float) -> None:
+    """Tell of a right hand that holds the grip, at a headset's rate, after it had let go of it."""
+    for grip, held_s in ((0.0, 0.1), (1.0, seconds)):
+        end = time.monotonic() + held_s
+        while time.monotonic() < end:
+            hand = {"p": [0.0, 1.0, 0.0], "q": [0, 0, 0, 1], "grip": grip, "trigger": 0.1, "tracked": True}
             await page.say(type="hands", at=1e3 * time.monotonic(), hands={"right": hand})
             await asyncio.sleep(0.011)
-            if pressed == 0.0:
-                break
 
 
 async def view(page: Page, **wanted: Any) -> dict[str, Any]:

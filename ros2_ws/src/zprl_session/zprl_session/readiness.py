@@ -44,5 +44,13 @@ class Readiness:
             self._settles_left -= 1
         elif self._polls_left <= 0:
             self._node.destroy_timer(self._timer)
-            self._on_failure(f"missing after {self._patience_s:g} s: {', '.join(missing)}; see the logs")
+            self._on_failure(
+                f"missing after {self._patience_s:g} s: {', '.join(missing)}; seen: {self._seen()}; see the logs"
+            )
         self._polls_left -= 1
+
+    def _seen(self) -> str:
+        """The other nodes of the graph: without any, this process and they do not find each other."""
+        mine = self._node.get_fully_qualified_name()
+        names = {f"{space.rstrip('/')}/{name}" for name, space in self._node.get_node_names_and_namespaces()}
+        return ", ".join(sorted(names - {mine})) or "no other node at all"

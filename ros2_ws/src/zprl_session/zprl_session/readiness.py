@@ -44,9 +44,8 @@ class Readiness:
             self._settles_left -= 1
         elif self._polls_left <= 0:
             self._node.destroy_timer(self._timer)
-            self._on_failure(
-                f"missing after {self._patience_s:g} s: {', '.join(missing)}; seen: {self._seen()}; see the logs"
-            )
+            waited = f"missing after {self._patience_s:g} s: {', '.join(missing)}"
+            self._on_failure(f"{waited}; seen: {self._seen()}; see the logs")
         self._polls_left -= 1
 
     def _seen(self) -> str:

@@ -36,6 +36,7 @@ def session(state: str = "running", **more: Any) -> SimpleNamespace:
             "author": "",
             "layout": "",
             "possible": [],
+            "layout_seed": 0,
             "since": SimpleNamespace(sec=0, nanosec=0),
             "window_s": -1.0,
             "reason": "",

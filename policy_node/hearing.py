@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
+_UNKNOWN = "_NODE_NAME_UNKNOWN_"
+"""Of an endpoint that was found before its node's name came: two of these are not the same node."""
+
 
 class Hearing:
     """Looks at the ROS graph; once every bridge was found, only where its numbers have changed.
@@ -31,7 +34,8 @@ class Hearing:
             return []
         states = [self._node.get_publishers_info_by_topic(_state(arm)) for arm in self._commands]
         bridges = {_name(each) for infos in states for each in infos}
-        missing = [arm for arm, infos in zip(self._commands, states, strict=True) if not infos]
+        found = zip(self._commands, states, strict=True)
+        missing = [arm for arm, infos in found if not infos or any(map(_unnamed, infos))]
         deaf = missing or [arm for arm in self._commands if not self._reaches(arm, bridges)]
         self._heard_by = None if deaf else counts
         return deaf
@@ -44,6 +48,10 @@ class Hearing:
 
 def _state(arm: str) -> str:
     return f"/arms/{arm}/state"
+
+
+def _unnamed(endpoint: object) -> bool:
+    return endpoint.node_name == _UNKNOWN  # type: ignore[attr-defined]
 
 
 def _name(endpoint: object) -> str:

@@ -26,7 +26,7 @@ from teleop_vr.view import Cell, view
 from zprl_core.safety import ChunkCommand
 from zprl_core.teleop.teleoperation import Teleoperation
 from zprl_web.access import OPERATOR, Bucket, Guest, is_phone
-from zprl_web.connection import Connection, Person, Verdict
+from zprl_web.connection import Connection, Person, Verdict, greet
 from zprl_web.fields import ProtocolError
 from zprl_web.gate import GUEST
 from zprl_web.pictures import Credits
@@ -34,7 +34,7 @@ from zprl_web.site import Place, Site
 from zprl_web.stream import Stream
 from zprl_web.web_node import NoAnswer
 
-HELLO_S, PING_S, VIEW_S, PICTURES_S = 5.0, 4.0, 0.1, 1.0 / 30.0
+VIEW_S, PICTURES_S = 0.1, 1.0 / 30.0
 MOST_PAGES = 8
 ACKNOWLEDGED = 8
 """One in so many messages of hands is answered, so that the page knows its round trip."""
@@ -137,13 +137,8 @@ class Server:
     async def _converse(self, request: web.Request) -> web.StreamResponse:
         if len(self._pages) >= MOST_PAGES:
             return web.Response(status=503, text=f"{MOST_PAGES} pages are open; close one\n")
-        socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=LARGEST_MESSAGE, compress=False)
-        await socket.prepare(request)
-        try:
-            hello = await asyncio.wait_for(self._hello(socket), HELLO_S)
-        except (ProtocolError, asyncio.TimeoutError, TypeError) as error:
-            reason = str(error) or f"no hello came within {HELLO_S:g} s"
-            await socket.close(code=1008, message=reason.encode()[:120])
+        socket, hello = await greet(request, LARGEST_MESSAGE, _hello)
+        if hello is None:
             return socket
         page = Page(socket, request.transport, _person(hello, request[GUEST], request))
         await self._welcome(page)
@@ -154,12 +149,6 @@ class Server:
             sending.cancel()
             self._farewell(page)
         return socket
-
-    async def _hello(self, socket: web.WebSocketResponse) -> Hello:
-        message = parse(await socket.receive_str())
-        if not isinstance(message, Hello):
-            raise ProtocolError("the first message is hello")
-        return message
 
     async def _welcome(self, page: Page) -> None:
         """A page that comes again, or twice, replaces its old connection. Who has the hands keeps them, but
@@ -323,6 +312,13 @@ def _allowed(page: Page, message: Message | None) -> bool:
         return True
     buckets = {Hands: page.hands, WantFrame: page.frames}
     return buckets.get(type(message), page.messages).take(time.monotonic())
+
+
+def _hello(text: str) -> Hello:
+    message = parse(text)
+    if not isinstance(message, Hello):
+        raise ProtocolError("the first message is hello")
+    return message
 
 
 def _person(hello: Hello, guest: Guest, request: web.Request) -> Person:

@@ -29,7 +29,7 @@ from zprl_panel.protocol import (
 from zprl_panel.seat import Seat
 from zprl_panel.view import view
 from zprl_web.access import OPERATOR, Bucket, Guest, is_phone
-from zprl_web.connection import Connection, Person, Verdict
+from zprl_web.connection import Connection, Person, Verdict, greet
 from zprl_web.fields import ProtocolError
 from zprl_web.gate import GUEST
 from zprl_web.pictures import Credits
@@ -38,7 +38,6 @@ from zprl_web.web_node import NoAnswer
 
 TICK_S, HEARTBEAT_S, PICTURES_S, LOOK_S = 0.1, 0.5, 1.0 / 15.0, 1.0
 MOST_PAGES = 24
-HELLO_S, PING_S = 5.0, 4.0
 
 
 class Desk(Protocol):
@@ -117,13 +116,8 @@ class Server:
     async def _converse(self, request: web.Request) -> web.StreamResponse:
         if len(self._pages) >= MOST_PAGES:
             return web.Response(status=503, text=f"{MOST_PAGES} pages are open; close one\n")
-        socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=LARGEST_MESSAGE, compress=False)
-        await socket.prepare(request)
-        try:
-            hello = await asyncio.wait_for(self._hello(socket), HELLO_S)
-        except (ProtocolError, asyncio.TimeoutError, TypeError) as error:
-            reason = str(error) or f"no hello came within {HELLO_S:g} s"
-            await socket.close(code=1008, message=reason.encode()[:120])
+        socket, hello = await greet(request, LARGEST_MESSAGE, _hello)
+        if hello is None:
             return socket
         person = _person(hello, request[GUEST], phone=is_phone(request.headers))
         page = Page(socket, request.transport, person)
@@ -135,12 +129,6 @@ class Server:
             sending.cancel()
             self._farewell(page)
         return socket
-
-    async def _hello(self, socket: web.WebSocketResponse) -> Hello:
-        message = parse(await socket.receive_str())
-        if not isinstance(message, Hello):
-            raise ProtocolError("the first message is hello")
-        return message
 
     async def _welcome(self, page: Page, hello: Hello) -> None:
         """A page that comes again, or twice, replaces its old connection."""
@@ -303,6 +291,13 @@ class Server:
                 for page in self._pages.values():
                     page.show("history", self._history)
             await asyncio.sleep(LOOK_S)
+
+
+def _hello(text: str) -> Hello:
+    message = parse(text)
+    if not isinstance(message, Hello):
+        raise ProtocolError("the first message is hello")
+    return message
 
 
 def _person(hello: Hello, guest: Guest, *, phone: bool) -> Person:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import WSCloseCode, web
+
+from zprl_web.fields import ProtocolError
 
 SLOW_S = 3.0
 """A page that takes longer than this to take one message is dropped."""
 MOST_WAITING = 64
+HELLO_S, PING_S = 5.0, 4.0
+Hello = TypeVar("Hello")
 
 
 @dataclass(frozen=True)
@@ -103,3 +108,25 @@ class Connection:
             else:
                 sending = self._socket.send_bytes(self._pictures.popleft())
             await asyncio.wait_for(sending, SLOW_S)
+
+
+async def greet(
+    request: web.Request, largest: int, read: Callable[[str], Hello]
+) -> tuple[web.WebSocketResponse, Hello | None]:
+    """Open a page's WebSocket and read its first message.
+
+    Args:
+        request: for it. largest: message, in bytes.
+        read: makes a hello of the text, or raises ProtocolError.
+
+    Returns:
+        The socket, and the hello; None where the socket was closed because it was none, or did not come.
+    """
+    socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=largest, compress=False)
+    await socket.prepare(request)
+    try:
+        return socket, read(await asyncio.wait_for(socket.receive_str(), HELLO_S))
+    except (ProtocolError, asyncio.TimeoutError, TypeError) as error:
+        reason = str(error) or f"no hello came within {HELLO_S:g} s"
+        await socket.close(code=1008, message=reason.encode()[:120])
+        return socket, None

@@ -23,6 +23,9 @@ REACH = {"position": 0.0005, "rotation": 0.001, "gripper": 0.0005}
 HOMING_RAD_S, CAMERA_HZ = 0.12, 10
 """Gentle: with two cores for all of it the simulated controllers' time passes at a third of ours, and what is
 asked of them is three times as fast to them."""
+HOMING_STIFFNESS, HOMING_RAD = 100.0, 0.1
+"""A sixth of the rig's: torques that come 10 ms late make the wrist swing under the rig's impedance until the
+controller's reflex stops it, and a full machine serves the drivers' control loops that late."""
 CAMERAS = ("third_view", "left_wrist", "right_wrist")
 
 
@@ -52,8 +55,13 @@ def patient_rig(folder: Path, name: str) -> Path:
         arm.name: {
             "address": f"127.{150 + pid // 256 % 50}.{pid % 256}.{number + 1}",
             "watchdog_s": PATIENCE_S,
-            "franka": {"translational_stiffness": 800.0, "rotational_stiffness": 30.0},
-            "homing": {"velocity_rad_s": HOMING_RAD_S},
+            "lease_s": PATIENCE_S,
+            "franka": {
+                "translational_stiffness": 800.0,
+                "rotational_stiffness": 30.0,
+                "homing_stiffness": HOMING_STIFFNESS,
+            },
+            "homing": {"velocity_rad_s": HOMING_RAD_S, "tolerance_rad": HOMING_RAD},
             "gripper": {"port": str(folder / f"{arm.name}_gripper")},
         }
         for number, arm in enumerate(load_rig(name).arms)

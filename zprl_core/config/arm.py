@@ -275,6 +275,13 @@ class ArmConfig:
         above=0.0,
         high=2.0,
     )
+    lease_s: float = setting(
+        "without a sign of life from the session for this long a moving arm slows down and holds",
+        default=0.5,
+        unit="s",
+        above=0.0,
+        high=5.0,
+    )
     delay_s: float = setting(
         "from a setpoint's time to the same pose measured: by that much later the arm must be there",
         default=0.0,

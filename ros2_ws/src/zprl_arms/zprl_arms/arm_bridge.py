@@ -40,7 +40,6 @@ from zprl_core.run_folder import RunFolder
 from zprl_core.transforms import Pose
 
 STATE_RATE_HZ = 60.0
-LEASE_S = 0.5
 BETWEEN = ("labelled", "judging")
 """In simulated time: states in which a chunk is one that a label interrupted before it began."""
 REST_S = 2.0  # in which an arm must have come to rest before its bridge lets go of it
@@ -96,7 +95,7 @@ class ArmBridge(LifecycleNode):
             self._setup.task,
             self._setup.run_id,
             self._readings.newest().setpoint,
-            lease_s=None if self._setup.lockstep else LEASE_S,
+            lease_s=None if self._setup.lockstep else self._config.lease_s,
             shadow=self._shadow,
             posture=self._posture,
             streams_joints=self._driver.streams_joints,

@@ -28,6 +28,9 @@ START_S = 30.0
 LOOK_S = 0.1
 END_S = 3.0
 PRIORITY = 10
+NICENESS = -10
+"""Of a controller that does not get a core of its own: at its own priority two of them would leave the others
+nothing where they cannot keep up; so they get nine parts of the time where the others get one."""
 
 
 class WorldNode(LifecycleNode):
@@ -78,7 +81,7 @@ class WorldNode(LifecycleNode):
             self.get_logger().info(f"arm '{arm.name}': uses the controller that runs at {stand_in.address}")
             return
         spare = len(self._arms) < (os.cpu_count() or 1)
-        box = _start(stand_in, urgent=stand_in.urgent and spare)
+        box = _start(stand_in, alone=stand_in.urgent and spare)
         self._boxes.append(box)
         end_s, where = time.monotonic() + START_S, f"the simulated controller at {stand_in.address}"
         while not stand_in.answers():
@@ -133,15 +136,17 @@ def _address(arm: ArmConfig) -> str:
     return arm.address
 
 
-def _start(stand_in: StandIn, *, urgent: bool) -> subprocess.Popen[bytes]:
+def _start(stand_in: StandIn, *, alone: bool) -> subprocess.Popen[bytes]:
     """Not in this process's group: at Ctrl-C the arm bridge still needs it."""
     environment = {**os.environ, **stand_in.environment}
     box = subprocess.Popen(
         stand_in.command, env=environment, start_new_session=True, preexec_fn=end_with_parent
     )
-    if urgent:
-        with contextlib.suppress(PermissionError):
+    with contextlib.suppress(PermissionError):
+        if alone:
             os.sched_setscheduler(box.pid, os.SCHED_RR, os.sched_param(PRIORITY))
+        elif stand_in.urgent:
+            os.setpriority(os.PRIO_PROCESS, box.pid, NICENESS)
     return box
 
 

@@ -102,10 +102,20 @@ def _changed(name: str, value: Any, *where: str | int) -> tuple[str, Any, Where]
     return ("rig" if name in RIGS else "task"), data, where
 
 
+def _without(name: str, *where: str | int) -> tuple[str, Any, Where]:
+    kind, data, _ = _changed(name, None, *where)
+    inside = data
+    for key in where[:-1]:
+        inside = inside[key]
+    del inside[where[-1]]
+    return kind, data, where
+
+
 @settings(FUZZ, max_examples=250)
 @example(_changed("place_orange_demo", 10**400, "rate_hz"))
 @example(_changed("sim_xarm6", 5e-324, "arms", 0, "servo_rate_hz"))
 @example(_changed("sim_xarm6", 5e-324, "simulation", "physics_dt_s"))
+@example(_without("dual_open_box", "arms", 1))
 @given(mutated())
 def test_one_thing_that_is_wrong(case: tuple[str, Any, Where]) -> None:
     kind, data, where = case

@@ -211,6 +211,14 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def resumed_by(self) -> str:
+        """What goes on with it, for a message."""
+        mode = self.spec.mode
+        if mode == "evaluate":
+            return "`zprl evaluate` in a new folder"
+        return f"`zprl {mode} --resume --out {self.path}`"
+
+    @property
     def spec(self) -> RunSpec:
         """What the run was started with.
 

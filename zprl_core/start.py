@@ -109,7 +109,7 @@ def resume(
     folder.check_resumable(wanted)
     spec = folder.spec
     if spec.mode != "train":
-        raise ConfigError(f"{out}: is an evaluation; only training runs can be resumed")
+        raise ConfigError(f"{out}: is no training run; go on with it by {folder.resumed_by}")
     if "lambda_" in given and given["lambda_"] != task.rl.lambda_:
         raise ConfigError(f"{out}: was started with lambda = {task.rl.lambda_}, not {given['lambda_']}")
     blocks = read_plan(folder.plan_file)
@@ -286,7 +286,7 @@ def _trained_actor(run: RunFolder) -> Provenance | None:
     if not run.learner_checkpoint.is_file():
         raise CheckpointError(
             f"{run.learner_checkpoint} does not exist: the run ended before its first checkpoint; go on "
-            f"with it by `zprl train --resume --out {run.path}`"
+            f"with it by {run.resumed_by}"
         )
     from zprl_core import checkpoint
     from zprl_core.rl.learner import KIND, load_actor

@@ -114,12 +114,15 @@ def test_a_bag_holds_its_episode_and_nothing_between_two(
     bags.write(arm, reading(53), end_ns + 11 * SECOND_NS, 0, 4)
     bags.session("labelled", 0, end_ns + 12 * SECOND_NS)
     play(bags, arm, 1, 2000)
-    bags.session("done", 1, 2002 * SECOND_NS)
-    bags.write(arm, reading(99), 2001 * SECOND_NS, 0, 5)
+    bags.session("done", 1, end_ns := 2001 * SECOND_NS)
+    bags.flush(end_ns + SECOND_NS)
+    bags.write(arm, reading(13), end_ns + SECOND_NS, 0, 5)  # the report of the last chunk
+    bags.flush(end_ns + SECOND_NS + 1)
+    bags.write(arm, reading(99), end_ns, 0, 6)  # a finished bag takes nothing in
     with Reader(run.bags / "episode_000000") as bag:
         assert [data for _, _, data in bag.messages()] == [reading(n) for n in (0, 1, 2, 50, 52, 53)]
     with Reader(run.bags / "episode_000001") as bag:
-        assert [data for _, _, data in bag.messages()] == [reading(n) for n in (10, 11, 12)]
+        assert [data for _, _, data in bag.messages()] == [reading(n) for n in (10, 11, 12, 13)]
 
 
 def test_a_bag_begins_with_what_was_published_once_before(

@@ -41,8 +41,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory, definition: Definition) 
     for number in range(MESSAGES):
         bags.write(sources[number % 3], reading(number), 1000 + number, number, number)
         if number % 7 == 6:
-            bags.flush()
-    bags.flush()
+            bags.flush(0)
+    bags.flush(0)
     unfinished = file.read_bytes()
     bags.finish()
     return unfinished, file.read_bytes(), (file.parent / METADATA).read_bytes()

@@ -48,7 +48,7 @@ def recording(
         source = slow if number % 20 == 0 else fast
         bags.write(source, reading(number), 1000 + number, number, number)
         if number % 7 == 6:
-            bags.flush()
+            bags.flush(0)
             flushed.append((file.stat().st_size, number + 1))
     unfinished = file.read_bytes()
     bags.finish()
@@ -180,7 +180,7 @@ def test_the_label_comes_from_the_run(
 ) -> None:
     bags.session("resetting", 0, 1)
     bags.write(source("/fast"), reading(1), 2, 3, 4)
-    bags.flush()
+    bags.flush(0)
     bags.abandon()
     append_record(run.episodes_file, outcome(0, "void", "fault"))
     assert cli.main(["bag", "recover", str(run.bags / "episode_000000")]) == 0

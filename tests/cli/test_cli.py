@@ -209,7 +209,11 @@ def test_resume_says_what_differs(tmp_path: Path, new_folder: Callable[..., RunF
     said = fails("train", "--resume", "--out", "run", "--eval-every", "7")
     assert "was started with other evaluations than every 7 chunks" in said
     new_folder(tmp_path / "evaluation", mode="evaluate")
-    assert "only training runs can be resumed" in fails("train", "--resume", "--out", "evaluation")
+    said = fails("train", "--resume", "--out", "evaluation")
+    assert "is no training run; go on with it by `zprl evaluate` in a new folder" in said
+    new_folder(tmp_path / "demos", mode="collect")
+    said = fails("train", "--resume", "--out", "demos")
+    assert "is no training run; go on with it by `zprl collect --resume --out " in said
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -126,6 +126,16 @@ def test_a_dead_node_ends_the_run_and_it_goes_on_later(
     assert len(json.loads(folder.versions_file.read_text())["starts"]) == 2
 
 
+def test_a_summary_that_cannot_be_written_does_not_hide_why_the_run_ended(
+    tmp_path: Path, new_folder: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = new_folder(tmp_path / "run")
+    (folder.summary_file / "x").mkdir(parents=True)
+    with pytest.raises(SessionError, match="the camera is gone"):
+        run_session(_prepared(folder, tmp_path, limit=6), verbose=False)
+    assert f"warning: {folder.summary_file} is not up to date: " in capsys.readouterr().err
+
+
 def test_two_runs_in_one_folder_are_refused(tmp_path: Path, new_folder: Callable[..., RunFolder]) -> None:
     folder = new_folder(tmp_path / "run")
     with folder.lock(), pytest.raises(DataError, match="another process is running in this folder"):

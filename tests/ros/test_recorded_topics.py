@@ -92,6 +92,6 @@ def test_episodes_before_the_recorder_get_no_bag(tmp_path: Path) -> None:
         publisher.publish(SessionState(run_id=made.run_id, state="done", episode=1))
         made.wait((made.run.bags / "episode_000001" / "metadata.yaml").exists, 20.0, "no bag was written")
         assert [path.name for path in made.run.bags.iterdir()] == ["episode_000001"]
-        assert describe(made.run.bags / "episode_000001").contents.messages == 1
+        assert describe(made.run.bags / "episode_000001").contents.messages == 2
         node.destroy_node()
         rclpy.shutdown(context=context)

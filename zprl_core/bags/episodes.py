@@ -20,7 +20,8 @@ TAIL_NS = 1_000_000_000
 """What arrives this long after an outcome is still the episode's: the last chunk's report, an update."""
 ALWAYS = "/session/"
 """Topics whose messages are kept until the next episode: a label can be undone until then."""
-_BEGINS, _LIVE = "resetting", ("resetting", "ready", "running", "judging", "paused")
+_BEGINS, _ENDS = "resetting", "done"
+_LIVE = ("resetting", "ready", "running", "judging", "paused")
 
 
 GIB = 1 << 30
@@ -83,8 +84,6 @@ class EpisodeBags:
         if state == _BEGINS and self._state != _BEGINS:
             self.finish()
             self._open(episode, now_ns)
-        elif state == "done":
-            self.finish()
         if self._state in _LIVE and state not in _LIVE:
             self._until_ns = now_ns + TAIL_NS
         self._state = state
@@ -106,13 +105,16 @@ class EpisodeBags:
             return False
         return self._state in _LIVE or log_ns <= self._until_ns or source.name.startswith(ALWAYS)
 
-    def flush(self) -> None:
-        """Hand to the kernel what was written since the last flush.
+    def flush(self, now_ns: int) -> None:
+        """Hand to the kernel what was written since the last flush, or finish the last bag: some time after
+        "done", as the last chunk's report may come after that.
 
         Raises:
             RoomError: see `require_room`; it was handed over all the same.
         """
-        if self._file is not None:
+        if self._state == _ENDS and now_ns > self._until_ns:
+            self.finish()
+        elif self._file is not None:
             self._file.flush()
             self.require_room()
 

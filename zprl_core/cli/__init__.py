@@ -21,6 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ZprlError as error:
         print(f"zprl {args.command}: error: {error}", file=sys.stderr)
         return USER_ERROR
+    except OSError as error:  # a full or read-only disk, no permission: nothing that a traceback explains
+        print(f"zprl {args.command}: error: {error}", file=sys.stderr)
+        return USER_ERROR
     except KeyboardInterrupt:
         print(f"zprl {args.command}: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -55,11 +55,8 @@ def run_session(prepared: Prepared, *, verbose: bool) -> int:
             print(f"{folder.path}: is finished, nothing is left to do", file=sys.stderr)
         else:
             note_versions(folder)
-            try:
-                with _clock(folder):
-                    _run_graph(prepared, verbose)
-            finally:
-                write_summary(folder, prepared.blocks, read_records(folder.episodes_file))
+            with _accounts(prepared):
+                _run_graph(prepared, verbose)
         summary = write_summary(folder, prepared.blocks, read_records(folder.episodes_file))
     print(_closing(folder, summary))
     return 0
@@ -200,14 +197,22 @@ def _read_link(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _clock(folder: RunFolder) -> Iterator[None]:
-    """Add the time that this part of the run takes to RUN/stats."""
+def _accounts(prepared: Prepared) -> Iterator[None]:
+    """Afterwards add the time that this part of the run takes to RUN/stats, and sum the run up.
+
+    Where there is no room for that, why the run ended matters more: both are written again when it goes on.
+    """
+    folder = prepared.folder
     before = float(folder.read_stats().get(CLOCK, {}).get("wall_s", 0.0))
     start = time.monotonic()
     try:
         yield
     finally:
-        folder.write_stats(CLOCK, {"wall_s": before + time.monotonic() - start})
+        try:
+            folder.write_stats(CLOCK, {"wall_s": before + time.monotonic() - start})
+            write_summary(folder, prepared.blocks, read_records(folder.episodes_file))
+        except OSError as error:
+            print(f"warning: {folder.summary_file} is not up to date: {error}", file=sys.stderr)
 
 
 def _closing(folder: RunFolder, summary: Mapping[str, Any]) -> str:

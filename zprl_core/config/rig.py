@@ -92,7 +92,9 @@ class RigConfig:
         streams += [f"{arm.name}/gripper_width_m" for arm in self.arms if arm.gripper]
         for index, stream in enumerate(self.proprioception):
             if stream not in streams:
-                problem = f"unknown stream '{stream}', of none of the arms{loader.did_you_mean(stream, streams)}"
+                problem = (
+                    f"unknown stream '{stream}', of none of the arms{loader.did_you_mean(stream, streams)}"
+                )
                 problems.append((f"proprioception[{index}]", problem))
         return problems + self._simulation_problems()
 

@@ -1,7 +1,7 @@
 """Writes one bag an episode from serialised messages as they arrive; see docs/bags.md.
 
 Topics are found on the graph, so that whatever a rig publishes is recorded. Messages are taken 50 times a
-second and dealt with in the order in which they arrived, in one thread: while the disk makes it wait, they
+second and dealt with in the order in which they were sent, in one thread: while the disk makes it wait, they
 wait in the subscriptions. The subscriptions belong to a node that no executor serves, as rclpy 9's
 EventsExecutor cannot take a serialised message together with its time and number.
 """
@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import rclpy
 from rclpy.serialization import deserialize_message
-from zprl_interfaces.msg import SessionState
+from zprl_interfaces.msg import ChunkReport, SessionState
 from zprl_interfaces.srv import SessionCommand
 
 from zprl_bringup.node import LifecycleNode, run
@@ -30,13 +30,19 @@ from zprl_core.bags.rosbag2 import DISTRO, qos_text
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.run_folder import RunFolder, read_json
 from zprl_recorder import pictures, sources
+from zprl_recorder.in_order import InOrder
 
 LOOK_S, TAKE_S = 0.1, 0.02
 """How often new topics are looked for, and messages taken."""
+LATE_NS = 100_000_000
+"""How long what was sent before a message, or belongs before it, is waited for: in simulated time the next
+episode is reset some ms after an outcome, and the report of the last chunk comes after that.
+"""
 REMEMBERED = 20_000
 STOP_S = 3.0
 """How long the session has to stop the arms before the recorder ends after an error."""
 SESSION, CORRECTION = "/session/state", "/session/correction"
+REPORT, RESETTING = re.compile(r"/arms/[^/]+/report"), "resetting"
 LATCHED = ("/learner/actor",)
 """Published before the episode that needs it: every bag begins with the newest one."""
 
@@ -57,13 +63,12 @@ class Tap:
     quality: int
     last: dict[bytes, int]
 
-    def take(self) -> Iterator[tuple[int, Tap, bytes, Any]]:
-        """What has arrived since the last time: (when, ns; this; serialised message; what DDS says of it)."""
+    def take(self) -> Iterator[Arrival]:
+        """What has arrived since the last time."""
         handle, kind = self.subscription.handle, self.subscription.msg_type
         with handle:
             while (taken := handle.take_message(kind, True)) is not None:
-                data, info = taken
-                yield info["received_timestamp"], self, data, info
+                yield Arrival(self, *taken)
 
     def missing(self, info: Any) -> int:
         """How many messages of this one's publisher did not come since the last one."""
@@ -71,6 +76,14 @@ class Tap:
         before = self.last.get(publisher, number - 1)
         self.last[publisher] = number
         return max(0, int(number - before - 1))
+
+
+class Arrival(NamedTuple):
+    """A serialised message, and what DDS says of it."""
+
+    tap: Tap
+    data: bytes
+    info: Any
 
 
 class RecorderNode(LifecycleNode):
@@ -88,6 +101,8 @@ class RecorderNode(LifecycleNode):
         self._config = self._setup.rig.recording
         self._bags: EpisodeBags | None = None
         self._stopping = False
+        self._arrived = InOrder[Arrival](LATE_NS)
+        self._reset = (0, 0)  # episode, and when its first reset was sent
         self._taps: dict[str, Tap | None] = {}  # None: cannot be recorded, and it was said why
         self._counts = {"messages": 0, "bytes": 0, "lost": 0}
         self._waited_ns: deque[int] = deque(maxlen=REMEMBERED)
@@ -113,7 +128,7 @@ class RecorderNode(LifecycleNode):
 
     def shut_down(self) -> None:
         """Finish the bag that is open."""
-        self._take()
+        self._record_until(None)
         try:
             if self._bags is not None:
                 self._bags.finish()
@@ -168,20 +183,40 @@ class RecorderNode(LifecycleNode):
         return Tap(subscription, source, self._config.jpeg_quality if jpeg else 0, {})
 
     def _take(self) -> None:
-        """Record what has arrived, in the order of its arrival."""
-        taps = [tap for tap in self._taps.values() if tap is not None]
-        arrived = [message for tap in taps for message in tap.take()]
+        self._record_until(self.now_ns())
+
+    def _record_until(self, now_ns: int | None) -> None:
+        """Record what has arrived, in the order in which it was sent; without a time, all of it."""
+        for tap in self._taps.values():
+            for arrival in () if tap is None else tap.take():
+                self._arrived.add(self._sent_ns(arrival), arrival.info["received_timestamp"], arrival)
         try:
-            for at_ns, tap, data, info in sorted(arrived, key=itemgetter(0)):
+            for arrival in self._arrived.take(now_ns):
                 if self._bags is not None:
-                    self._record(self._bags, tap, at_ns, data, info)
+                    self._record(self._bags, *arrival)
         except OSError as error:
             self._give_up(error)
         except Exception as error:
             self.fail(error)
 
-    def _record(self, bags: EpisodeBags, tap: Tap, at_ns: int, data: bytes, info: Any) -> None:
-        source, number = tap.source, info["publication_sequence_number"]
+    def _sent_ns(self, arrival: Arrival) -> int:
+        """When a message was sent; for the report of a chunk, at the latest right before the next episode's
+        reset, as it belongs to the bag of its own.
+        """
+        sent_ns, topic = int(arrival.info["source_timestamp"]), arrival.tap.source.name
+        if topic == SESSION:
+            state = deserialize_message(arrival.data, SessionState)
+            new = state.run_id == self._setup.run_id and state.episode > self._reset[0]
+            if new and state.state == RESETTING:
+                self._reset = (state.episode, sent_ns)
+        elif REPORT.fullmatch(topic):
+            report = deserialize_message(arrival.data, ChunkReport)
+            if report.episode < self._reset[0]:
+                return min(sent_ns, self._reset[1] - 1)
+        return sent_ns
+
+    def _record(self, bags: EpisodeBags, tap: Tap, data: bytes, info: Any) -> None:
+        source, number, at_ns = tap.source, info["publication_sequence_number"], info["received_timestamp"]
         if missing := tap.missing(info):
             self._counts["lost"] += missing
             bags.lost[source.name] = bags.lost.get(source.name, 0) + missing
@@ -205,7 +240,7 @@ class RecorderNode(LifecycleNode):
     def _flush(self) -> None:
         try:
             if self._bags is not None:
-                self._bags.flush()
+                self._bags.flush(self.now_ns())
         except OSError as error:
             self._give_up(error)
 
@@ -235,7 +270,7 @@ class RecorderNode(LifecycleNode):
             what = f"{bag}: cannot be written: {error.strerror}"
             cure = f"Free space, restore it with `zprl bag recover {bag}`"
         stopped = "The session is stopped; the bags before it are whole"
-        return f"{what}. {stopped}. {cure}, then go on with `zprl train --resume`"
+        return f"{what}. {stopped}. {cure}, then go on with {self._folder.resumed_by}"
 
 
 def _never(message: bytes) -> None:

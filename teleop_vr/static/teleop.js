@@ -112,8 +112,15 @@ function draw() {
     button.classList.toggle("waiting", commands.has(meant(name)));
   }
   $("take").hidden = Boolean(view?.yours);
-  if (!link.live) set("word", replaced ? "Opened elsewhere" : "The server is silent");
-  if (view && link.live) drawView();
+  if (!link.live) drawSilence();
+  else if (view) drawView();
+}
+
+// What was known of arms and session is old: none of it stays.
+function drawSilence() {
+  set("word", replaced ? "Opened elsewhere" : "The server is silent");
+  set("hint", replaced ? "this page moves nothing" : "no hand moves an arm; to stop, use the hardware stop");
+  fill("arms", [], item);
 }
 
 function drawView() {

@@ -29,7 +29,7 @@ from tests.ros import training
 from tests.teleop import collection
 from tests.teleop.collection import Collection, collecting
 from tests.teleop.headset import Headset, headsets
-from tests.teleop.test_headset import begin, circle
+from tests.teleop.test_headset import circle
 from zprl_core.records import EpisodeRecord
 
 TASK = "place_orange_demo"
@@ -82,7 +82,7 @@ def struck(folder: Path, strike: str, browser: Browser) -> dict[str, Any]:
             headset = Headset(browser, first.link)
             headset.enter()
             keep(headset)
-            begin(headset)  # which finishes the bag
+            headset.begin()  # which finishes the bag
             kept = fingerprint(run, 0)
             headset.grip()
             headset.walk(circle(4), wait=False)
@@ -111,7 +111,7 @@ def struck(folder: Path, strike: str, browser: Browser) -> dict[str, Any]:
 
 def keep(headset: Headset) -> None:
     """A short demonstration."""
-    begin(headset)
+    headset.begin()
     headset.grip()
     headset.walk(circle(1))
     headset.let_go()
@@ -172,7 +172,7 @@ def resumed(run: Path, before: tuple[EpisodeRecord, ...], browser: Browser) -> d
         headset = Headset(browser, again.link)
         headset.enter()
         keep(headset)
-        begin(headset)
+        headset.begin()
         headset.context.close()
         after = again.records
     data = run.parent / "data"

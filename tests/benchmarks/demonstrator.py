@@ -70,20 +70,8 @@ def demonstrate(run: Path, episodes: int) -> dict[str, Any]:
 
 
 def demonstrate_once(headset: Headset) -> str:
-    """One demonstration, kept where the arm followed to the end; the arm's line.
-
-    Whatever stopped the arm before is cleared first: a machine of two cores stands still now and then.
-    """
-    headset.let_go()
-    headset.rest()
-    if headset.text("word") in ("Fault", "Stopped"):
-        headset.press("right", "thumbstick")
-        headset.until(lambda: headset.text("word") == "Idle", "it is cleared")
-    headset.press("right", "a-button")
-    headset.until(lambda: "Ready" in headset.text("word"), "the scene is laid out")
-    steps = person.way(headset.text("hint").partition("Layout: ")[2])
-    headset.press("right", "a-button")
-    headset.until(lambda: "Running" in headset.text("word"), "it runs")
+    """One demonstration, kept where the arm followed to the end; the arm's line."""
+    steps = person.way(headset.begin())
     headset.hold("right", "trigger", steps[0][-1])
     headset.grip()
     headset.walk(steps)

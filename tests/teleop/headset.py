@@ -72,11 +72,13 @@ setInterval(() => {
 class Headset:
     """A page in the headset, in an immersive session, and what its wearer does."""
 
-    def __init__(self, browser: Browser, link: str, *, draws: bool = False, **context: Any) -> None:
+    def __init__(
+        self, browser: Browser, link: str, *, draws: bool = False, init_script: str = "", **context: Any
+    ) -> None:
         self.context = browser.new_context(viewport={"width": 1280, "height": 720}, **context)
         at = ", ".join(map(str, AT))
         script = IWER.read_text() + SCRIPT % {"frame": FRAME_MS, "at": at}
-        self.context.add_init_script(script if draws else script + NO_DRAWING)
+        self.context.add_init_script((script if draws else script + NO_DRAWING) + init_script)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(15_000)
         self.complaints: list[str] = []
@@ -138,6 +140,28 @@ class Headset:
         """Let the right grip go, until the arm's line says so."""
         self.hold("right", "squeeze", 0.0)
         self.until(lambda: not (self.follows or self.complains), "the arm holds")
+
+    def clear(self) -> None:
+        """Clear what stopped the arm, where something did: a small machine stands still now and then."""
+        halted = ("Fault", "Stopped")
+        if self.text("word") in halted:
+            self.press("right", "thumbstick")
+            self.until(lambda: self.text("word") not in halted, "it is cleared")
+
+    def begin(self) -> str:
+        """Start the next demonstration, from wherever the session is; the layout that is shown."""
+        if "Running" in self.text("word"):
+            self.press("left", "y-button")
+            self.until(lambda: "Running" not in self.text("word"), "what went before is discarded")
+        self.let_go()
+        self.rest()
+        self.clear()
+        self.press("right", "a-button")
+        self.until(lambda: "Ready" in self.text("word"), "the scene is laid out")
+        layout = self.text("hint").partition("Layout: ")[2]
+        self.press("right", "a-button")
+        self.until(lambda: "Running" in self.text("word"), "it runs")
+        return layout
 
     @property
     def follows(self) -> bool:

@@ -33,21 +33,6 @@ def headset(cell: Collection) -> Iterator[Headset]:
         assert made.complaints == []
 
 
-def begin(headset: Headset) -> str:
-    """Start the next demonstration, from wherever the session is; the layout that is shown."""
-    if "Running" in headset.text("word"):
-        headset.press("left", "y-button")
-        headset.until(lambda: "Labelled" in headset.text("word"), "what went before is discarded")
-    headset.let_go()
-    headset.rest()
-    headset.press("right", "a-button")
-    headset.until(lambda: "Ready" in headset.text("word"), "the scene is laid out")
-    layout = headset.text("hint").partition("Layout: ")[2]
-    headset.press("right", "a-button")
-    headset.until(lambda: "Running" in headset.text("word"), "it runs")
-    return layout
-
-
 def episode(headset: Headset) -> int:
     return int(headset.text("episode"))
 
@@ -78,7 +63,7 @@ def test_the_arm_follows_the_hand(headset: Headset, cell: Collection) -> None:
     """Where a machine of two cores stands still for too long the clutch opens, or a corner is cut."""
     seen = []
     for _ in range(TRIES):
-        begin(headset)
+        headset.begin()
         number = episode(headset)
         headset.grip()
         headset.walk(circle(2))
@@ -87,7 +72,7 @@ def test_the_arm_follows_the_hand(headset: Headset, cell: Collection) -> None:
         headset.let_go()
         headset.press("left", "x-button")
         headset.until(lambda: "failure" in headset.text("word"), "it is kept")
-        begin(headset)  # which finishes the bag
+        headset.begin()  # which finishes the bag
         times, measured, _ = collection.motion(cell.run, number)
         ran = times >= 1e-9 * cell.records[number].start_stamp_ns
         seen.append((*off_the_circle(measured[ran]), said))
@@ -121,7 +106,7 @@ def test_the_arm_follows_the_hand(headset: Headset, cell: Collection) -> None:
 def test_what_loses_the_hand_opens_the_clutch_and_says_why(
     headset: Headset, cell: Collection, strike: str, mend: str, why: str
 ) -> None:
-    begin(headset)
+    headset.begin()
     for _ in range(TRIES):
         headset.grip()
         headset.run(f"() => {{ const wearer = window.wearer; {strike}; }}")
@@ -139,7 +124,7 @@ def test_what_loses_the_hand_opens_the_clutch_and_says_why(
 
 
 def test_nothing_jumped_in_all_that(headset: Headset, cell: Collection) -> None:
-    begin(headset)  # which finishes the bags
+    headset.begin()  # which finishes the bags
     records = {record.episode: record for record in cell.records}
     assert len(records) > 4
     for index, record in records.items():
@@ -151,7 +136,7 @@ def test_nothing_jumped_in_all_that(headset: Headset, cell: Collection) -> None:
 
 
 def test_a_second_page_opens_the_clutch_and_has_to_take_the_hands(headset: Headset, cell: Collection) -> None:
-    begin(headset)
+    headset.begin()
     for _ in range(TRIES):
         headset.grip()
         other = Headset(headset.context.browser, cell.link)
@@ -172,7 +157,7 @@ def test_a_second_page_opens_the_clutch_and_has_to_take_the_hands(headset: Heads
 
 def test_the_pictures_and_the_state_hang_in_front_of_the_wearer(headset: Headset, cell: Collection) -> None:
     """Drawn by WebGL, in software."""
-    begin(headset)
+    headset.begin()
     other = Headset(headset.context.browser, cell.link, draws=True)
     other.enter()
 
@@ -188,7 +173,7 @@ def test_the_pictures_and_the_state_hang_in_front_of_the_wearer(headset: Headset
 
 def test_a_person_in_the_headset_places_the_orange(headset: Headset, cell: Collection) -> None:
     for _ in range(TRIES):
-        layout, number = begin(headset), episode(headset)
+        layout, number = headset.begin(), episode(headset)
         steps = person.way(layout)
         headset.hold("right", "trigger", steps[0][-1])
         headset.grip()
@@ -200,7 +185,7 @@ def test_a_person_in_the_headset_places_the_orange(headset: Headset, cell: Colle
     assert followed, headset.text("arms")
     headset.press("right", "b-button")
     headset.until(lambda: "success" in headset.text("word"), "it is a success")
-    begin(headset)
+    headset.begin()
     assert collection.succeeded(cell.run, number)
     assert cell.records[number].outcome == "success" and cell.records[number].mode == "human"
 

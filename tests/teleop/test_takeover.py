@@ -56,6 +56,7 @@ def _help(headset: Headset, run: Path) -> None:
     deadline = time.monotonic() + 90.0
     while not any(record.helped_chunks for record in read_records(run / "episodes.jsonl")):
         assert time.monotonic() < deadline, headset.text("arms")
+        headset.clear()
         headset.until(lambda: "Running" in headset.text("word"), "an episode runs")
         headset.hold("right", "squeeze", 1.0)
         time.sleep(1.2)

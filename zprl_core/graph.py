@@ -139,6 +139,8 @@ def _check_lockstep(rig: RigConfig, run: RunSettings) -> None:
     real = [arm.name for arm in rig.arms if arm.driver != "sim"]
     if run.lockstep and run.shadow:
         raise RigError(f"rig {rig.name}: shadow mode runs on the wall clock; add --realtime")
+    if run.lockstep and run.teleop:
+        raise RigError(f"rig {rig.name}: a hand moves arms on the wall clock; add --realtime to --teleop")
     if run.lockstep and (real or not rig.simulated):
         who = f"arm {', '.join(real)} runs" if real else "a real cell runs"
         raise RigError(f"rig {rig.name}: lockstep needs arms of driver sim; {who} on the wall clock")

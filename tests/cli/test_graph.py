@@ -107,6 +107,8 @@ def test_lockstep_needs_arms_in_simulated_time() -> None:
         graph(rig, task, "train", SETTINGS)
     with pytest.raises(RigError, match="shadow mode runs on the wall clock"):
         graph(load_rig("sim_xarm6"), task, "train", dataclasses.replace(SETTINGS, shadow=True))
+    with pytest.raises(RigError, match="a hand moves arms on the wall clock; add --realtime to --teleop"):
+        graph(load_rig("sim_xarm6"), task, "train", dataclasses.replace(SETTINGS, teleop="127.0.0.1:8771"))
 
 
 def test_a_real_cell_has_an_operator_and_no_judge() -> None:

@@ -30,7 +30,7 @@ A dataset holds demonstrations at a task's rate, for `zprl pretrain`. `zprl coll
   export  for LeRobot or robomimic
 """
 EXAMPLE = """\
-  zprl dataset build runs/my/run/bags/* --task place_orange_demo --out runs/my/data
+  zprl dataset build runs/my/demos/bags/* --task place_orange_demo --out runs/my/data
   zprl dataset info runs/my/data
   zprl dataset view runs/my/data --out runs/my/data.html
 """

@@ -70,6 +70,13 @@ def bag(run: Path, episode: int) -> Path:
     return run / "bags" / f"episode_{episode:06d}"
 
 
+def session_states(folder: Path) -> list[Any]:
+    """What a bag heard of the session, in the order in which it was sent."""
+    with AnyReader([folder]) as reader:
+        topic = [c for c in reader.connections if c.topic == "/session/state"]
+        return [reader.deserialize(data, c.msgtype) for c, _, data in reader.messages(topic)]
+
+
 def test_every_episode_has_its_bag_whose_label_is_that_of_the_record(recorded: Path) -> None:
     found = records(recorded)
     assert len(found) >= 4
@@ -193,9 +200,13 @@ def test_a_disk_that_fills_up_ends_the_run_with_whole_bags(setup: Setup, tmp_pat
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "GiB are kept for checkpoints and records (recording.reserve_gib). The session is stopped" in said
-    last = records(run)[-1]
-    assert last.outcome == "void"
-    assert last.reason.startswith("stopped by the recorder (")
+    *_, before, last = session_states(sorted((run / "bags").iterdir())[-1])
+    assert last.state == "stopped" and last.reason.startswith("stopped by the recorder (")
+    void = [record for record in records(run) if record.outcome == "void"]
+    if before.state == "running":  # else the stop fell between two episodes
+        assert [(record.episode, record.reason) for record in void] == [(last.episode, last.reason)]
+    else:
+        assert void == []
     for record in records(run):
         assert describe(bag(run, record.episode)).damage.finished
         assert read_metadata(bag(run, record.episode))["custom_data"]["outcome"] == record.outcome

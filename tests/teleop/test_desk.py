@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from tests.teleop import collection
-from tests.teleop.collection import Collection, collecting
-from tests.teleop.headset import Headset, headsets, needed
+from tests.teleop.collection import Collection
+from tests.teleop.headset import TRIES, Headset, headsets, needed
 
 pytestmark = [needed, pytest.mark.slow]
-TRIES = 4  # of a person, where the machine stands still and the clutch opens
 HELD_S = 0.8
 GAMEPAD = """
 const button = () => ({ pressed: false, value: 0 });
@@ -21,12 +20,6 @@ window.pad = { connected: true, axes: [0, 0, 0, 0], buttons: Array.from({ length
 navigator.getGamepads = () => [window.pad];
 """
 PRESS = "([index, value]) => Object.assign(window.pad.buttons[index], { pressed: value > 0, value })"
-
-
-@pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
-    with collecting(tmp_path_factory.mktemp("demos") / "run", "--episodes", "50") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

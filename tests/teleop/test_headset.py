@@ -12,16 +12,9 @@ import pytest
 
 from tests.teleop import collection, person
 from tests.teleop.collection import Collection, collecting
-from tests.teleop.headset import AT, Headset, headsets, needed
+from tests.teleop.headset import AT, TRIES, Headset, headsets, needed
 
 pytestmark = [needed, pytest.mark.slow]
-TRIES = 4  # of a person, on a machine that stands still for longer than a headset may be silent
-
-
-@pytest.fixture(scope="module")
-def cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
-    with collecting(tmp_path_factory.mktemp("demos") / "run", "--episodes", "50") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def play(stage: Stage, chunks: int) -> int:
     seconds = stage.task.action.chunk * stage.task.tick_s
     start_ns = stage.send(both(wave(stage)))
     for chunk in range(1, chunks):
-        time.sleep(max(0.0, (start_ns - time.time_ns()) / S + (chunk - 0.5) * seconds))
+        time.sleep(max(0.0, (start_ns - time.time_ns()) / S + (chunk - 0.8) * seconds))
         stage.send(both(wave(stage, chunk)), chunk=chunk, start_ns=start_ns + round(chunk * seconds * S))
     return start_ns
 
@@ -138,7 +138,10 @@ def track_of_an_episode(stage: Stage) -> Track:
     start_ns, seconds = play(stage, CHUNKS), stage.task.action.chunk * stage.task.tick_s
     for arm in ("left", "right"):
         stage.wait(lambda arm=arm: len(outcomes(stage, arm)) >= CHUNKS, 20.0, "the chunks")
-        assert executed(stage, arm)[:CHUNKS] == [(chunk, True) for chunk in range(CHUNKS)]
+        assert executed(stage, arm)[:CHUNKS] == [(chunk, True) for chunk in range(CHUNKS)], (
+            outcomes(stage, arm),
+            stage.eyes.fault(arm),
+        )
     left, right = (stage.boxes[arm].trace(start_ns - S) for arm in ("left", "right"))
     stage.eyes.command("abort")
     return track(left, right, start_ns, round(start_ns + CHUNKS * seconds * S))

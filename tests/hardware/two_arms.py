@@ -62,6 +62,7 @@ def cell() -> RigConfig:
             gripper=None,
             homing=replace(model.homing, gripper_width_m=None),
             watchdog_s=0.6,
+            lease_s=2.0,
         )
         for name, side in (("left", 1.0), ("right", -1.0))
     )

@@ -86,7 +86,7 @@ class Observer:
         """Call /session/command; (accepted, reason)."""
         request = SessionCommand.Request(
             command_id=command_id or uuid.uuid4().hex,
-            episode=self.episode if episode is None else episode,
+            episode=self._present_episode() if episode is None else episode,
             command=command,
             author="test",
         )
@@ -96,7 +96,7 @@ class Observer:
         """Call /session/label; (accepted, reason)."""
         request = Label.Request(
             command_id=command_id or uuid.uuid4().hex,
-            episode=self.episode,
+            episode=self._present_episode(),
             chunk=chunk,
             label=label,
             author="test",
@@ -124,6 +124,14 @@ class Observer:
             topic = f"/arms/{arm}/command"
             self._chunks = self._node.create_publisher(ActionChunk, topic, qos.stream(lockstep=False))
             time.sleep(0.5)
+
+    def _present_episode(self) -> int:
+        """Once the session has said which."""
+        deadline = time.monotonic() + 10.0
+        while not self.state and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert self.state, "the session has not said what state it is in"
+        return self.episode
 
     def _call(self, client: Any, request: Any) -> tuple[bool, str]:
         response = self._answer(client, request)

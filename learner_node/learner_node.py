@@ -42,6 +42,7 @@ class LearnerNode(LifecycleNode):
         self._threads = self.parameter("threads", 1, "of torch", low=1, high=256)
         self._active = False
         self._episodes_unsaved, self._between_episodes = 0, True
+        self._kept = 0
         self._update_s: deque[float] = deque(maxlen=100)
 
     def configure(self) -> None:
@@ -104,6 +105,11 @@ class LearnerNode(LifecycleNode):
             self._correct(record.episode, record.chunks - 1, record.outcome)
         learner.save(self._checkpoint)  # the old one may be from an episode that was just forgotten
         counters = learner.counters
+        for transitions, path in self._folder.kept_checkpoints().items():
+            if transitions > counters.transitions:
+                path.unlink()
+            else:
+                self._kept = transitions
         self.get_logger().info(f"resumed at {counters.records} transitions, {counters.updates} updates")
 
     def _on_update(self, request: Update.Request, response: Update.Response) -> Update.Response:
@@ -165,6 +171,10 @@ class LearnerNode(LifecycleNode):
         if self._episodes_unsaved >= self._setup.task.rl.checkpoint_every_episodes:
             self._learner.save(self._checkpoint)
             self._episodes_unsaved = 0
+        transitions = self._learner.counters.transitions
+        if transitions - self._kept >= self._setup.task.rl.keep_every_chunks:
+            self._learner.save(self._folder.kept_checkpoint(transitions))
+            self._kept = transitions
 
     def _publish_actor(self) -> None:
         weights = convert.octets(self._learner.actor_bytes())

@@ -54,7 +54,6 @@ from zprl_core.grid import TickGrid
 from zprl_core.joined import JoinedReports
 from zprl_core.observation import first_tick
 from zprl_core.rl.learner import load_actor
-from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.snapshot import SnapshotError
 from zprl_core.steering.guard import Guard
@@ -73,7 +72,7 @@ class PolicyNode(LifecycleNode):
         self._setup = self.setup()
         self._base = self.parameter("base", "", "checkpoint of the base policy")
         self._actor = self.parameter(
-            "actor", "", "run folder of the trained actor for 'steer'; empty: the learner's"
+            "actor", "", "run folder or learner's checkpoint with the actor for 'steer'; empty: the learner's"
         )
         self._threads = self.parameter("threads", 1, "of torch; the last bits depend on it", low=1, high=256)
         self._active = False
@@ -104,8 +103,7 @@ class PolicyNode(LifecycleNode):
                 f"add it by `zprl pretrain --latents {self._base} --data DIR --task ... --out CKPT`"
             )
         if self._actor:
-            trained = load_actor(RunFolder(Path(self._actor)).learner_checkpoint, setup.task)
-            self._runtime.set_actor(*trained)
+            self._runtime.set_actor(*load_actor(Path(self._actor), setup.task))
         self._agent = EpisodeAgent(
             self._runtime,
             setup.seed,

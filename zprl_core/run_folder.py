@@ -175,6 +175,15 @@ class RunFolder:
         """The learner's newest state."""
         return self.checkpoints / "learner.ckpt"
 
+    def kept_checkpoint(self, transitions: int) -> Path:
+        """The learner's state after so many training chunks, which stays."""
+        return self.checkpoints / f"chunks_{transitions:06d}.ckpt"
+
+    def kept_checkpoints(self) -> dict[int, Path]:
+        """The states that were kept, by their training chunks, in order."""
+        found = [(path.stem.removeprefix("chunks_"), path) for path in self.checkpoints.glob("chunks_*.ckpt")]
+        return dict(sorted((int(chunks), path) for chunks, path in found if chunks.isdigit()))
+
     @property
     def transitions_file(self) -> Path:
         """The learner's log, see zprl_core.record_log."""

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zprl_core import panel_address
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
@@ -137,6 +137,7 @@ def evaluation(
     policy: Path,
     out: Path,
     episodes: int | None = None,
+    checkpoint: int | None = None,
     seed: int = 0,
     lockstep: bool | None = None,
     shadow: bool = False,
@@ -147,6 +148,9 @@ def evaluation(
 ) -> Prepared:
     """A measurement of a base checkpoint (both paths) or of a run (steered).
 
+    Args:
+        checkpoint: of a run: the state that it kept after so many training chunks; None: its last one.
+
     Raises:
         ZprlError: anything that does not exist or does not fit; nothing was written then.
     """
@@ -155,10 +159,13 @@ def evaluation(
     in_lockstep = _lockstep(rig_config, lockstep)
     now = _cell(rig_config, task_config, in_lockstep)
     base, actor, lambda_, warnings = policy, "", None, []
+    if checkpoint is not None and not policy.is_dir():
+        raise ConfigError(f"--checkpoint {checkpoint}: {policy} is no run, so it has one state only")
     if policy.is_dir():
         run = RunFolder.open(policy)
-        warnings.append(compare(str(run.path), _trained_actor(run), now, task_config.tick_s))
-        base, actor = Path(run.spec.base), str(run.path)
+        trained = _trained_actor(run, checkpoint)
+        warnings.append(compare(str(run.path), trained.provenance, now, task_config.tick_s))
+        base, actor = Path(run.spec.base), str(trained.path)
         # The actor was trained at the lambda of its run, whatever the task's file says today.
         lambda_ = load_task(run.task_file).rl.lambda_
     warnings.append(_check_base(base, task_config, now))
@@ -277,22 +284,34 @@ def _check_base(path: Path, task: TaskConfig, now: Provenance) -> str:
     return compare(str(path), found.provenance, now, task.tick_s)
 
 
-def _trained_actor(run: RunFolder) -> Provenance | None:
-    """Whether a run has an actor that can be measured, and where it learned."""
+class _Trained(NamedTuple):
+    """A learner's checkpoint, and where it learned."""
+
+    path: Path
+    provenance: Provenance | None
+
+
+def _trained_actor(run: RunFolder, chunks: int | None) -> _Trained:
+    """The checkpoint of a run that can be measured: that after so many training chunks, or the last one."""
     if run.spec.mode != "train":
         raise CheckpointError(
             f"{run.path}: is an evaluation, without an actor of its own; name a training run"
         )
-    if not run.learner_checkpoint.is_file():
+    kept = run.kept_checkpoints()
+    if chunks is not None and chunks not in kept:
+        have = ", ".join(map(str, kept)) or "none"
+        raise CheckpointError(f"{run.path}: kept no state of {chunks} training chunks; those it kept: {have}")
+    path = run.learner_checkpoint if chunks is None else kept[chunks]
+    if not path.is_file():
         raise CheckpointError(
-            f"{run.learner_checkpoint} does not exist: the run ended before its first checkpoint; go on "
+            f"{path} does not exist: the run ended before its first checkpoint; go on "
             f"with it by {run.resumed_by}"
         )
     from zprl_core import checkpoint
     from zprl_core.rl.learner import KIND, load_actor
 
-    load_actor(run.learner_checkpoint, load_task(run.task_file))
-    return checkpoint.load(run.learner_checkpoint, KIND).provenance
+    load_actor(path, load_task(run.task_file))
+    return _Trained(path, checkpoint.load(path, KIND).provenance)
 
 
 def _with_lambda(task: TaskConfig, base: Path, override: float | None) -> TaskConfig:

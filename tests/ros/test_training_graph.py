@@ -76,6 +76,7 @@ def test_the_summary_has_what_the_readme_promises(finished: Path) -> None:
     assert summary["updates"] == summary["chunks"] - 4  # one a chunk, after four of warm-up
     assert summary["eval_episodes"] == 1
     assert summary["stalls"] == 0
+    assert min(RunFolder(finished).kept_checkpoints()) >= 6
 
 
 def test_every_chunk_is_logged_with_the_actor_that_its_place_requires(finished: Path) -> None:
@@ -145,6 +146,19 @@ def test_the_graph_plans_what_one_process_plans(finished: Path, tmp_path: Path) 
 def _digests(send: SendChunk) -> tuple[str, ...]:
     plan = send.plan
     return (send.weights, *(digest(array) for array in (plan.c, plan.z_tilde, plan.actions)))
+
+
+def test_a_state_that_was_kept_is_evaluated(setup: tuple[str, str], finished: Path, tmp_path: Path) -> None:
+    chunks, path = next(iter(RunFolder(finished).kept_checkpoints().items()))
+    out = tmp_path / "evaluation"
+    words = ["evaluate", "--rig", "sim_xarm6", "--task", setup[0], "--policy", str(finished)]
+    words += ["--episodes", "1", "--out", str(out)]
+    done = training.zprl(*words, "--checkpoint", str(chunks + 1))
+    assert done.returncode == 2
+    assert f"kept no state of {chunks + 1} training chunks; those it kept: {chunks}," in done.stderr
+    done = training.zprl(*words, "--checkpoint", str(chunks))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert RunFolder(out).spec.actor == str(path)
 
 
 def test_a_run_is_evaluated_with_its_last_actor(

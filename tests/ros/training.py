@@ -33,6 +33,7 @@ TINY = {
         "batch_size": 8,
         "hidden": 32,
         "checkpoint_every_episodes": 2,
+        "keep_every_chunks": 6,
         "guard": {"rms_ratio": 0.15, "chunks": 4, "back_off": True},
     },
 }

@@ -36,6 +36,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--episodes", type=arguments.positive, metavar="N", help="episodes on each path (default: the task's)"
     )
+    parser.add_argument(
+        "--checkpoint",
+        type=arguments.positive,
+        metavar="CHUNKS",
+        help="of a run: measure the state that it kept after so many training chunks (default: its last one)",
+    )
     arguments.add_out(parser, "folder of the result, new or empty", "DIR")
     arguments.add_seed(parser, EVALUATION_SEED, ": layouts that no training with a smaller seed has seen")
     arguments.add_session(parser)
@@ -51,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
         policy=args.policy,
         out=args.out,
         episodes=args.episodes,
+        checkpoint=args.checkpoint,
         seed=args.seed,
         lockstep=False if args.realtime else None,
         shadow=args.shadow,

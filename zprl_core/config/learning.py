@@ -175,6 +175,9 @@ class RLConfig:
         "of the critics in the actor's loss; null: min of two critics, mean of more (REDQ)", default=None
     )
     checkpoint_every_episodes: int = setting("training episodes between checkpoints", default=10, low=1)
+    keep_every_chunks: int = setting(
+        "training chunks between checkpoints that stay, to be evaluated afterwards", default=1000, low=1
+    )
     guard: GuardConfig = setting("limits of the steered latent", factory=GuardConfig)
     human_chunks: HumanChunks = setting(
         "a chunk that a person took over: left out, or learned from by the latent that explains it",

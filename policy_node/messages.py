@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from zprl_interfaces.msg import ActionChunk, SteeringStatus
+from zprl_interfaces.msg import ActionChunk, PlannedChunk, SteeringStatus
 from zprl_interfaces.msg import ChunkReport as ChunkReportMessage
 from zprl_interfaces.msg import Transition as TransitionMessage
 
 from zprl_bringup import convert
 from zprl_core.agent import ChunkReport, SendChunk
+from zprl_core.planned import PLAN_ARRAYS
 from zprl_core.rl.transition import Transition
 
 
@@ -31,6 +32,35 @@ def chunk_message(
         dt_s=dt_s,
         dim=actions.shape[1],
         actions=convert.doubles(actions),
+    )
+
+
+def planned_chunk(
+    send: SendChunk, mode: str, observed_ns: int, start_ns: int, inference_s: float, run_id: str
+) -> PlannedChunk:
+    """All of a plan.
+
+    Args:
+        send: the chunk. mode: path of the policy.
+        observed_ns, start_ns: time of its snapshot, and of its first waypoint.
+        inference_s: from snapshot to plan.
+        run_id: of the session.
+    """
+    plan = send.plan
+    arrays = {name: convert.floats(getattr(plan, name)) for name in PLAN_ARRAYS}
+    return PlannedChunk(
+        header=convert.header(observed_ns),
+        run_id=run_id,
+        episode=send.episode,
+        chunk=send.chunk,
+        mode=mode,
+        actor_version=send.actor_version,
+        weights=send.weights,
+        chunk_start=convert.time_message(start_ns),
+        scale=plan.scale,
+        inference_s=inference_s,
+        dim=plan.actions.shape[1],
+        **arrays,
     )
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from zprl_interfaces.msg import Proprioception
 
-from zprl_bringup import convert, qos
+from zprl_bringup import convert
 from zprl_bringup.node import Setup
 from zprl_core.errors import DataError
-from zprl_core.observation import snapshots
+from zprl_core.observation import PROPRIOCEPTION, snapshots
 from zprl_core.snapshot import SnapshotError
 
 
@@ -22,16 +25,16 @@ class Observer:
     Args:
         node: that subscribes.
         setup: of the session.
+        profile: QoS of the streams.
         on_sample: called after every sample that was kept.
     """
 
-    def __init__(self, node: Any, setup: Setup, on_sample: Any) -> None:
+    def __init__(self, node: Any, setup: Setup, profile: QoSProfile, on_sample: Any) -> None:
         observation = setup.task.observation
         self._node, self._on_sample, self._lockstep = node, on_sample, setup.lockstep
         self._sizes = {view.name: (view.height, view.width) for view in observation.cameras}
         self._proprio_dim = observation.proprio_dim
         self._policy = snapshots(setup.rig, setup.task, lockstep=setup.lockstep)
-        profile = qos.stream(setup.lockstep)
         for name in self._sizes:
             topic = f"/cameras/{name}/image"
             node.create_subscription(Image, topic, lambda m, n=name: self._on_image(n, m), profile)
@@ -41,14 +44,25 @@ class Observer:
         """History does not reach back behind this time."""
         self._policy.begin_episode(t_ns)
 
-    def snapshot(self, t_ns: int) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.float32]]:
+    def snapshot(
+        self, t_ns: int, newest_ns: Sequence[int] = ()
+    ) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.float32]]:
         """Images {camera: (S, h, w, 3)} and proprioception (S, dq) at a time.
 
+        Args:
+            t_ns: the time.
+            newest_ns: in replay, stamps that have to be there of each camera and of proprioception.
+
         Raises:
-            SnapshotError: a stream has nothing young enough; in lockstep, nothing of exactly this time.
+            SnapshotError: a stream has nothing young enough, or one of those is not there; in lockstep, a
+                camera has nothing of exactly this time.
         """
+        awaited = dict(zip((*self._sizes, PROPRIOCEPTION), newest_ns, strict=False))
+        for name, stamp_ns in awaited.items():
+            if not self._policy.holds(name, stamp_ns):
+                raise SnapshotError(name, math.inf, 0.0)
         found = self._policy.snapshot(t_ns)
-        if self._lockstep:
+        if self._lockstep and not awaited:
             for name in self._sizes:
                 if (seen := found.stamps_ns[name][-1]) != t_ns:
                     raise SnapshotError(name, (t_ns - seen) * 1e-9, 0.0)

@@ -4,9 +4,9 @@ What is planned and learned when is `zprl_core.agent.EpisodeAgent`'s business; t
 reports, labels and actor versions, and carries out what it says is due. It commands something only while it
 is active and the session is running.
 
-In lockstep a snapshot is due when the bridge says so. In real time the node ticks at the task's rate, and
-chunk k is observed L ticks before its first waypoint. A chunk whose actor comes too late starts at the tick
-after it (a stall, counted), while the arm holds.
+In lockstep a snapshot is due when the bridge says so, and in replay when the player does. In real time the
+node ticks at the task's rate, and chunk k is observed L ticks before its first waypoint. A chunk whose actor
+comes too late starts at the tick after it (a stall, counted), while the arm holds.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from zprl_interfaces.msg import (
     ChunkReport,
     Correction,
     ObserveDue,
+    PlannedChunk,
     SessionState,
     SteeringStatus,
 )
@@ -74,11 +75,14 @@ class PolicyNode(LifecycleNode):
         self._actor = self.parameter(
             "actor", "", "run folder or learner's checkpoint with the actor for 'steer'; empty: the learner's"
         )
+        self._replay = self.parameter("replay", False, "observations come from bags, when the player asks")
+        self._asked = self._setup.lockstep or self._replay  # for observations, or by the clock
         self._threads = self.parameter("threads", 1, "of torch; the last bits depend on it", low=1, high=256)
         self._active = False
         self._session: SessionState | None = None
-        self._due: dict[tuple[int, int], tuple[int, int]] = {}
+        self._due: dict[tuple[int, int], ObserveDue] = {}
         self._start_ns: dict[int, int] = {}
+        self._observed_ns: dict[int, int] = {}
         self._schedule: Schedule | None = None
         self._flushed = -1
         self._held = ""
@@ -107,8 +111,8 @@ class PolicyNode(LifecycleNode):
         self._agent = EpisodeAgent(
             self._runtime,
             setup.seed,
-            lockstep=setup.lockstep,
-            max_chunks=setup.task.chunks_per_episode,
+            lockstep=self._asked,
+            max_chunks=None if self._replay else setup.task.chunks_per_episode,
             learner=not self._actor,
             guard=Guard(setup.task.rl.guard),
             invert=setup.task.rl.human_chunks == "invert",
@@ -135,7 +139,7 @@ class PolicyNode(LifecycleNode):
 
     def _open(self) -> None:
         setup = self._setup
-        profile = qos.stream(setup.lockstep)
+        profile = qos.replayed() if self._replay else qos.stream(setup.lockstep)
         arms = [arm.name for arm in setup.rig.arms]
         self._arms = {arm.name: arm for arm in setup.rig.arms}
         self._reports: JoinedReports[ReportOfChunk] = JoinedReports(arms)
@@ -146,11 +150,12 @@ class PolicyNode(LifecycleNode):
         for name in arms:
             self.create_subscription(ChunkReport, f"/arms/{name}/report", self._on_report, profile)
         self._status = self.create_publisher(SteeringStatus, "/policy/status", qos.status())
+        self._plans = self.create_publisher(PlannedChunk, "/policy/plan", profile)
         self._learner = self.create_client(Update, "/learner/update")
-        self._observer = Observer(self, setup, self._on_sample)
+        self._observer = Observer(self, setup, profile, self._on_sample)
         self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         self.create_subscription(Correction, "/session/correction", self._on_correction, qos.changes())
-        if setup.lockstep:
+        if self._asked:
             self.create_subscription(ObserveDue, "/rig/observe", self._on_observe_due, profile)
         else:
             self._grid = TickGrid(setup.task.rate_hz)
@@ -192,7 +197,7 @@ class PolicyNode(LifecycleNode):
         if message.state != "running" or message.episode == self._agent.episode:
             return
         if self._agent.owes:
-            if self._setup.lockstep:
+            if self._asked:
                 return
             self.get_logger().warning(
                 f"episode {self._agent.episode}: its ending was never observed, not learned"
@@ -205,8 +210,8 @@ class PolicyNode(LifecycleNode):
             self._agent.resume_guard(self._trace.rewind(message.episode))
         self._agent.begin(message.episode, message.mode)
         self._due = {key: due for key, due in self._due.items() if key[0] >= message.episode}
-        self._start_ns = {}
-        if not self._setup.lockstep:
+        self._start_ns, self._observed_ns = {}, {}
+        if not self._asked:
             task = self._setup.task
             first = first_tick(self._grid.index(self.now_ns()), task)
             ticks = task.action.chunk * task.action.repeat
@@ -228,12 +233,11 @@ class PolicyNode(LifecycleNode):
             self._advance()
 
     def _on_observe_due(self, message: ObserveDue) -> None:
-        key = (message.episode, message.chunk)
-        self._due[key] = (convert.stamp_ns(message), convert.time_ns(message.chunk_start))
+        self._due[message.episode, message.chunk] = message
         self._advance()
 
     def _on_sample(self) -> None:
-        if self._setup.lockstep:
+        if self._asked:
             self._advance()
 
     def _on_tick(self, tick: int, tick_ns: int) -> None:
@@ -260,13 +264,14 @@ class PolicyNode(LifecycleNode):
         self._finish_episode()
 
     def _take_observations(self) -> None:
-        for (episode, chunk), (stamp_ns, start_ns) in list(self._due.items()):
+        for (episode, chunk), due in list(self._due.items()):
             if episode != self._agent.episode:
                 continue
+            stamp_ns, newest_ns = convert.stamp_ns(due), [convert.time_ns(each) for each in due.newest]
             if chunk == 0:
                 self._observer.begin_episode(stamp_ns)
-            if self._observe(chunk, stamp_ns):
-                self._start_ns[chunk] = start_ns
+            if self._observe(chunk, stamp_ns, newest_ns):
+                self._start_ns[chunk] = convert.time_ns(due.chunk_start)
                 del self._due[episode, chunk]
 
     def _carry_out(self) -> None:
@@ -300,15 +305,16 @@ class PolicyNode(LifecycleNode):
         self._agent.on_inversion(episode, chunk, inversion)
         self._advance()
 
-    def _observe(self, chunk: int, stamp_ns: int) -> bool:
+    def _observe(self, chunk: int, stamp_ns: int, newest_ns: Sequence[int] = ()) -> bool:
         began = time.perf_counter()
         try:
-            images, proprio = self._observer.snapshot(stamp_ns)
+            images, proprio = self._observer.snapshot(stamp_ns, newest_ns)
         except SnapshotError as error:
-            if not self._setup.lockstep:
+            if not self._asked:
                 self._hold(str(error))
             return False
         self._held = ""
+        self._observed_ns[chunk] = stamp_ns
         self._agent.on_observation(chunk, images, proprio)
         self._encode_s = time.perf_counter() - began
         return True
@@ -326,7 +332,7 @@ class PolicyNode(LifecycleNode):
                 f"episode {send.episode}, chunk {send.chunk}: the policy planned numbers that are not "
                 "finite; nothing was sent and the arm holds. Check the actor's checkpoint and lambda"
             )
-        start_ns = start_ns if self._setup.lockstep else self._catch_up(send.chunk, start_ns)
+        start_ns = start_ns if self._asked else self._catch_up(send.chunk, start_ns)
         width = task.action.dim // len(self._chunks)
         dt_s = task.tick_s * task.action.repeat
         for index, (name, publisher) in enumerate(self._chunks.items()):
@@ -335,6 +341,10 @@ class PolicyNode(LifecycleNode):
             publisher.publish(
                 messages.chunk_message(send, columns, start_ns, dt_s, self._setup.run_id, frame_id)
             )
+        observed_ns, mode = self._observed_ns[send.chunk], self._agent.mode
+        self._plans.publish(
+            messages.planned_chunk(send, mode, observed_ns, start_ns, inference_s, self._setup.run_id)
+        )
         self._trace.chunk(send)
         self._trace.inference(inference_s)
         self._publish_status(send, start_ns, inference_s)

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zprl_core.runtime import Plan, PolicyRuntime
+    from zprl_core.planned import Plan
+    from zprl_core.runtime import PolicyRuntime
     from zprl_core.steering.inversion import Inversion
 
 STEERED = {"explore", "steer"}
@@ -154,7 +155,7 @@ class EpisodeAgent:
         runtime: the frozen policy with its steering.
         seed: of the run; keys all noise.
         lockstep: a chunk is sent only after the one before it was cleared.
-        max_chunks: an episode's horizon in chunks; no chunk beyond it is planned.
+        max_chunks: an episode's horizon in chunks; no chunk beyond it is planned. None: no limit.
         learner: whether a learner answers; without one, "steer" uses the actor that the runtime holds.
         guard: of the steered latent; None: with the settings' defaults, which never scale lambda.
         invert: whether a latent is looked for that explains a chunk which a person took over.
@@ -170,7 +171,7 @@ class EpisodeAgent:
         seed: int,
         *,
         lockstep: bool,
-        max_chunks: int,
+        max_chunks: int | None,
         learner: bool,
         guard: Guard | None = None,
         invert: bool = False,
@@ -197,6 +198,11 @@ class EpisodeAgent:
             RuntimeError: none was.
         """
         return self._current().index
+
+    @property
+    def mode(self) -> str:
+        """Path of the policy in the episode that was begun."""
+        return self._current().mode
 
     @property
     def over(self) -> bool:
@@ -342,7 +348,8 @@ class EpisodeAgent:
 
     def _due_chunk(self, e: _Episode) -> Iterator[Effect]:
         chunk = len(e.plans)
-        if chunk not in e.c or chunk >= self.max_chunks or (self.lockstep and e.cleared < chunk - 1):
+        beyond = self.max_chunks is not None and chunk >= self.max_chunks
+        if chunk not in e.c or beyond or (self.lockstep and e.cleared < chunk - 1):
             return
         version = self._required_version(e, chunk)
         if version is None:

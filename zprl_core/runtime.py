@@ -8,7 +8,6 @@ Every method takes and returns numpy float32 without a batch dimension:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor
 from zprl_core.actions import ActionCodec
 from zprl_core.arithmetic import channels_last, fast_matmul
 from zprl_core.base import BaseModel
+from zprl_core.planned import Plan
 from zprl_core.rl import weights
 from zprl_core.rl.actor import Actor
 from zprl_core.steering.guard import GuardValues, measure
@@ -31,23 +31,6 @@ if TYPE_CHECKING:
 Mode = Literal["base_c", "base_z", "explore", "steer"]
 Array = NDArray[np.float32]
 STEERED = ("explore", "steer")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One planned chunk. dz is 0 where nothing steers (base_c, base_z); z_tilde = z + scale * lambda * dz.
-
-    scale: of lambda, 1 unless the guard backs off. guard: how far the chunk was steered.
-    """
-
-    c: Array
-    z: Array
-    dz: Array
-    z_tilde: Array
-    w: Array
-    actions: Array
-    scale: float = 1.0
-    guard: GuardValues = field(default_factory=GuardValues)
 
 
 class PolicyRuntime:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -190,6 +190,27 @@ class SnapshotPolicy:
         if known is not None and known[1].shape != vector.shape:
             raise DataError(f"stream {name}: {len(vector)} numbers, expected {len(known[1])} as before")
         return self._vectors.append(stamp_ns, vector)
+
+    def holds(self, stream: str, stamp_ns: int) -> bool:
+        """Whether a stream has the sample of exactly this stamp."""
+        buffer: StreamBuffer[Any] = (
+            self._vectors if stream == self._proprioception.name else self._images[stream]
+        )
+        found = buffer.newest(stamp_ns)
+        return found is not None and found[0] == stamp_ns
+
+    def newest(self, t_ns: int) -> dict[str, int]:
+        """The stamp of each stream's newest sample that a snapshot at ``t_ns`` may use.
+
+        Raises:
+            SnapshotError: a stream has none.
+        """
+        buffers: dict[str, StreamBuffer[Any]] = {**self._images, self._proprioception.name: self._vectors}
+        found = {}
+        for spec in (*self._cameras, self._proprioception):
+            sample = buffers[spec.name].newest(t_ns - round(spec.delay_s * _NS))
+            found[spec.name] = _young(spec, t_ns, sample)[0]
+        return found
 
     def begin_episode(self, t_ns: int) -> None:
         """An episode begins: history does not reach behind ``t_ns``, its first step is repeated instead."""

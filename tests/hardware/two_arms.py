@@ -32,8 +32,8 @@ from zprl_core.config.rig import SimulationConfig
 from zprl_core.graph import Parameter, RunSettings, graph
 from zprl_core.kinematics import ArmKinematics
 from zprl_core.plan import Block, write_plan
+from zprl_core.planned import Plan
 from zprl_core.run_folder import RunFolder, RunSpec
-from zprl_core.runtime import Plan
 from zprl_core.supervisor import Supervisor, node_command
 from zprl_sim.xarm_box.client import BoxClient
 

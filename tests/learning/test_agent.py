@@ -18,8 +18,8 @@ from zprl_core.agent import (
     SendTransition,
 )
 from zprl_core.config import GuardConfig
+from zprl_core.planned import Plan
 from zprl_core.rl.transition import Transition
-from zprl_core.runtime import Plan
 from zprl_core.steering.guard import Guard, GuardValues
 from zprl_core.steering.inversion import Inversion, MatchError
 

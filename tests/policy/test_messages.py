@@ -12,7 +12,7 @@ from zprl_interfaces.msg import ChunkReport as Message
 
 from policy_node.messages import chunk_report, steering_status, worst
 from zprl_core.agent import ChunkReport, SendChunk
-from zprl_core.runtime import Plan
+from zprl_core.planned import Plan
 from zprl_core.steering.guard import GuardState, GuardValues
 
 

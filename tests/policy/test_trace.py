@@ -12,7 +12,7 @@ import pytest
 from policy_node.guarded import news
 from policy_node.trace import Trace
 from zprl_core.agent import SendChunk
-from zprl_core.runtime import Plan
+from zprl_core.planned import Plan
 from zprl_core.steering.guard import GuardState, GuardValues
 
 STEERED = [GuardValues(0.1, math.nan, 0.3), GuardValues(0.123456, 0.7, 0.654321)]

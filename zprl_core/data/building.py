@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -191,7 +192,7 @@ def _labelled(recording: Recording, options: BuildOptions) -> list[RunningEpisod
     Raises:
         BadBagError: none, several without their repair, one without an outcome.
     """
-    found = [_label(each, recording) for each in running_episodes(recording.events, recording.end_ns)]
+    found = [labelled(each, recording) for each in running_episodes(recording.events, recording.end_ns)]
     if not found:
         raise refuse("label", "no episode was running in it")
     if len(found) > 1 and "several" not in options.repairs:
@@ -203,16 +204,16 @@ def _labelled(recording: Recording, options: BuildOptions) -> list[RunningEpisod
     return found
 
 
-def _label(episode: RunningEpisode, recording: Recording) -> RunningEpisode:
+def labelled(episode: RunningEpisode, recording: Recording) -> RunningEpisode:
+    """The episode with the outcome that counts: that of the bag's metadata, where it has one."""
     label = recording.label
     if label.get("episode") != str(episode.episode) or "outcome" not in label:
         return episode
-    return RunningEpisode(
-        episode.episode,
-        episode.intervals,
-        label["outcome"],
-        label.get("label_author", episode.author),
-        label.get("layout", episode.layout),
+    return dataclasses.replace(
+        episode,
+        outcome=label["outcome"],
+        author=label.get("label_author", episode.author),
+        layout=label.get("layout", episode.layout),
     )
 
 

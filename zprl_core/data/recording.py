@@ -48,7 +48,7 @@ class SessionEvent:
     """One message of /session/state.
 
     Attributes:
-        state, episode, outcome, author, layout: as there.
+        state, episode, block, mode, outcome, author, layout: as there.
         since_ns: when the state began.
         log_ns: when the message was recorded.
     """
@@ -60,6 +60,8 @@ class SessionEvent:
     outcome: str = ""
     author: str = ""
     layout: str = ""
+    block: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class RunningEpisode:
     Attributes:
         episode: its number.
         intervals: (begin, end) of each time that it was running, ns; more than one where it was paused.
-        outcome, author, layout: as the session said last; the outcome is empty where it said none.
+        outcome, author, layout, block, mode: as the session said last; the outcome is empty where it said
+            none.
     """
 
     episode: int
@@ -77,6 +80,8 @@ class RunningEpisode:
     outcome: str = ""
     author: str = ""
     layout: str = ""
+    block: str = ""
+    mode: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +136,8 @@ def running_episodes(events: Iterable[SessionEvent], end_ns: int) -> list[Runnin
             last[episode].outcome,
             last[episode].author,
             last[episode].layout,
+            last[episode].block,
+            last[episode].mode,
         )
         for episode, intervals in begun.items()
     ]

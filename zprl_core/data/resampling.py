@@ -76,7 +76,7 @@ def resample(recording: Recording, episode: RunningEpisode, task: TaskConfig, *,
     stamps = [grid.at(tick) for tick in indices]
     taken, held_images = _observe(recording, task, stamps, hold)
     ends = [grid.at(tick + 1) for tick in indices]
-    action, held_actions = _actions(recording, task, np.array(ends, dtype=np.int64), hold)
+    action, held_actions = actions_at(recording, task, np.array(ends, dtype=np.int64), hold)
     names = [view.name for view in task.observation.cameras]
     return Resampled(
         images={name: np.stack([each.images[name][-1] for each in taken]) for name in names},
@@ -143,10 +143,14 @@ def _gap(error: SnapshotError, at_s: float) -> DataError:
     )
 
 
-def _actions(
+def actions_at(
     recording: Recording, task: TaskConfig, at_ns: NDArray[np.int64], hold: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Actions (T, da), and which ticks (T,) lie in a gap between two setpoints."""
+    """Actions (T, da) at times (T,), and which of them (T,) lie in a gap between two setpoints.
+
+    Raises:
+        BadBagError: a longer gap than the task allows; with `hold`, than `HOLD_S`.
+    """
     codec = ActionCodec.from_config(task.action)
     arms, held = [], np.zeros(len(at_ns), dtype=bool)
     allowed_s = task.observation.max_age_s

@@ -14,9 +14,11 @@ from geometry_msgs.msg import Pose
 from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from zprl_interfaces.msg import PlannedChunk
 
 from zprl_core.errors import DataError
 from zprl_core.grid import SECOND_NS
+from zprl_core.planned import PLAN_ARRAYS, Plan, plan_of
 
 
 def time_message(stamp_ns: int) -> Time:
@@ -75,6 +77,20 @@ def matrix(field: array.array[float], columns: int, what: str) -> NDArray[np.flo
     if columns < 1 or flat.size % columns:
         raise DataError(f"{what}: {flat.size} numbers do not make rows of {columns}")
     return flat.reshape(-1, columns)
+
+
+def plan(message: PlannedChunk) -> Plan:
+    """The plan that a message holds. Its arrays are read-only views.
+
+    Raises:
+        DataError: numbers that do not make whole waypoints.
+    """
+    columns, arrays = int(message.dim), {name: vector32(getattr(message, name)) for name in PLAN_ARRAYS}
+    for name in ("w", "actions"):
+        if columns < 1 or arrays[name].size % columns:
+            raise DataError(f"planned chunk: {name} has {arrays[name].size} numbers, no rows of {columns}")
+        arrays[name] = arrays[name].reshape(-1, columns)
+    return plan_of(arrays, float(message.scale))
 
 
 def pose_message(position: ArrayLike, quaternion_wxyz: ArrayLike) -> Pose:

@@ -21,6 +21,13 @@ def stream(lockstep: bool, depth: int = STREAM_DEPTH) -> QoSProfile:
     return _profile(durability, depth)
 
 
+def replayed() -> QoSProfile:
+    """What a player sends as fast as it is taken: nothing is dropped, however slow the other end is."""
+    profile = _profile(DurabilityPolicy.VOLATILE, 0)
+    profile.history = HistoryPolicy.KEEP_ALL
+    return profile
+
+
 def latched() -> QoSProfile:
     """A value of which only the newest counts: whoever joins gets it."""
     return _profile(DurabilityPolicy.TRANSIENT_LOCAL, 1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a bag for a dataset: messages to the streams of a `Recording`. No node and no graph.
+"""Reads a bag for a dataset or a replay: messages to the streams of a `Recording`. No node and no graph.
 
 Messages are read with the installed types, as every node does, and a bag whose types have other hashes is
 refused: the same bytes would be taken for something else.
@@ -8,7 +8,7 @@ refused: the same bytes would be taken for something else.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from zprl_interfaces.msg import ArmState, Proprioception, SessionState
 from zprl_bringup import convert
 from zprl_core.bags.definitions import find_definition
 from zprl_core.bags.episodes import EPISODE_RECORD, RUN_RECORD
+from zprl_core.bags.foreign import foreign_records, is_foreign
 from zprl_core.bags.reading import Damage, Record, bag_file, records
 from zprl_core.bags.rosbag2 import METADATA, read_metadata
 from zprl_core.config import RigConfig, TaskConfig, load_rig
@@ -39,16 +40,38 @@ Decode = Callable[[bytes], tuple[int, NDArray[Any]]]
 
 
 @dataclass
-class _Scan:
-    """What one pass over a file finds."""
+class Scan:
+    """What one pass over a bag finds.
 
+    Attributes:
+        bag: its folder or file, as it was named.
+        file: its MCAP file; None: a bag of another recorder.
+        schemas, channels: by id.
+        label: what its metadata says of run and episode.
+        rig: its rig.yaml, empty where it has none.
+        events: of the session.
+        damage: what could not be read.
+        begin_ns, end_ns: the first and the last arrival.
+    """
+
+    bag: Path
+    file: Path | None
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     label: dict[str, str] = field(default_factory=dict)
     rig: bytes = b""
     events: list[SessionEvent] = field(default_factory=list)
     damage: Damage = field(default_factory=Damage)
+    begin_ns: int = 0
     end_ns: int = 0
+
+    def records(self) -> Iterator[Record]:
+        """All of the bag once more."""
+        return foreign_records(self.bag) if self.file is None else records(self.file, Damage())
+
+    def topics(self) -> set[str]:
+        """Names of its topics."""
+        return {channel.topic for channel in self.channels.values()}
 
 
 def read_recording(bag: Path, task: TaskConfig) -> Recording:
@@ -62,56 +85,82 @@ def read_recording(bag: Path, task: TaskConfig) -> Recording:
         BadBagError: no bag, a topic that is missing or of another type, a message that cannot be read, a bag
             of lockstep, or one without its rig.
     """
-    try:
-        path = bag_file(bag)
-        scan = _scan(path)
-    except BadBagError:
-        raise
-    except DataError as error:
-        raise refuse("unreadable", str(error)) from error
+    scan = scanned(bag)
+    if not scan.events:
+        raise refuse("stream", f"has no message of {SESSION}, which says when an episode ran")
     if scan.label.get("lockstep") == "true":
         raise refuse("lockstep", "was recorded in lockstep, where cameras are seen once a chunk; record with "
                      "--realtime")  # fmt: skip
-    rig = _rig(scan)
-    decoders = _decoders(scan, rig, task)
-    streams = _streams(path, scan, decoders)
+    return recording(scan, rig_of(scan), task, [arm_topic(arm.name) for arm in rig_of(scan).arms])
+
+
+def recording(scan: Scan, rig: RigConfig, task: TaskConfig, states: Collection[str]) -> Recording:
+    """The second pass: the streams that a task needs.
+
+    Args:
+        scan: the first pass. rig, task: whose.
+        states: topics of the arms' states that are read.
+
+    Raises:
+        BadBagError: a topic is missing or of another type, or a message cannot be read.
+    """
+    streams = _streams(scan, _decoders(scan, states, task))
     names = {view.name: _image_topic(scan, view.name) for view in task.observation.cameras}
     return Recording(
-        path=bag,
+        path=scan.bag,
         label=scan.label,
         rig=rig,
         cameras={name: streams[topic] for name, topic in names.items()},
         proprioception=streams[PROPRIOCEPTION],
-        setpoints={arm.name: streams[f"/arms/{arm.name}/state"] for arm in rig.arms},
+        setpoints={
+            arm.name: streams[arm_topic(arm.name)] for arm in rig.arms if arm_topic(arm.name) in states
+        },
         events=scan.events,
-        damage=_damage(path, scan.damage),
+        damage=_damage(scan),
         end_ns=scan.end_ns,
     )
 
 
-def _scan(path: Path) -> _Scan:
-    """The first pass: everything but pictures and states."""
-    scan = _Scan()
-    for record in _records(path, scan):
+def arm_topic(arm: str) -> str:
+    """Where an arm's states are."""
+    return f"/arms/{arm}/state"
+
+
+def scanned(bag: Path) -> Scan:
+    """The first pass: everything but pictures and states.
+
+    Raises:
+        BadBagError: it cannot be read.
+    """
+    try:
+        return _scan(Scan(bag, None if is_foreign(bag) else bag_file(bag)))
+    except BadBagError:
+        raise
+    except DataError as error:
+        raise refuse("unreadable", str(error)) from error
+
+
+def _scan(scan: Scan) -> Scan:
+    for record in _records(scan):
         if isinstance(record, Metadata) and record.name in (RUN_RECORD, EPISODE_RECORD):
             scan.label |= record.metadata
         elif isinstance(record, Attachment) and record.name == "rig.yaml":
             scan.rig = record.data
         elif isinstance(record, Message):
+            scan.begin_ns = min(scan.begin_ns or record.log_time, record.log_time)
             scan.end_ns = max(scan.end_ns, record.log_time)
             if scan.channels[record.channel_id].topic == SESSION:
                 if not scan.events:
-                    _same_type(scan, SESSION, SessionState)
+                    require_type(scan, SESSION, SessionState)
                 scan.events.append(_event(record))
-    if not scan.events:
-        raise refuse("stream", f"has no message of {SESSION}, which says when an episode ran")
-    if (path.parent / METADATA).exists():
-        scan.label |= read_metadata(path.parent).get("custom_data") or {}
+    folder = scan.bag if scan.file is None else scan.file.parent
+    if (folder / METADATA).exists():
+        scan.label |= read_metadata(folder).get("custom_data") or {}
     return scan
 
 
-def _records(path: Path, scan: _Scan) -> Iterator[Record]:
-    for record in records(path, scan.damage):
+def _records(scan: Scan) -> Iterator[Record]:
+    for record in foreign_records(scan.bag) if scan.file is None else records(scan.file, scan.damage):
         if isinstance(record, Schema):
             scan.schemas[record.id] = record
         elif isinstance(record, Channel):
@@ -127,6 +176,8 @@ def _event(record: Message) -> SessionEvent:
     return SessionEvent(
         state=message.state,
         episode=message.episode,
+        block=message.block,
+        mode=message.mode,
         since_ns=convert.time_ns(message.since),
         log_ns=record.log_time,
         outcome=message.outcome,
@@ -135,7 +186,12 @@ def _event(record: Message) -> SessionEvent:
     )
 
 
-def _rig(scan: _Scan) -> RigConfig:
+def rig_of(scan: Scan) -> RigConfig:
+    """The rig as it was recorded.
+
+    Raises:
+        BadBagError: the bag does not say.
+    """
     if not scan.rig:
         raise refuse(
             "rig", "has no attachment rig.yaml, which says what was recorded under which calibration"
@@ -149,18 +205,18 @@ def _rig(scan: _Scan) -> RigConfig:
             raise refuse("rig", f"its rig.yaml cannot be read: {error}") from error
 
 
-def _decoders(scan: _Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode]:
+def _decoders(scan: Scan, states: Collection[str], task: TaskConfig) -> dict[str, Decode]:
     """What reads each topic that is needed.
 
     Raises:
         BadBagError: topics that are missing, and such of another type; all of them.
     """
     wanted: dict[str, tuple[type, Decode]] = {PROPRIOCEPTION: (Proprioception, _vector)}
-    wanted |= {f"/arms/{arm.name}/state": (ArmState, _setpoint) for arm in rig.arms}
+    wanted |= dict.fromkeys(states, (ArmState, _setpoint))
     for view in task.observation.cameras:
         topic = _image_topic(scan, view.name)
         wanted[topic] = (CompressedImage, _jpeg) if topic.endswith("/compressed") else (Image, _image)
-    have = {channel.topic for channel in scan.channels.values()}
+    have = scan.topics()
     problems = [
         Problem("stream", f"has no {topic}; it has {', '.join(sorted(have)) or 'no topic at all'}")
         for topic in wanted
@@ -168,7 +224,7 @@ def _decoders(scan: _Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode
     ]
     for topic, (kind, _) in wanted.items():
         try:
-            _same_type(scan, topic, kind)
+            require_type(scan, topic, kind)
         except BadBagError as error:
             problems += error.problems
     if problems:
@@ -176,15 +232,20 @@ def _decoders(scan: _Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode
     return {topic: decode for topic, (_, decode) in wanted.items()}
 
 
-def _image_topic(scan: _Scan, camera: str) -> str:
+def _image_topic(scan: Scan, camera: str) -> str:
     topic = f"/cameras/{camera}/image"
     compressed = f"{topic}/compressed"
-    have = {channel.topic for channel in scan.channels.values()}
+    have = scan.topics()
     return compressed if compressed in have and topic not in have else topic
 
 
-def _same_type(scan: _Scan, topic: str, kind: type) -> None:
-    """Refuse a topic of another type than the installed one, by its hash or, without one, by its text."""
+def require_type(scan: Scan, topic: str, kind: type) -> None:
+    """Refuse a topic of another type than the installed one, by its hash or, without one, by its text. A bag
+    of Humble in sqlite3 has neither.
+
+    Raises:
+        BadBagError: another type.
+    """
     module = kind.__module__.split(".")[0]
     installed = find_definition(f"{module}/msg/{kind.__name__}")
     for channel in scan.channels.values():
@@ -200,7 +261,7 @@ def _same_type(scan: _Scan, topic: str, kind: type) -> None:
                 "version",
                 f"{topic}: {schema.name} has hash {found[:24]}.., installed is {installed.hash[:24]}..",
             )
-        if not (found and installed.hash) and _bare(text) != _bare(installed.text):
+        if not (found and installed.hash) and text and _bare(text) != _bare(installed.text):
             raise refuse("version", f"{topic}: the definition of {schema.name} is not the installed one")
 
 
@@ -210,12 +271,12 @@ def _bare(definition: str) -> list[str]:
     return [" ".join(words) for words in lines if words]
 
 
-def _streams(path: Path, scan: _Scan, decoders: dict[str, Decode]) -> dict[str, Stream]:
+def _streams(scan: Scan, decoders: dict[str, Decode]) -> dict[str, Stream]:
     """The second pass: samples of the topics that are needed, pictures only where an episode was running."""
     running = [event.log_ns for event in scan.events if event.state == RUNNING]
     spans = _spans(scan) if running else []
     rows: dict[str, tuple[list[int], list[int], list[Any]]] = {topic: ([], [], []) for topic in decoders}
-    for record in records(path, Damage()):
+    for record in scan.records():
         if not isinstance(record, Message) or (topic := scan.channels[record.channel_id].topic) not in rows:
             continue
         if not any(begin <= record.log_time <= end for begin, end in spans):
@@ -235,7 +296,7 @@ def _streams(path: Path, scan: _Scan, decoders: dict[str, Decode]) -> dict[str, 
     }
 
 
-def _spans(scan: _Scan) -> list[tuple[int, int]]:
+def _spans(scan: Scan) -> list[tuple[int, int]]:
     """Times of arrival between which samples are read."""
     spans: list[tuple[int, int]] = []
     begun: int | None = None
@@ -248,8 +309,9 @@ def _spans(scan: _Scan) -> list[tuple[int, int]]:
     return spans if begun is None else [*spans, (begun - MARGIN_NS, scan.end_ns)]
 
 
-def _damage(path: Path, damage: Damage) -> str:
-    if damage.none and (path.parent / METADATA).exists():
+def _damage(scan: Scan) -> str:
+    damage = scan.damage
+    if scan.file is None or (damage.none and (scan.file.parent / METADATA).exists()):
         return ""
     parts = []
     if not damage.finished:

@@ -44,6 +44,10 @@ class Observer:
         """History does not reach back behind this time."""
         self._policy.begin_episode(t_ns)
 
+    def forget(self) -> None:
+        """Forget all samples: those of another bag follow."""
+        self._policy.clear()
+
     def snapshot(
         self, t_ns: int, newest_ns: Sequence[int] = ()
     ) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.float32]]:

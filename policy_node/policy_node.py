@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from std_srvs.srv import Trigger
 from zprl_interfaces.msg import (
     ActionChunk,
     ChunkReport,
@@ -85,6 +86,7 @@ class PolicyNode(LifecycleNode):
         self._observed_ns: dict[int, int] = {}
         self._schedule: Schedule | None = None
         self._flushed = -1
+        self._begun = (-1, 0)
         self._held = ""
         self._guarded = False
         self._encode_s = 0.0
@@ -155,6 +157,8 @@ class PolicyNode(LifecycleNode):
         self._observer = Observer(self, setup, profile, self._on_sample)
         self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         self.create_subscription(Correction, "/session/correction", self._on_correction, qos.changes())
+        if self._replay:
+            self.create_service(Trigger, "/policy/forget", self._on_forget)
         if self._asked:
             self.create_subscription(ObserveDue, "/rig/observe", self._on_observe_due, profile)
         else:
@@ -194,7 +198,7 @@ class PolicyNode(LifecycleNode):
 
     def _begin_if_running(self, message: SessionState) -> None:
         """Begin the session's episode once the last one owes nothing."""
-        if message.state != "running" or message.episode == self._agent.episode:
+        if message.state != "running" or self._begun == self._place(message):
             return
         if self._agent.owes:
             if self._asked:
@@ -205,10 +209,15 @@ class PolicyNode(LifecycleNode):
         self._begin(message)
         self._tell_agent(message)
 
+    def _place(self, message: SessionState) -> tuple[int, int]:
+        """What tells episodes apart; in replay two bags may hold one of the same number, or a part of it."""
+        return message.episode, convert.time_ns(message.since) if self._replay else 0
+
     def _begin(self, message: SessionState) -> None:
         if self._agent.episode is None:
             self._agent.resume_guard(self._trace.rewind(message.episode))
-        self._agent.begin(message.episode, message.mode)
+        self._begun = self._place(message)
+        self._agent.begin(message.episode, message.mode, message.cleared_chunk + 1 if self._replay else 0)
         self._due = {key: due for key, due in self._due.items() if key[0] >= message.episode}
         self._start_ns, self._observed_ns = {}, {}
         if not self._asked:
@@ -235,6 +244,13 @@ class PolicyNode(LifecycleNode):
     def _on_observe_due(self, message: ObserveDue) -> None:
         self._due[message.episode, message.chunk] = message
         self._advance()
+
+    def _on_forget(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Samples of another bag, or from another place of this one, follow."""
+        self._observer.forget()
+        self._due.clear()
+        response.success = True
+        return response
 
     def _on_sample(self) -> None:
         if self._asked:

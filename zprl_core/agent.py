@@ -120,6 +120,7 @@ class _Episode:
 
     index: int
     mode: str
+    first: int = 0
     c: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     z: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     plans: dict[int, Plan] = field(default_factory=dict)
@@ -226,9 +227,9 @@ class EpisodeAgent:
         """The values of the run's steered chunks before the first episode that is begun, in their order."""
         self.guard_state = self._guard.replay(history)
 
-    def begin(self, episode: int, mode: str) -> None:
-        """Start an episode; mode is one of base_c, base_z, explore, steer."""
-        self._episode = _Episode(episode, mode)
+    def begin(self, episode: int, mode: str, first: int = 0) -> None:
+        """Start an episode; mode is one of base_c, base_z, explore, steer. Replay may begin later."""
+        self._episode = _Episode(episode, mode, first)
 
     def on_observation(
         self, chunk: int, images: Mapping[str, NDArray[np.uint8]], proprio: NDArray[np.float32]
@@ -347,7 +348,7 @@ class EpisodeAgent:
             yield SendBarrier()
 
     def _due_chunk(self, e: _Episode) -> Iterator[Effect]:
-        chunk = len(e.plans)
+        chunk = e.first + len(e.plans)
         beyond = self.max_chunks is not None and chunk >= self.max_chunks
         if chunk not in e.c or beyond or (self.lockstep and e.cleared < chunk - 1):
             return

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -104,14 +104,7 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
     """
     check_pair(rig, task)
     _check_lockstep(rig, run)
-    common: dict[str, Parameter] = {
-        "rig": run.rig_file,
-        "task": run.task_file,
-        "run_dir": run.run_dir,
-        "run_id": run.run_id,
-        "seed": run.seed,
-        "lockstep": run.lockstep,
-    }
+    common = _common(run)
     demonstrated = mode == "collect"
     nodes = [*_recorder(run, common), *_hardware(rig, task, run, common, demonstrated)]
     if not demonstrated:
@@ -133,6 +126,53 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
         panel = {**common, "address": run.panel, "nodes": watched, "managed_nodes": managed}
         nodes.append(NodeSpec("zprl_panel", "panel_node", "panel_node", parameters=panel, respawn=True))
     return tuple(nodes)
+
+
+def replay_graph(
+    run: RunSettings,
+    bags: Sequence[str],
+    *,
+    mode: str,
+    rate: float | None,
+    start_s: float,
+    loop: bool,
+) -> tuple[NodeSpec, ...]:
+    """The processes of a replay: the policy node, and the player that asks it.
+
+    Args:
+        run: what both are told; `lockstep` is how the bags were recorded.
+        bags: to be played. mode: path of the policy, see `zprl_core.replay.episodes.MODES`.
+        rate: times the recorded pace; None: as fast as possible. start_s: of each bag, s.
+        loop: begin again after the last one.
+    """
+    common = _common(run)
+    policy = {**common, "base": run.base, "actor": run.actor, "replay": True}
+    player: dict[str, Parameter] = {
+        **common,
+        "bags": tuple(bags),
+        "mode": mode,
+        "steers": bool(run.actor),
+        "rate": rate or 0.0,
+        "start_s": start_s,
+        "loop": loop,
+        "managed_nodes": ("/policy_node",),
+    }
+    return (
+        NodeSpec("policy_node", "policy_node", "policy_node", parameters=policy, lifecycle=True),
+        NodeSpec("zprl_recorder", "player_node", "player_node", parameters=player),
+    )
+
+
+def _common(run: RunSettings) -> dict[str, Parameter]:
+    """What all nodes are told."""
+    return {
+        "rig": run.rig_file,
+        "task": run.task_file,
+        "run_dir": run.run_dir,
+        "run_id": run.run_id,
+        "seed": run.seed,
+        "lockstep": run.lockstep,
+    }
 
 
 def _check_lockstep(rig: RigConfig, run: RunSettings) -> None:

@@ -34,7 +34,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 from zprl_core.config import RigConfig, TaskConfig
-from zprl_core.errors import DataError
+from zprl_core.errors import CheckpointError, DataError
 
 Mode = Literal["train", "evaluate", "collect"]
 _FOLDERS = ("config", "checkpoints", "stats", "tb", "logs")
@@ -183,6 +183,26 @@ class RunFolder:
         """The states that were kept, by their training chunks, in order."""
         found = [(path.stem.removeprefix("chunks_"), path) for path in self.checkpoints.glob("chunks_*.ckpt")]
         return dict(sorted((int(chunks), path) for chunks, path in found if chunks.isdigit()))
+
+    def learner_state(self, transitions: int | None) -> Path:
+        """The learner's state after so many training chunks, or its newest one.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        kept = self.kept_checkpoints()
+        if transitions is not None and transitions not in kept:
+            have = ", ".join(map(str, kept)) or "none"
+            raise CheckpointError(
+                f"{self.path}: kept no state of {transitions} training chunks; those it kept: {have}"
+            )
+        path = self.learner_checkpoint if transitions is None else kept[transitions]
+        if not path.is_file():
+            raise CheckpointError(
+                f"{path} does not exist: the run ended before its first checkpoint; go on with it by "
+                f"{self.resumed_by}"
+            )
+        return path
 
     @property
     def transitions_file(self) -> Path:

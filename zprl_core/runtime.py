@@ -94,10 +94,7 @@ class PolicyRuntime:
         """
         base, dz = _tensor(z), self._perturbation(mode, c, z, noise)
         z_tilde = self.steering.apply(base, scale * dz)
-        if mode == "base_c":
-            actions = self.model.policy.act(_tensor(c), _tensor(w))
-        else:
-            actions = self.steering.act(_tensor(c), z_tilde, _tensor(w))
+        actions = self._act(mode, _tensor(c), z_tilde, _tensor(w))
         return Plan(
             c=c,
             z=z,
@@ -109,6 +106,11 @@ class PolicyRuntime:
             guard=self._guard_values(base, z_tilde) if mode in STEERED else GuardValues(),
         )
 
+    @torch.inference_mode()
+    def decode(self, mode: Mode | str, c: Array, z_tilde: Array, w: Array) -> Array:
+        """The chunk that a steered latent and w give; in "base_c" the latent is not used."""
+        return _array(self._act(mode, _tensor(c), _tensor(z_tilde), _tensor(w)))
+
     def explain(self, plan: Plan, executed: NDArray[np.float64], noise: Array) -> Inversion:
         """The latent that explains what was executed in place of a plan, see `steering.inversion.invert`.
 
@@ -118,6 +120,9 @@ class PolicyRuntime:
         """
         codec, bound = ActionCodec.from_config(self.task.action), self.task.rl.human_match
         return invert(self.model, codec, bound, plan.c, plan.z, plan.w, executed, noise)
+
+    def _act(self, mode: str, c: Tensor, z_tilde: Tensor, w: Tensor) -> Tensor:
+        return self.model.policy.act(c, w) if mode == "base_c" else self.steering.act(c, z_tilde, w)
 
     def _guard_values(self, z: Tensor, z_tilde: Tensor) -> GuardValues:
         before, after = (_array(self.steering.condition(latent)) for latent in (z, z_tilde))

@@ -212,6 +212,12 @@ class SnapshotPolicy:
             found[spec.name] = _young(spec, t_ns, sample)[0]
         return found
 
+    def clear(self) -> None:
+        """Forgets all samples."""
+        self._vectors.clear()
+        for images in self._images.values():
+            images.clear()
+
     def begin_episode(self, t_ns: int) -> None:
         """An episode begins: history does not reach behind ``t_ns``, its first step is repeated instead."""
         self._begin_ns = t_ns

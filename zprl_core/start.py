@@ -297,16 +297,7 @@ def _trained_actor(run: RunFolder, chunks: int | None) -> _Trained:
         raise CheckpointError(
             f"{run.path}: is an evaluation, without an actor of its own; name a training run"
         )
-    kept = run.kept_checkpoints()
-    if chunks is not None and chunks not in kept:
-        have = ", ".join(map(str, kept)) or "none"
-        raise CheckpointError(f"{run.path}: kept no state of {chunks} training chunks; those it kept: {have}")
-    path = run.learner_checkpoint if chunks is None else kept[chunks]
-    if not path.is_file():
-        raise CheckpointError(
-            f"{path} does not exist: the run ended before its first checkpoint; go on "
-            f"with it by {run.resumed_by}"
-        )
+    path = run.learner_state(chunks)
     from zprl_core import checkpoint
     from zprl_core.rl.learner import KIND, load_actor
 

@@ -147,7 +147,7 @@ def _build(args: argparse.Namespace) -> int:
     from zprl_core.data.problems import check_repairs
     from zprl_core.data.writing import require_room
 
-    task, bags = load_task(args.task), _bags(args.bags)
+    task, bags = load_task(args.task), arguments.bags_named(args.bags)
     options = BuildOptions(
         outcomes=tuple(word for word in args.outcomes.split(",") if word),
         repairs=check_repairs([word for word in args.repair.split(",") if word]),
@@ -174,20 +174,6 @@ def _build(args: argparse.Namespace) -> int:
         progress.close()
     print(f"{_said(built)}\ndataset: {args.out}")
     return 0
-
-
-def _bags(named: list[Path]) -> list[Path]:
-    """The bags that were named, or in a folder that was named; each once, and superseded ones not."""
-    from zprl_core.bags.labels import SUPERSEDED
-
-    found: dict[Path, None] = {}
-    for path in named:
-        if path.name == SUPERSEDED:  # RUN/bags/* names it too
-            continue
-        inside = sorted(path.glob("*/*.mcap")) if path.is_dir() and not any(path.glob("*.mcap")) else []
-        for bag in [each.parent for each in inside] or [path]:
-            found[bag] = None
-    return list(found)
 
 
 def _said(built: Built) -> str:

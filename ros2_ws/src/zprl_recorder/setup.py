@@ -20,6 +20,7 @@ setup(
     zip_safe=False,
     entry_points={
         "console_scripts": [
+            "player_node = zprl_recorder.player_node:main",
             "recorder_node = zprl_recorder.recorder_node:main",
         ],
     },

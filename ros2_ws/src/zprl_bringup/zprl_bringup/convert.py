@@ -80,12 +80,15 @@ def matrix(field: array.array[float], columns: int, what: str) -> NDArray[np.flo
 
 
 def plan(message: PlannedChunk) -> Plan:
-    """The plan that a message holds. Its arrays are read-only views.
+    """The plan that a message holds.
 
     Raises:
         DataError: numbers that do not make whole waypoints.
     """
-    columns, arrays = int(message.dim), {name: vector32(getattr(message, name)) for name in PLAN_ARRAYS}
+    columns, arrays = (
+        int(message.dim),
+        {name: vector32(getattr(message, name)).copy() for name in PLAN_ARRAYS},
+    )
     for name in ("w", "actions"):
         if columns < 1 or arrays[name].size % columns:
             raise DataError(f"planned chunk: {name} has {arrays[name].size} numbers, no rows of {columns}")

@@ -90,6 +90,8 @@ class _Shared:
     """What `Node` and `LifecycleNode` add to rclpy's."""
 
     failure: BaseException | None = None
+    finished = False
+    """Set by a node that has nothing left to do: its process ends with exit code 0."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)  # type: ignore[call-arg]
@@ -259,7 +261,7 @@ class LifecycleNode(_Shared, rclpy.lifecycle.LifecycleNode):
 def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None = None) -> None:
     """Run a node until a signal or an error ends it, then exit the process.
 
-    Exit codes: 0 after SIGINT or SIGTERM or when the node shut the context down, 2 after a `ZprlError`.
+    Exit codes: 0 after SIGINT or SIGTERM or when the node has finished, 2 after a `ZprlError`.
     """
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     code, node = 0, None
@@ -281,7 +283,7 @@ def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None 
 
 
 def _spin(executor: Any, node: Node | LifecycleNode, stop: threading.Event) -> None:
-    while not stop.is_set() and rclpy.ok():
+    while not stop.is_set() and rclpy.ok() and not node.finished:
         executor.spin_once(timeout_sec=1.0)
         if node.failure is not None:
             raise node.failure

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""zprl replay: a policy plans again what it saw in bags."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from zprl_core.cli import arguments
+
+NAME = "replay"
+HELP = "have a policy plan again what it saw in bags, and compare"
+DESCRIPTION = """\
+Plays the observations of bags to the policy node, as they came or as fast as it takes them, and holds each
+chunk that it plans against what was executed. OUT/replay.md says what was found: errors in position, rotation
+and gripper, which episodes look unlike the demonstrations, how the critics' values fit what happened, whether
+the recorded plans come out again, and how two policies differ. OUT/chunks.csv has a line for each chunk.
+
+Nothing moves: no arm, no learner and no session takes part.
+"""
+EXAMPLE = """\
+  zprl replay --bag runs/my/run/bags --policy runs/my/run --out runs/my/replay
+  zprl replay --bag day1 day2.db3 --rig my_rig --policy base.ckpt --in-process --out runs/my/replay
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    from zprl_core.replay.episodes import AUTO, MODES
+
+    parser.add_argument(
+        "--bag",
+        nargs="+",
+        required=True,
+        type=Path,
+        metavar="BAG",
+        help="bags of rosbag2, in MCAP or sqlite3: folders, files, or a folder of bags such as RUN/bags",
+    )
+    parser.add_argument(
+        "--policy",
+        action="append",
+        required=True,
+        type=Path,
+        metavar="CKPT_OR_RUN",
+        help="a base checkpoint, or the folder of a `zprl train`; given twice or more, they are compared",
+    )
+    arguments.add_out(parser, "folder of the result, new or empty", "DIR")
+    parser.add_argument(
+        "--checkpoint",
+        type=arguments.positive,
+        metavar="CHUNKS",
+        help="of the run: the state that it kept after so many training chunks (default: its last one)",
+    )
+    parser.add_argument(
+        "--mode",
+        default=AUTO,
+        choices=MODES,
+        help="path of the policy: that of each episode when it was recorded, or one for all (default: steer "
+        "for a run, base_c for a base checkpoint)",
+    )
+    arguments.add_rig(parser, required=False)
+    arguments.add_seed(parser, None, " (default: the recorded run's, which repeats its draws)")
+    parser.add_argument(
+        "--in-process", action="store_true", help="without any ROS graph: the same plans, in this process"
+    )
+    parser.add_argument(
+        "--rate",
+        type=arguments.scale,
+        metavar="X",
+        help="play X times as fast as it was recorded (default: as fast as the policy takes it)",
+    )
+    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="begin S seconds into each bag")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be replayed")
+    parser.add_argument("--verbose", action="store_true", help="show what the nodes print")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    from zprl_core.arithmetic import use_threads
+    from zprl_core.replay.session import Replay, Request
+
+    request = Request(
+        bags=tuple(arguments.bags_named(args.bag)),
+        policies=tuple(args.policy),
+        out=args.out,
+        checkpoint=args.checkpoint,
+        rig=args.rig or "",
+        seed=args.seed,
+        mode=args.mode,
+        rate=args.rate,
+        start_s=args.start,
+        skip_bad=args.skip_bad,
+    )
+    replay = Replay.prepare(request)
+    use_threads(1)  # as the policy node does: the last bits depend on it
+    for policy in replay.policies:
+        if args.in_process:
+            replay.plan_here(policy)
+        else:
+            from zprl_core.cli.playing import play
+
+            nodes, folder = replay.nodes(policy), replay.folder(policy)
+            print(play(nodes, folder, replay.bags.rig, verbose=args.verbose), file=sys.stderr)
+    print(replay.conclude())
+    print(f"replay: {args.out / 'replay.md'}")
+    return 0

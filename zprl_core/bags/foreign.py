@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import apsw
 from mcap.records import Channel, Message, Schema
 from rosbags.rosbag2 import Reader, ReaderError
 
@@ -60,5 +60,5 @@ def foreign_records(bag: Path) -> Iterator[Schema | Channel | Message]:
                     sequence=number,
                     data=bytes(data),
                 )
-    except (ReaderError, sqlite3.Error, OSError, ValueError, KeyError) as error:
+    except (ReaderError, apsw.Error, OSError, ValueError, KeyError) as error:
         raise DataError(f"{bag}: cannot be read as a bag of rosbag2: {error}") from error

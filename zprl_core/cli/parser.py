@@ -19,6 +19,7 @@ from zprl_core.cli import (
     replay,
     session,
     sim_xarm,
+    steering,
     train,
 )
 
@@ -29,6 +30,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     train,
     evaluate,
     replay,
+    steering,
     launch,
     session,
     bag,

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What steering does to latents, features and actions: the numbers of the paper's Fig. 11."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zprl_core import noise
+from zprl_core.noise import Stream
+from zprl_core.perturbation import GUIDELINE, rms
+from zprl_core.runtime import PolicyRuntime
+from zprl_core.steering.latents import LatentDistribution
+
+Array = NDArray[np.float32]
+DISPLACEMENT = 0.8
+"""Average L2 distance of g(z~) to g(z) below which steering "works well in practice" (paper's appendix)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steered:
+    """A policy's states, not steered and steered, N of them; the same z and w both ways.
+
+    Attributes:
+        z, z_tilde: (N, dim z). feature, steered_feature: g(z) and g(z~), (N, c_dim).
+        actions, steered_actions: (N, H, da), physical units; None where they were not asked for.
+    """
+
+    z: Array
+    z_tilde: Array
+    feature: Array
+    steered_feature: Array
+    actions: Array | None = None
+    steered_actions: Array | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How far a policy steers, over its states.
+
+    Attributes:
+        states: how many.
+        rms_ratio: RMS(z~ - z) / RMS(z).
+        mahalanobis, mahalanobis_base: mean distance of z~, and of z, to the offline latents (Ledoit-Wolf).
+        far: share of the z~ beyond the distance that 1 % of the offline latents exceed.
+        displacement, displacement_p95: L2 distance of g(z~) to g(z), mean and 95th percentile.
+        action_shift: RMS difference of the actions over their standard deviation without steering; NaN where
+            no actions are known.
+    """
+
+    states: int
+    rms_ratio: float
+    mahalanobis: float
+    mahalanobis_base: float
+    far: float
+    displacement: float
+    displacement_p95: float
+    action_shift: float
+
+    def within(self) -> dict[str, bool]:
+        """The paper's two guidelines and the offline latents' own limit: whether each is kept."""
+        return {
+            f"RMS(z~ - z) / RMS(z) is at most {GUIDELINE[1]:.0%}": self.rms_ratio <= GUIDELINE[1],
+            f"g(z~) is on average within {DISPLACEMENT:g} of g(z)": self.displacement <= DISPLACEMENT,
+        }
+
+
+@torch.inference_mode()
+def steer(runtime: PolicyRuntime, c: Array, seed: int, *, actions: bool) -> Steered:
+    """Steer states as the policy does when it is evaluated: dz = tanh(mean).
+
+    Args:
+        runtime: with the actor. c: embeddings (N, c_dim). seed: of z and w. actions: also plan chunks.
+    """
+    features = torch.from_numpy(np.ascontiguousarray(c, dtype=np.float32))
+    bottleneck = runtime.model.bottleneck
+    draws = noise.normal(seed, 0, 0, Stream.LATENT, (len(c), bottleneck.latent_dim))
+    z = bottleneck.sample(features, torch.from_numpy(draws))
+    standard = (features - bottleneck.c_mean) / bottleneck.c_std
+    z_tilde = runtime.steering.apply(z, runtime.actor.mean(standard, z))
+    w = noise.normal(seed, 0, 0, Stream.FLOW, (len(c), *runtime.action_shape)) if actions else None
+    return described(runtime, z, z_tilde, w)
+
+
+@torch.inference_mode()
+def described(runtime: PolicyRuntime, z: Tensor, z_tilde: Tensor, w: Array | None) -> Steered:
+    """Latents that were drawn and steered, (N, dim z), with what they give; w (N, H, da) or None."""
+    feature, steered = runtime.steering.condition(z), runtime.steering.condition(z_tilde)
+    plans: list[Array | None] = [None, None]
+    if w is not None:
+        plans = [_plan(runtime, each, w) for each in (feature, steered)]
+    return Steered(z.numpy(), z_tilde.numpy(), feature.numpy(), steered.numpy(), *plans)
+
+
+def _plan(runtime: PolicyRuntime, condition: Tensor, w: Array, batch: int = 256) -> Array:
+    parts = [
+        runtime.model.policy.act(condition[at : at + batch], torch.from_numpy(w[at : at + batch])).numpy()
+        for at in range(0, len(w), batch)
+    ]
+    return np.concatenate(parts)
+
+
+def effect(found: Steered, latents: LatentDistribution | None) -> Effect:
+    """The numbers of Fig. 11 (c) and (d) and of the guideline.
+
+    Args:
+        found: states. latents: of the demonstrations; None: not known, and distances are NaN.
+    """
+    moved = np.linalg.norm(found.steered_feature - found.feature, axis=1)
+    distance, base = (
+        (np.full(len(found.z), np.nan),) * 2
+        if latents is None
+        else (latents.distance(found.z_tilde), latents.distance(found.z))
+    )
+    far = np.nan if latents is None else latents.far
+    shift = np.nan
+    if found.actions is not None and found.steered_actions is not None:
+        spread = np.maximum(found.actions.std(axis=0), 1e-9)
+        shift = rms((found.steered_actions - found.actions) / spread)
+    return Effect(
+        states=len(found.z),
+        rms_ratio=rms(found.z_tilde - found.z) / max(rms(found.z), 1e-9),
+        mahalanobis=float(np.mean(distance) * far),
+        mahalanobis_base=float(np.mean(base) * far),
+        far=float(np.mean(distance > 1.0)) if latents is not None else float("nan"),
+        displacement=float(moved.mean()),
+        displacement_p95=float(np.percentile(moved, 95)),
+        action_shift=float(shift),
+    )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is the steering of these runs doing? States, their effects for each kept state of a run, and the figure."""
+"""What is the steering of these runs doing? States, effects for each checkpoint of a run, and the figure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,20 +188,23 @@ def written(found: Sequence[Studied], states: States, method: str) -> str:
     header = ["run", "lambda", "after chunks", "RMS ratio", "Mahalanobis of z~ (of z)", "beyond 99 %",
               "displacement (p95)"]  # fmt: skip
     rows = [_row(each.run, chunks, row) for each in found for chunks, row in each.effects.items()]
+    maps = f"Maps of {min(MAPPED, len(states.c))} states: {method}."
+    warnings = []
+    if len(states.c) < FEW:
+        warnings.append(f"**{len(states.c)} states are few**: these means need at least {FEW}.\n")
+    if any(each.run.model.latents is None for each in found):
+        warnings.append(
+            "A base policy has no distribution of its offline latents, so distances are not known; "
+            "`zprl pretrain --latents` adds it.\n"
+        )
     parts = [
         "# What the steering does\n",
         f"{len(states.c)} states: {states.source}. z and w are the same with and without steering.\n",
+        *warnings,
         markdown(header, rows),
         "\n".join(_guideline(each) for each in found) + "\n",
-        f"![features, actions, distances](steering.png)\n\nMaps of {min(MAPPED, len(states.c))} states: {method}.\n",
+        f"![features, actions, distances](steering.png)\n\n{maps}\n",
     ]
-    if len(states.c) < FEW:
-        parts.insert(
-            2, f"**{len(states.c)} states are few**: at least {FEW} are needed to trust these means.\n"
-        )
-    if any(each.run.model.latents is None for each in found):
-        parts.insert(2, "A base policy has no distribution of its offline latents, so distances are not known; "
-                     "`zprl pretrain --latents` adds it.\n")  # fmt: skip
     return "\n".join(parts)
 
 
@@ -219,11 +223,8 @@ def _row(run: Run, chunks: int, row: Effect) -> list[str]:
 def _guideline(found: Studied) -> str:
     last = list(found.effects.values())[-1]
     kept = "; ".join(f"{what}: {'yes' if yes else 'NO'}" for what, yes in last.within().items())
-    small = (
-        f". Below {GUIDELINE[0]:.0%}, a larger lambda may learn faster"
-        if last.rms_ratio < GUIDELINE[0]
-        else ""
-    )
+    low = last.rms_ratio < GUIDELINE[0]
+    small = f". Below {GUIDELINE[0]:.0%}, a larger lambda may learn faster" if low else ""
     return f"- {found.run.name}, its last state: {kept}{small}."
 
 
@@ -252,7 +253,7 @@ def draw(found: Sequence[Studied], path: Path, seed: int) -> str:
     axes[3].set(title="(d) displacement of g(z~)", xlabel="training chunks", ylabel="L2, units of c")
     axes[3].legend(frameon=False, fontsize=8)
     for each_axes in axes[2:]:
-        each_axes.set_ylim(bottom=0.0)
+        each_axes.set_ylim(0.0, 1.15 * each_axes.get_ylim()[1])
         each_axes.grid(alpha=0.3)
     figure.savefig(path)
     pyplot.close(figure)
@@ -261,6 +262,7 @@ def draw(found: Sequence[Studied], path: Path, seed: int) -> str:
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 MARKERS = ("o", "s", "^", "D")
+UNSTEERED: Mapping[str, Any] = {"facecolors": "none", "edgecolors": "#999999", "linewidths": 0.7, "s": 26}
 
 
 def _maps(features: Any, actions: Any, found: Sequence[Studied], seed: int) -> str:
@@ -274,19 +276,12 @@ def _maps(features: Any, actions: Any, found: Sequence[Studied], seed: int) -> s
         rows = np.concatenate([part.reshape(len(part), -1) for part in parts])
         points, method = flat_map(rows, seed)
         ends = np.cumsum([0, *map(len, parts)])
-        for number, (start, end) in enumerate(zip(ends, ends[1:], strict=False)):
-            steered = bool(number % 2)
-            colour = COLOURS[number // 2 % len(COLOURS)] if steered else "#999999"
-            label = (
-                f"{found[number // 2].run.name}, steered"
-                if steered
-                else "not steered"
-                if not number
-                else None
-            )
-            shape = MARKERS[number // 2 % len(MARKERS)] if steered else "x"
-            chosen = points[start:end]
-            axes.scatter(chosen[:, 0], chosen[:, 1], s=7, alpha=0.5, color=colour, marker=shape, label=label)
+        for number, (start, end) in enumerate(itertools.pairwise(ends)):
+            index, steered = number // 2 % len(COLOURS), bool(number % 2)
+            name = f"{found[number // 2].run.name}, steered" if steered else "not steered"
+            style = {"color": COLOURS[index], "marker": MARKERS[index], "s": 4} if steered else UNSTEERED
+            label = name if steered or number == 0 else None
+            axes.scatter(*points[start:end].T, label=label, **style)
         axes.set(title=title, xticks=[], yticks=[])
     features.legend(frameon=False, fontsize=8, markerscale=2.0)
     return method

@@ -18,6 +18,7 @@ from zprl_core.cli import (
     pretrain,
     session,
     sim_xarm,
+    smoothness,
     train,
 )
 
@@ -31,6 +32,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     session,
     bag,
     dataset,
+    smoothness,
     sim_xarm,
     doctor,
 )

@@ -39,13 +39,23 @@ Decode = Callable[[bytes], tuple[int, NDArray[Any]]]
 
 
 @dataclass
-class _Scan:
-    """What one pass over a file finds."""
+class Scan:
+    """What one pass over a bag finds.
+
+    Attributes:
+        schemas, channels: by id.
+        label: what the bag says of run and episode, every value a text.
+        rig, task: the YAML files that were attached, empty where they were not.
+        events: of the session, in order.
+        damage: what could not be read.
+        end_ns: the last arrival.
+    """
 
     schemas: dict[int, Schema] = field(default_factory=dict)
     channels: dict[int, Channel] = field(default_factory=dict)
     label: dict[str, str] = field(default_factory=dict)
     rig: bytes = b""
+    task: bytes = b""
     events: list[SessionEvent] = field(default_factory=list)
     damage: Damage = field(default_factory=Damage)
     end_ns: int = 0
@@ -64,7 +74,7 @@ def read_recording(bag: Path, task: TaskConfig) -> Recording:
     """
     try:
         path = bag_file(bag)
-        scan = _scan(path)
+        scan = scan_bag(path)
     except BadBagError:
         raise
     except DataError as error:
@@ -72,7 +82,7 @@ def read_recording(bag: Path, task: TaskConfig) -> Recording:
     if scan.label.get("lockstep") == "true":
         raise refuse("lockstep", "was recorded in lockstep, where cameras are seen once a chunk; record with "
                      "--realtime")  # fmt: skip
-    rig = _rig(scan)
+    rig = recorded_rig(scan)
     decoders = _decoders(scan, rig, task)
     streams = _streams(path, scan, decoders)
     names = {view.name: _image_topic(scan, view.name) for view in task.observation.cameras}
@@ -89,19 +99,26 @@ def read_recording(bag: Path, task: TaskConfig) -> Recording:
     )
 
 
-def _scan(path: Path) -> _Scan:
-    """The first pass: everything but pictures and states."""
-    scan = _Scan()
+def scan_bag(path: Path) -> Scan:
+    """The first pass: everything but pictures and states.
+
+    Raises:
+        BadBagError: nothing says when an episode ran, or a state of the session cannot be read.
+        DataError: see `zprl_core.bags.reading.records`.
+    """
+    scan = Scan()
     for record in _records(path, scan):
         if isinstance(record, Metadata) and record.name in (RUN_RECORD, EPISODE_RECORD):
             scan.label |= record.metadata
         elif isinstance(record, Attachment) and record.name == "rig.yaml":
             scan.rig = record.data
+        elif isinstance(record, Attachment) and record.name == "task.yaml":
+            scan.task = record.data
         elif isinstance(record, Message):
             scan.end_ns = max(scan.end_ns, record.log_time)
             if scan.channels[record.channel_id].topic == SESSION:
                 if not scan.events:
-                    _same_type(scan, SESSION, SessionState)
+                    same_type(scan, SESSION, SessionState)
                 scan.events.append(_event(record))
     if not scan.events:
         raise refuse("stream", f"has no message of {SESSION}, which says when an episode ran")
@@ -110,7 +127,7 @@ def _scan(path: Path) -> _Scan:
     return scan
 
 
-def _records(path: Path, scan: _Scan) -> Iterator[Record]:
+def _records(path: Path, scan: Scan) -> Iterator[Record]:
     for record in records(path, scan.damage):
         if isinstance(record, Schema):
             scan.schemas[record.id] = record
@@ -135,7 +152,12 @@ def _event(record: Message) -> SessionEvent:
     )
 
 
-def _rig(scan: _Scan) -> RigConfig:
+def recorded_rig(scan: Scan) -> RigConfig:
+    """The rig as it was recorded.
+
+    Raises:
+        BadBagError: it was not, or it cannot be read.
+    """
     if not scan.rig:
         raise refuse(
             "rig", "has no attachment rig.yaml, which says what was recorded under which calibration"
@@ -149,7 +171,7 @@ def _rig(scan: _Scan) -> RigConfig:
             raise refuse("rig", f"its rig.yaml cannot be read: {error}") from error
 
 
-def _decoders(scan: _Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode]:
+def _decoders(scan: Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode]:
     """What reads each topic that is needed.
 
     Raises:
@@ -168,7 +190,7 @@ def _decoders(scan: _Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode
     ]
     for topic, (kind, _) in wanted.items():
         try:
-            _same_type(scan, topic, kind)
+            same_type(scan, topic, kind)
         except BadBagError as error:
             problems += error.problems
     if problems:
@@ -176,14 +198,14 @@ def _decoders(scan: _Scan, rig: RigConfig, task: TaskConfig) -> dict[str, Decode
     return {topic: decode for topic, (_, decode) in wanted.items()}
 
 
-def _image_topic(scan: _Scan, camera: str) -> str:
+def _image_topic(scan: Scan, camera: str) -> str:
     topic = f"/cameras/{camera}/image"
     compressed = f"{topic}/compressed"
     have = {channel.topic for channel in scan.channels.values()}
     return compressed if compressed in have and topic not in have else topic
 
 
-def _same_type(scan: _Scan, topic: str, kind: type) -> None:
+def same_type(scan: Scan, topic: str, kind: type) -> None:
     """Refuse a topic of another type than the installed one, by its hash or, without one, by its text."""
     module = kind.__module__.split(".")[0]
     installed = find_definition(f"{module}/msg/{kind.__name__}")
@@ -210,7 +232,7 @@ def _bare(definition: str) -> list[str]:
     return [" ".join(words) for words in lines if words]
 
 
-def _streams(path: Path, scan: _Scan, decoders: dict[str, Decode]) -> dict[str, Stream]:
+def _streams(path: Path, scan: Scan, decoders: dict[str, Decode]) -> dict[str, Stream]:
     """The second pass: samples of the topics that are needed, pictures only where an episode was running."""
     running = [event.log_ns for event in scan.events if event.state == RUNNING]
     spans = _spans(scan) if running else []
@@ -235,7 +257,7 @@ def _streams(path: Path, scan: _Scan, decoders: dict[str, Decode]) -> dict[str, 
     }
 
 
-def _spans(scan: _Scan) -> list[tuple[int, int]]:
+def _spans(scan: Scan) -> list[tuple[int, int]]:
     """Times of arrival between which samples are read."""
     spans: list[tuple[int, int]] = []
     begun: int | None = None

@@ -105,6 +105,17 @@ def test_two_chunks_with_a_lead_of_two() -> None:
     assert world.ears.moved[-1][1] == world.lockstep.now_ns
 
 
+def test_the_tool_alone_is_where_the_whole_state_has_it() -> None:
+    arm = SimArm()
+    home = arm.reset(1).home
+    for step in range(40):
+        arm.stream(Setpoint(home.position + 0.001 * step, home.quaternion, home.gripper_width))
+        arm.advance()
+        whole, tool = arm.read().pose_base_tcp, arm.tool()
+        np.testing.assert_array_equal(tool.position, whole.position)
+        assert whole.distance(tool)[1] < 1e-9
+
+
 def test_without_a_lead_the_end_and_the_observation_are_one_state() -> None:
     world = World(lead=0, chunk=4)
     world.execute(0)

@@ -36,6 +36,7 @@ from zprl_arms.halves import Halves
 from zprl_arms.identity import check_serial
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.motion import MotionKeeper
+from zprl_arms.motion_worker import REST_S as REST_AFTER_S
 from zprl_arms.motion_worker import MotionWorker
 from zprl_arms.posture import Posture
 from zprl_arms.readings import Readings
@@ -212,8 +213,8 @@ class ArmBridge(LifecycleNode):
 
     def on_moved(self, n: int, stamp_ns: int) -> None:
         """Lockstep: a servo period is over."""
-        if self._motion.wanted and n % self._every == 0:
-            self._motion.sample(stamp_ns, self._controller, self._readings.newest())
+        if self._motion.wanted and n % self._every == 0 and isinstance(self._driver, SimulatedArm):
+            self._motion.sample(stamp_ns, self._controller, self._driver.tool())
 
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         """Lockstep: a chunk's time is over. The judge's state goes first: everybody waits for the judge."""
@@ -224,7 +225,8 @@ class ArmBridge(LifecycleNode):
         """Real time: a servo period was served."""
         tick = n % self._timing.servos_per_tick == 0
         if n % self._every == 0 or tick:
-            self._motion.sample(stamp_ns, self._controller, self._publish_arm(stamp_ns))
+            reading = self._publish_arm(stamp_ns)
+            self._motion.sample(stamp_ns, self._controller, reading.pose_base_tcp, reading.stamp_ns)
         if tick and isinstance(self._driver, SimulatedArm):
             self._publish_world(stamp_ns, observed=True, chunk_end=-1)
 
@@ -242,6 +244,7 @@ class ArmBridge(LifecycleNode):
             self._setup.task.smoothness,
             self._publish_motion,
             self.get_logger().warning,
+            rest_s=0.0 if self._setup.lockstep else REST_AFTER_S,
         )
 
     def _on_command(self, message: ActionChunk) -> None:

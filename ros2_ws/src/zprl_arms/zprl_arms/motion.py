@@ -48,10 +48,11 @@ class MotionKeeper:
     Args:
         arm: its name.
         shadow: whether its motors are off.
+        most: samples that are kept of an episode.
     """
 
-    def __init__(self, arm: str, *, shadow: bool = False) -> None:
-        self.arm, self._shadow = arm, shadow
+    def __init__(self, arm: str, *, shadow: bool = False, most: int = MOST_SAMPLES) -> None:
+        self.arm, self._shadow, self._most = arm, shadow, most
         self._episode, self._state = -1, ""
         self._begun_ns: int | None = None  # since when it moves, while the episode runs
         self._forget()
@@ -89,7 +90,7 @@ class MotionKeeper:
         """Where the arm was told to be at `stamp_ns`, and where it was at `measured_ns`."""
         if self._begun_ns is None or stamp_ns < self._begun_ns:
             return
-        if len(self._commanded) >= MOST_SAMPLES:
+        if len(self._commanded) >= self._most:
             self._lost += 1
             return
         self._commanded.add(stamp_ns, commanded.position, commanded.quaternion)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
 from zprl_arms.controller import ArmController
-from zprl_arms.driver import ArmReading
 from zprl_arms.motion import MotionKeeper
 from zprl_core.config import SmoothnessConfig
 from zprl_core.smoothness.episode import EpisodeTracks, MotionRecord, append_motion, measured_motion
+from zprl_core.transforms import Pose
 
+REST_S = 0.5
+"""In real time an episode is measured so long after its motion was over: the arm holds by then, and a servo
+period that the thread makes late is one in which nothing moves. An episode's bag takes in a second more.
+"""
 PATIENCE_S = 5.0
 """How long the last episodes may take at the end."""
 
@@ -26,6 +31,7 @@ class MotionWorker:
         limits: beyond which there are alarms.
         publish: called in the thread with each episode and the time at which its motion was over.
         warn: called in the thread with what a person should know.
+        rest_s: waited before an episode is measured.
     """
 
     def __init__(
@@ -35,8 +41,10 @@ class MotionWorker:
         limits: SmoothnessConfig,
         publish: Callable[[MotionRecord, int], None],
         warn: Callable[[str], None],
+        *,
+        rest_s: float = 0.0,
     ) -> None:
-        self._keeper, self._limits = keeper, limits
+        self._keeper, self._limits, self._rest_s = keeper, limits, rest_s
         self._path = None if folder is None else folder / f"{keeper.arm}.jsonl"
         self._publish, self._warn = publish, warn
         self._waiting: SimpleQueue[tuple[EpisodeTracks, int] | None] = SimpleQueue()
@@ -56,14 +64,13 @@ class MotionWorker:
         """The controller has taken a chunk."""
         self._keeper.chunk(controller.taken)
 
-    def sample(self, stamp_ns: int, controller: ArmController, reading: ArmReading) -> None:
-        """A servo period was served; the arm was read at `stamp_ns`, or when the reading says."""
+    def sample(
+        self, stamp_ns: int, controller: ArmController, tool: Pose, read_ns: int | None = None
+    ) -> None:
+        """A servo period was served, and the tool measured at `read_ns`; None: in the period."""
         if self._keeper.wanted:
-            measured_ns = stamp_ns if reading.stamp_ns is None else reading.stamp_ns
-            by_hand = controller.owner == "human"
-            self._keeper.sample(
-                stamp_ns, controller.last, measured_ns, reading.pose_base_tcp, by_hand=by_hand
-            )
+            measured_ns, by_hand = stamp_ns if read_ns is None else read_ns, controller.owner == "human"
+            self._keeper.sample(stamp_ns, controller.last, measured_ns, tool, by_hand=by_hand)
 
     def close(self, t_ns: int) -> None:
         """The bridge ends: what was put is measured, for which it has `PATIENCE_S`."""
@@ -78,6 +85,7 @@ class MotionWorker:
     def _run(self) -> None:
         while (item := self._waiting.get()) is not None:
             tracks, over_ns = item
+            time.sleep(self._rest_s)
             try:
                 self._measure(tracks, over_ns)
             except Exception as error:  # a number that is missing must not end an arm's bridge

@@ -3,9 +3,9 @@
     python -m tests.benchmarks.motion_cost
 
 What one sample costs, in the servo loop. How late a loop of 1000 Hz is while a thread of the same process
-measures an episode, beside one without. And how long lockstep takes for the twin's physics alone with and
-without samples; pictures, policy and learner come to that in a session. The last two in turns, so that a busy
-machine is as busy for both.
+measures an episode, beside one without, in turns, so that a busy machine is as busy for both. And how much of
+lockstep goes into samples, beside the twin's physics alone; pictures, policy and learner come to that in a
+session.
 """
 
 from __future__ import annotations
@@ -66,25 +66,25 @@ def late_beside(tracks: EpisodeTracks) -> float:
     return found
 
 
-def lockstep(chunks: int, *, sampled: bool) -> float:
-    """Seconds that the physics of so many chunks take."""
-    world, keeper = World(), MotionKeeper("arm")
+def lockstep(chunks: int) -> tuple[float, float]:
+    """Seconds that so many chunks take, and those of them in which samples were taken."""
+    world, keeper, spent = World(), MotionKeeper("arm"), 0.0
     keeper.on_session("running", 0, "", world.start_ns)
-    plain: Callable[[int, int], None] = world.ears.on_moved
 
     def on_moved(n: int, stamp_ns: int) -> None:
-        plain(n, stamp_ns)
+        nonlocal spent
+        begun = time.perf_counter()
         if keeper.wanted and n % 2 == 0:
             keeper.sample(stamp_ns, world.controller.last, stamp_ns, world.arm.tool(), by_hand=False)
+        spent += time.perf_counter() - begun
 
-    if sampled:
-        world.ears.on_moved = on_moved  # type: ignore[method-assign]
+    world.ears.on_moved = on_moved  # type: ignore[method-assign]
     begun = time.perf_counter()
     for index in range(chunks):
         assert world.controller.command(world.chunk(index), world.lockstep.now_ns)
         keeper.chunk(world.controller.taken)
         world.lockstep.execute()
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, spent
 
 
 def main() -> None:
@@ -105,12 +105,12 @@ def main() -> None:
         ("alone", "while an episode is measured"), zip(*pairs, strict=True), strict=True
     ):
         print(f"{title:38}" + "".join(f"{value:8.2f}" for value in np.percentile(values, (10, 50, 90))))
-    lockstep(2, sampled=True)
-    pairs = [(lockstep(8, sampled=False), lockstep(8, sampled=True)) for _ in range(args.turns)]
-    ratios = sorted(after / before for before, after in pairs)
-    before, after = (1e3 * float(np.median(column)) / 8 for column in zip(*pairs, strict=True))
-    print(f"\nlockstep, physics of a chunk: {before:.1f} ms without samples, {after:.1f} ms with")
-    print(f"ratio side by side: median {np.median(ratios):.3f}, from {ratios[0]:.3f} to {ratios[-1]:.3f}")
+    lockstep(2)
+    pairs = [lockstep(8) for _ in range(args.turns)]
+    took, spent = (1e3 * float(np.median(column)) / 8 for column in zip(*pairs, strict=True))
+    shares = sorted(part / whole for whole, part in pairs)
+    print(f"\nlockstep, physics of a chunk: {took:.1f} ms, {spent:.2f} ms of it for samples; in each turn:")
+    print(", ".join(f"{share:.1%}" for share in shares))
 
 
 def _timed(act: Callable[[], object]) -> float:

@@ -19,7 +19,6 @@ from zprl_core.smoothness.track import Intervals
 from zprl_core.trajectory import Chunk
 from zprl_core.transforms import Array
 
-_SLACK_NS = 1_000_000  # a chunk's end, and the time at which an episode was over, are rounded
 _UNEVEN = 0.05  # steps that differ from dt by a larger share are not neighbours
 
 
@@ -28,7 +27,8 @@ class PolicySteps:
     """Means over an episode.
 
     Attributes:
-        steps: positions that came due.
+        steps: positions that came due, or were nearer than half a step to that when the episode was over: a
+            real arm is told a servo period ahead.
         velocity_m_s, acceleration_m_s2: Vel_EE and Acc_EE; None where no two, or three, were neighbours.
     """
 
@@ -47,7 +47,7 @@ def policy_steps(chunks: Iterable[Chunk], intervals: Intervals) -> PolicySteps:
     due, dt, position = _joined(list(chunks))
     count, speeds, accelerations = 0, list[Array](), list[Array]()
     for begin_ns, end_ns in intervals:
-        inside = (due > begin_ns) & (due <= end_ns + _SLACK_NS)
+        inside = (due > begin_ns) & (due <= end_ns + 0.5e9 * dt)
         step, a = dt[inside], position[inside]
         even = np.abs(np.diff(due[inside]) * 1e-9 - step[1:]) <= _UNEVEN * step[1:]
         difference = np.diff(a, axis=0)

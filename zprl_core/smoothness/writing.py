@@ -109,12 +109,14 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]], bar: str = "|") 
 def _csv(found: Iterable[Row]) -> str:
     file = StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*_FACTS, *MEASURES, "commanded_reason", "measured_reason", "alarms"])
+    covered = ("commanded_s", "measured_s", "commanded_reason", "measured_reason", "alarms")
+    writer.writerow([*_FACTS, *MEASURES, *covered])
     for row in found:
         record, motion = row.record, row.motion
         facts = [row.run, record.episode, motion.arm, record.block, record.mode, record.outcome]
         facts += [row.env_steps, int(row.counts), int(motion.shadow), f"{motion.human_share:.3f}"]
         values = ["" if value is None else f"{value:.6g}" for value in numbers(motion).values()]
+        lengths = [f"{each.duration_s:.2f}" for each in (motion.commanded, motion.measured)]
         reasons = [motion.commanded.reason, motion.measured.reason, "; ".join(motion.alarms)]
-        writer.writerow([*facts, *values, *reasons])
+        writer.writerow([*facts, *values, *lengths, *reasons])
     return file.getvalue()

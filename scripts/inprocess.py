@@ -116,6 +116,9 @@ class InProcess:
         self._starts[chunk] = chunk_start_ns
         self._agent.on_observation(chunk, images, np.stack([vector for _, vector in seen]))
 
+    def on_moved(self, n: int, stamp_ns: int) -> None:
+        """See `zprl_arms.lockstep.Listener`."""
+
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         """See `zprl_arms.lockstep.Listener`."""
 

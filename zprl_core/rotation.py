@@ -70,6 +70,31 @@ def rotate(q: Quaternion, v: Vector) -> Vector:
     return add(add(v, scale(q[0], twice)), cross(axis, twice))
 
 
+def from_axes(x: Vector, y: Vector, z: Vector) -> Quaternion:
+    """The rotation whose matrix has these columns; w is not negative.
+
+    The largest of the four components comes from the diagonal, so that nothing is divided by a small number.
+    """
+    squares = (
+        1.0 + x[0] + y[1] + z[2],
+        1.0 + x[0] - y[1] - z[2],
+        1.0 - x[0] + y[1] - z[2],
+        1.0 - x[0] - y[1] + z[2],
+    )
+    largest = squares.index(max(squares))
+    xy, xz, yz = x[1] + y[0], x[2] + z[0], y[2] + z[1]
+    a, b, c = y[2] - z[1], z[0] - x[2], x[1] - y[0]
+    rows = (
+        (squares[0], a, b, c),
+        (a, squares[1], xy, xz),
+        (b, xy, squares[2], yz),
+        (c, xz, yz, squares[3]),
+    )
+    w, i, j, k = rows[largest]
+    sign = -1.0 if w < 0.0 else 1.0
+    return normalise((sign * w, sign * i, sign * j, sign * k))
+
+
 def exp(r: Vector) -> Quaternion:
     """Rotation vector -> quaternion."""
     angle = norm(r)

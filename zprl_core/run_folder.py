@@ -12,6 +12,7 @@ RUN/transitions.log          every transition, see zprl_core.record_log
 RUN/checkpoints/learner.ckpt the learner's newest state
 RUN/stats/<node>.json        counters and times that the nodes leave
 RUN/tb/                      TensorBoard events
+RUN/motion/<arm>.jsonl       one line per episode: how smoothly the arm moved, see zprl_core.smoothness
 RUN/bags/episode_<n>/        what was recorded of an episode, see zprl_core.bags
 RUN/panel/                   what lets people into the operator's panel, readable by their owner only
 RUN/logs/<node>.log          what the nodes printed
@@ -213,6 +214,11 @@ class RunFolder:
     def curves(self) -> Path:
         """Folder of TensorBoard events."""
         return self.path / "tb"
+
+    @property
+    def motion(self) -> Path:
+        """Folder of how smoothly each arm moved, see zprl_core.smoothness.episode."""
+        return self.path / "motion"
 
     @property
     def panel_link(self) -> Path:

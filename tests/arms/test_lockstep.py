@@ -29,9 +29,13 @@ class Ears:
 
     def __init__(self) -> None:
         self.heard: list[tuple[Any, ...]] = []
+        self.moved: list[tuple[int, int]] = []
 
     def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, ended: bool) -> None:
         self.heard.append(("observe", stamp_ns, chunk, chunk_start_ns, ended))
+
+    def on_moved(self, n: int, stamp_ns: int) -> None:
+        self.moved.append((n, stamp_ns))
 
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         self.heard.append(("end", stamp_ns, chunk, observed))
@@ -97,6 +101,19 @@ def test_two_chunks_with_a_lead_of_two() -> None:
         ("end", 34, 1),
     ]
     assert world.lockstep.now_ns == world.start_ns + 34 * 1_000_000_000 // 30
+    assert [n for n, _ in world.ears.moved] == list(range(1, 34 * 4 + 1))  # four servo periods a tick
+    assert world.ears.moved[-1][1] == world.lockstep.now_ns
+
+
+def test_the_tool_alone_is_where_the_whole_state_has_it() -> None:
+    arm = SimArm()
+    home = arm.reset(1).home
+    for step in range(40):
+        arm.stream(Setpoint(home.position + 0.001 * step, home.quaternion, home.gripper_width))
+        arm.advance()
+        whole, tool = arm.read().pose_base_tcp, arm.tool()
+        np.testing.assert_array_equal(tool.position, whole.position)
+        assert whole.distance(tool)[1] < 1e-9
 
 
 def test_without_a_lead_the_end_and_the_observation_are_one_state() -> None:

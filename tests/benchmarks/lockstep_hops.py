@@ -53,6 +53,9 @@ class _OneProcess:
         self.start_ns = chunk_start_ns
         self.renderer(self.arm.world().qpos, self.camera)
 
+    def on_moved(self, n: int, stamp_ns: int) -> None:
+        """See `zprl_arms.lockstep.Listener`."""
+
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         self.controller.reports(stamp_ns)
         self.judge(*self.arm.world())

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from zprl_core import rotation
 from zprl_core import transforms as tf
 from zprl_core.errors import DataError
 from zprl_core.transforms import Pose
@@ -142,3 +143,21 @@ def test_leading_axes_are_free(rows: int, columns: int, random: object) -> None:
     assert tf.matrix_from_quaternion(q).shape == (rows, columns, 3, 3)
     assert tf.rot6d_from_quaternion(q).shape == (rows, columns, 6)
     np.testing.assert_allclose(q[-1, -1], tf.quaternion_from_rotvec(rotvecs[-1, -1]))
+
+
+@given(st.tuples(*[st.floats(-math.pi, math.pi)] * 3))
+def test_a_quaternion_from_axes_is_that_of_the_matrix(rotvec: tuple[float, ...]) -> None:
+    matrix = Rotation.from_rotvec(rotvec).as_matrix()
+    x, y, z = (tuple(matrix[:, column].tolist()) for column in range(3))
+    found = np.array(rotation.from_axes(x, y, z))
+    assert found[0] >= 0.0
+    np.testing.assert_allclose(tf.matrix_from_quaternion(found), matrix, atol=1e-12)
+
+
+@pytest.mark.parametrize("half_turn", [(math.pi, 0, 0), (0, math.pi, 0), (0, 0, math.pi)])
+def test_a_half_turn_about_each_axis_has_a_quaternion(half_turn: tuple[float, ...]) -> None:
+    matrix = Rotation.from_rotvec(half_turn).as_matrix()
+    found = rotation.from_axes(*(tuple(matrix[:, column].tolist()) for column in range(3)))
+    np.testing.assert_allclose(
+        np.abs(found), [0.0, *(abs(angle) / math.pi for angle in half_turn)], atol=1e-9
+    )

@@ -12,6 +12,7 @@ import pytest
 
 from tests.hardware import two_arms
 from tests.hardware.two_arms import APART_M, LEAST_M, SERVO_HZ, Stage
+from zprl_core.smoothness.episode import read_run
 from zprl_sim.xarm_box.client import BoxTrace
 
 pytest.importorskip("xarm", reason="the vendor's SDK is not installed: pip install xarm-python-sdk")
@@ -156,6 +157,19 @@ def test_one_chunk_is_executed_by_both_in_step(stage: Stage) -> None:
     late_s, fit = lag(tracks)
     print(f"right behind left by {1e3 * late_s:.0f} ms, over {seconds} s")
     assert abs(late_s) < 1.0 / SERVO_HZ and fit > 0.98, (late_s, fit, seconds)
+    each_arm_tells_how_it_moved(stage)
+
+
+def each_arm_tells_how_it_moved(stage: Stage) -> None:
+    """One line an arm and episode, of the aborted ones too."""
+    folder, aborted = stage.logs.parent / "motion", stage.eyes.episode
+    stage.wait(lambda: [m.episode for m in read_run(folder)].count(aborted) == 2, 5.0, "the lines")
+    left, right = (motion for motion in read_run(folder) if motion.episode == aborted)
+    assert (left.arm, right.arm) == ("left", "right") and {left.outcome, right.outcome} == {"void"}
+    assert left.policy == right.policy and left.policy.steps == CHUNKS * stage.task.action.chunk
+    for motion in (left, right):
+        assert motion.commanded.speed is not None and motion.policy.velocity_m_s is not None
+        assert abs(motion.commanded.speed.mean / motion.policy.velocity_m_s - 1.0) < 0.1
 
 
 def test_stopping_one_arm_stops_both(stage: Stage) -> None:

@@ -59,6 +59,23 @@ def report(status: int = 0, **more: Any) -> SimpleNamespace:
     return SimpleNamespace(**{**constants, **known, "status": status, **more})
 
 
+def motion(episode: int = 3, *alarms: str, arm: str = "left", scale: float = 1.0) -> SimpleNamespace:
+    """An /arms/<arm>/motion."""
+    told, did = (
+        SimpleNamespace(
+            speed_m_s=[0.1 * k, 0.4 * k, 0.5 * k],
+            acceleration_m_s2=[0.5 * k, 1.9 * k, 2.6 * k],
+            jerk_m_s3=[8.0 * k, 25.0 * k, 56.0 * k],
+            sparc=-2.7,
+        )
+        for k in (scale, 0.9 * scale)
+    )
+    did.sparc = float("nan")
+    return SimpleNamespace(
+        run_id="run", arm=arm, episode=episode, commanded=told, measured=did, alarms=list(alarms)
+    )
+
+
 def arm(**more: Any) -> SimpleNamespace:
     """An /arms/<arm>/state."""
     return SimpleNamespace(**{"fault": "", "owner": "policy", "shadow": False, **more})

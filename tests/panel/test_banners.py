@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.panel.messages import CELL, LOCKSTEP, arm, healthy, policy, session
+from tests.panel.messages import CELL, LOCKSTEP, arm, healthy, motion, policy, session
 from zprl_panel.banners import ERROR, START_S, WARNING, banners
 from zprl_panel.latest import Latest
 
@@ -100,3 +100,15 @@ def test_another_runs_lease_is_not_ours() -> None:
     latest = healthy(100.0)
     latest.on_lease(SimpleNamespace(frame_id="other"), 101.9)
     assert "lease" in said(latest, 102.0)
+
+
+def test_a_rough_episode_is_said_until_the_next_one() -> None:
+    latest = healthy(100.0)
+    latest.on_motion(motion(3, "commanded speed 0.9 m/s, limit 0.8 m/s", "measured jerk 90 m/s³"), 100.0)
+    (banner,) = banners(latest, 100.0)
+    assert (banner.key, banner.level) == ("rough left", WARNING)
+    assert banner.text == (
+        "Arm 'left' moved roughly in episode 3: commanded speed 0.9 m/s, limit 0.8 m/s; measured jerk 90 m/s³"
+    )
+    latest.on_motion(motion(4), 101.0)
+    assert said(latest, 100.0) == {}

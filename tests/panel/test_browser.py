@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 
 from tests.panel.bench import Bench, Running, record, running
 from tests.panel.chrome import DESK, PHONE, Desk, chromium, needed
+from tests.panel.messages import motion
 from zprl_core.records import append_record
 
 pytestmark = needed
@@ -252,6 +253,33 @@ def test_everything_fits_and_is_large_enough(
         )
         for command in ("success", "failure", "start", "begin", "pause", "stop"):
             assert desk.page.evaluate(inside, command), command
+
+
+def test_the_motion_of_the_last_episodes_is_on_the_screen(browser: Browser, panel: Running) -> None:
+    """Without scrolling, the newest first, and what was beyond a limit with a sign, not only a colour."""
+    latest = panel.bench.latest
+    for number in range(12):
+        alarms = ["measured acceleration 5.4 m/s² (95th percentile), limit 5 m/s²"] * (number == 11)
+        message = motion(number, *alarms, arm="arm", scale=1.0 + 0.1 * number)
+        message.run_id = latest.cell.run_id
+        panel.loop.call_soon_threadsafe(latest.on_motion, message, time.time())
+    desk = Desk(browser, panel.link)
+    desk.until(lambda: desk.page.locator("#motions tr").count() == 12, "the table")
+    first, second = (desk.page.locator("#motions tr").nth(index) for index in (0, 1))
+    assert first.locator("td").all_text_contents() == [
+        "▲ 11", "0.84 / 0.76", "4.0 / 3.6", "53 / 47", "-2.70 / –"
+    ]  # fmt: skip
+    assert second.locator("td").first.text_content() == "10"
+    desk.until(lambda: "moved roughly in episode 11" in desk.text("banners"), "the banner")
+    bottom = desk.page.evaluate("() => document.querySelector('#motion').getBoundingClientRect().bottom")
+    assert bottom <= 720
+    shown = desk.page.evaluate(
+        "() => [...document.querySelectorAll('#motions tr')].filter(row => row.getBoundingClientRect().bottom"
+        " <= document.querySelector('#motion .scroll').getBoundingClientRect().bottom).length"
+    )
+    assert shown >= 2
+    assert desk.page.evaluate("() => document.documentElement.scrollWidth") <= 1280
+    assert desk.complaints == []
 
 
 def test_a_screen_reader_finds_names_for_everything(browser: Browser, panel: Running) -> None:

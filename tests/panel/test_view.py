@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.panel.messages import CELL, LOCKSTEP, arm, healthy, policy, report, session
+from tests.panel.messages import CELL, LOCKSTEP, arm, healthy, motion, policy, report, session
 from zprl_core.config.region import RegionConfig, RegionObject
 from zprl_core.records import EpisodeRecord
 from zprl_core.session.states import State
@@ -38,6 +38,35 @@ def test_a_running_episode() -> None:
     assert shown["policy"]["distance"] is None  # not a number
     assert shown["disk_gb"] == 100.0
     json.dumps(shown, allow_nan=False)
+
+
+def test_the_motion_of_the_last_episodes_is_shown_and_says_nothing_of_the_policy() -> None:
+    latest = healthy(100.0)
+    for message in (motion(1), motion(2), motion(2, scale=2.0), SimpleNamespace(run_id="another")):
+        latest.on_motion(message, 100.0)
+    newest, before = view(latest, 100.0, 100.0)["motions"]
+    assert newest == {
+        "which": "2",
+        "alarms": [],
+        "told": [0.8, 3.8, 50.0, -2.7],
+        "did": [0.72, 3.42, 45.0, None],
+    }
+    assert before["which"] == "1"
+    two = Latest(replace(CELL, arms=("left", "right")), 0.0)
+    for side in ("left", "right"):
+        two.on_motion(motion(1, arm=side), 1.0)
+    assert [shown["which"] for shown in view(two, 1.0, 1.0)["motions"]] == ["1 right", "1 left"]
+
+
+def test_an_alarm_is_an_event_once_and_no_news_to_a_panel_that_came_later() -> None:
+    latest = Latest(CELL, 0.0)
+    latest.on_motion(motion(3, "measured jerk 90 m/s³, limit 80 m/s³"), 0.0)
+    assert not latest.events
+    latest.on_session(session(), 1.0, 1.0)
+    latest.on_motion(motion(3, "measured jerk 90 m/s³, limit 80 m/s³"), 1.0)
+    latest.on_motion(motion(1, "measured jerk 99 m/s³, limit 80 m/s³"), 1.0)
+    (event,) = latest.events
+    assert (event.kind, event.text) == ("rough", "left, episode 3: measured jerk 90 m/s³, limit 80 m/s³")
 
 
 def test_the_time_of_motion_leaves_pauses_out_and_starts_anew() -> None:

@@ -14,11 +14,12 @@ import pytest
 import yaml
 from mcap.reader import make_reader
 from rclpy.serialization import deserialize_message
-from zprl_interfaces.msg import ActionChunk, ChunkReport, SteeringStatus
+from zprl_interfaces.msg import ActionChunk, ChunkReport, EpisodeMotion, SteeringStatus
 
 from tests.ros import training
 from zprl_bringup import convert
 from zprl_bringup.recorded import read_recording
+from zprl_bringup.recorded_motion import read_motion
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
 from zprl_core.config import TaskConfig, load_task
@@ -30,6 +31,7 @@ from zprl_core.grid import TickGrid
 from zprl_core.noise import digest
 from zprl_core.records import read_records
 from zprl_core.runtime import PolicyRuntime
+from zprl_core.smoothness.episode import measured_motion, read_run
 
 LEAD_STEPS, DELAY_S, MAX_AGE_S = 15, 0.4, 1.0
 """Patient, as the machine does other things too: a sample is there when its delay is over, as a rule."""
@@ -137,6 +139,45 @@ def test_actions_are_what_the_bridge_says_that_it_executed(recorded: Recorded) -
             np.testing.assert_allclose(built.action[first : first + len(executed)], executed, atol=2e-6)
             compared += 1
     assert compared >= 3
+
+
+def test_the_motion_in_a_bag_is_what_the_bridge_measured(recorded: Recorded) -> None:
+    """A bridge keeps the samples that it publishes. It hears of an episode's end some ms after the session
+    decided it, and a busy recorder may lose a state.
+    """
+    live = {motion.episode: motion for motion in read_run(recorded.run / "motion")}
+    for episode, bag in bags(recorded):
+        found = read_motion(bag)
+        (tracks,) = found.episodes
+        offline, online = measured_motion(tracks, found.task.smoothness), live[episode]
+        (told,) = messages(bag, "/arms/arm/motion", EpisodeMotion)
+        assert told.episode == episode and told.policy_steps == online.policy.steps
+        assert online.commanded.speed == pytest.approx(list(told.commanded.speed_m_s))
+        assert abs(offline.policy.steps - online.policy.steps) <= 1
+        assert offline.policy.velocity_m_s == pytest.approx(online.policy.velocity_m_s, rel=0.02)
+        for motion in ("commanded", "measured"):
+            a, b = getattr(offline, motion), getattr(online, motion)
+            assert b.reason == a.reason == "" and b.samples > 60, motion
+            assert a.samples == pytest.approx(b.samples, abs=0.05 * b.samples + 4), motion
+            for quantity in ("speed", "acceleration", "jerk"):
+                assert a.spread(quantity)[:2] == pytest.approx(b.spread(quantity)[:2], rel=0.05, abs=1e-3)
+            assert a.sparc == pytest.approx(b.sparc, rel=0.05)
+
+
+def test_the_smoothness_of_the_run_and_of_its_bags(recorded: Recorded, tmp_path: Path) -> None:
+    named = [str(bag) for _, bag in bags(recorded)]
+    for words, out in (([str(recorded.run)], "run"), (named, "bags")):
+        done = training.zprl("smoothness", *words, "--out", str(tmp_path / out))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "Vel_EE, m/s" in done.stdout
+    of_run, of_bags = (
+        json.loads((tmp_path / out / "smoothness.json").read_text()) for out in ("run", "bags")
+    )
+    assert [g["block"] for g in of_run["groups"]] == [g["block"] for g in of_bags["groups"]]
+    for a, b in zip(of_run["groups"], of_bags["groups"], strict=True):
+        assert a["means"]["measured_speed"]["value"] == pytest.approx(
+            b["means"]["measured_speed"]["value"], rel=0.05, abs=1e-3
+        )
 
 
 def test_it_can_be_trained_on_and_says_where_it_comes_from(recorded: Recorded) -> None:

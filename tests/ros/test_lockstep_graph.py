@@ -14,6 +14,7 @@ from tests.ros.observer import Observer
 from zprl_core.config import load_task
 from zprl_core.plan import Block
 from zprl_core.records import read_records
+from zprl_core.smoothness.episode import MotionRecord, read_run
 
 BLOCKS = (Block("base_c", "base_c", episodes=2),)
 TIME_OF_DAY = ("sent_at", "got_at", "wall_ns")
@@ -42,6 +43,10 @@ def test_two_runs_are_identical_even_if_one_is_killed_in_the_middle(tmp_path: Pa
     assert content(a, "report") == content(b, "report")
     assert a.run.episodes_file.read_bytes() == b.run.episodes_file.read_bytes()
 
+    motions = read_run(a.run.motion)
+    assert motions == read_run(b.run.motion)  # the repeated episode's line replaces the interrupted one's
+    check_motions(motions)
+
     records = read_records(a.run.episodes_file)
     assert [r.outcome for r in records] == ["success", "success"]
     assert {r.label_author for r in records} == {"judge"}
@@ -49,6 +54,21 @@ def test_two_runs_are_identical_even_if_one_is_killed_in_the_middle(tmp_path: Pa
     check_order(a)
     statistics = json.loads((a.run.path / "stats" / "bridge.json").read_text())
     assert statistics["control_period_ms"]["p50"] == 8.3333 and statistics["skipped_steps"] == 0
+
+
+def check_motions(motions: tuple[MotionRecord, ...]) -> None:
+    """Every chunk of the policy counts, and an arm follows its setpoints."""
+    assert [(m.episode, m.arm, m.outcome) for m in motions] == [(0, "arm", "success"), (1, "arm", "success")]
+    task = load_task("place_orange_demo")
+    for motion in motions:
+        assert motion.policy.steps % task.action.chunk == 0 and motion.policy.steps > 5 * task.action.chunk
+        seconds = motion.policy.steps / task.rate_hz
+        for found in (motion.commanded, motion.measured):
+            assert abs(found.duration_s - seconds) < 0.05 and found.reason == ""
+        commanded, measured = motion.commanded.speed, motion.measured.speed
+        assert commanded is not None and measured is not None and motion.policy.velocity_m_s is not None
+        assert abs(measured.mean / commanded.mean - 1.0) < 0.05
+        assert abs(motion.policy.velocity_m_s / commanded.mean - 1.0) < 0.05
 
 
 def check_stamps(g: Graph) -> None:

@@ -28,6 +28,7 @@ from zprl_core.records import EpisodeRecord, read_records
 RECORDER = "zprl_recorder.recorder_node"
 PUBLISHED = {
     "/arms/arm/command",
+    "/arms/arm/motion",
     "/arms/arm/report",
     "/arms/arm/state",
     "/cameras/third_view/image",
@@ -39,6 +40,7 @@ PUBLISHED = {
     "/session/state",
     "/sim/state",
 }
+OF_AN_EPISODE = ("/arms/arm/command", "/arms/arm/report", "/arms/arm/motion", "/policy/status")
 SLACK_BYTES = GIB // 4
 Setup = tuple[str, str]
 
@@ -95,10 +97,11 @@ def test_a_bag_has_every_chunk_of_its_episode_and_what_became_of_it(recorded: Pa
             for connection, _, data in reader.messages():
                 message: Any = reader.deserialize(data, connection.msgtype)
                 seen[connection.topic] += 1
-                if connection.topic in ("/arms/arm/command", "/arms/arm/report", "/policy/status"):
+                if connection.topic in OF_AN_EPISODE:
                     assert message.episode == record.episode
         for topic in ("/arms/arm/command", "/arms/arm/report", "/policy/status"):
             assert seen[topic] == record.chunks, (record.episode, topic)
+        assert seen["/arms/arm/motion"] == 1
         assert seen["/cameras/third_view/image"] > record.chunks
         assert seen["/session/state"] >= 5
 

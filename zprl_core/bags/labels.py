@@ -11,7 +11,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from zprl_core.bags.rosbag2 import METADATA, change_custom_data, read_metadata
 from zprl_core.errors import DataError
@@ -30,6 +32,20 @@ def bag_name(episode: int) -> str:
 def label_facts(record: EpisodeRecord) -> dict[str, str]:
     """A line of episodes.jsonl as custom_data holds it: every key, every value a text."""
     return {key: str(value) for key, value in dataclasses.asdict(record).items()}
+
+
+def record_from(facts: Mapping[str, str]) -> EpisodeRecord:
+    """The inverse of `label_facts`; other facts may stand among them.
+
+    Raises:
+        DataError: a key is missing or has no number where one belongs.
+    """
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(EpisodeRecord):
+        if field.name in facts:
+            text = facts[field.name]
+            values[field.name] = int(text) if field.type == "int" and text.isdigit() else text
+    return EpisodeRecord.from_dict(values)
 
 
 class Episodes:

@@ -19,6 +19,7 @@ from zprl_core.cli import (
     replay,
     session,
     sim_xarm,
+    smoothness,
     steering,
     train,
 )
@@ -35,6 +36,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     session,
     bag,
     dataset,
+    smoothness,
     sim_xarm,
     doctor,
 )

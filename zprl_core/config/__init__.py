@@ -33,6 +33,7 @@ from zprl_core.config.learning import (
 )
 from zprl_core.config.recording import RecordingConfig
 from zprl_core.config.rig import RigConfig, SimulationConfig, check_pair
+from zprl_core.config.smoothness import MotionLimitsConfig, SmoothnessConfig
 from zprl_core.config.task import ActionConfig, CameraView, ObservationConfig, TaskConfig
 from zprl_core.errors import ConfigError
 
@@ -53,6 +54,7 @@ __all__ = [
     "HumanMatchConfig",
     "KeepOutConfig",
     "LimitsConfig",
+    "MotionLimitsConfig",
     "ObservationConfig",
     "PlacementConfig",
     "PolicyConfig",
@@ -61,6 +63,7 @@ __all__ = [
     "RecordingConfig",
     "RigConfig",
     "SimulationConfig",
+    "SmoothnessConfig",
     "TaskConfig",
     "ToolConfig",
     "WorkspaceConfig",

@@ -19,6 +19,7 @@ from zprl_core.config.learning import (
     RLConfig,
 )
 from zprl_core.config.region import RegionConfig
+from zprl_core.config.smoothness import SmoothnessConfig
 
 Rotation = Literal["none", "rotvec", "rot6d", "quat"]
 ROTATION_DIMS: dict[str, int] = {"none": 0, "rotvec": 3, "rot6d": 6, "quat": 4}
@@ -137,6 +138,9 @@ class TaskConfig:
     budget: BudgetConfig = setting("how much data")
     evaluation: EvaluationConfig = setting("measurements", factory=EvaluationConfig)
     region: RegionConfig = setting("where the objects lie at an episode's start", factory=RegionConfig)
+    smoothness: SmoothnessConfig = setting(
+        "when an episode's motion is called rough", factory=SmoothnessConfig
+    )
     reset: Literal["manual", "automatic", "teleoperated"] = setting(
         "on a robot, once the arms are home: a person lays the objects out and begins; the episode begins by "
         "itself; a person may move the arms first, which then go home again",

@@ -95,6 +95,11 @@ class Admission:
         self.source = "policy"
         self.last_refusal = ""
 
+    @property
+    def newest(self) -> Chunk:
+        """The last one that was `admitted`."""
+        return self._admitted[-1]
+
     def by_a_person(self, command: ChunkCommand, now_ns: int) -> bool:
         """Whether a chunk is overridden: a person has the arm."""
         return command.source == "policy" and now_ns < self._human_until_ns

@@ -16,7 +16,16 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SessionState, SimState, Stop
+from zprl_interfaces.msg import (
+    ActionChunk,
+    ArmState,
+    ChunkReport,
+    EpisodeMotion,
+    ObserveDue,
+    SessionState,
+    SimState,
+    Stop,
+)
 from zprl_interfaces.srv import SimReset
 
 from zprl_arms import messages
@@ -26,6 +35,9 @@ from zprl_arms.drivers import make_driver
 from zprl_arms.halves import Halves
 from zprl_arms.identity import check_serial
 from zprl_arms.lockstep import Lockstep
+from zprl_arms.motion import MotionKeeper
+from zprl_arms.motion_worker import REST_S as REST_AFTER_S
+from zprl_arms.motion_worker import MotionWorker
 from zprl_arms.posture import Posture
 from zprl_arms.readings import Readings
 from zprl_arms.realtime import RealTime
@@ -37,6 +49,7 @@ from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
 from zprl_core.errors import ConfigError, DataError, RigError
 from zprl_core.run_folder import RunFolder
+from zprl_core.smoothness.episode import MotionRecord
 from zprl_core.transforms import Pose
 
 STATE_RATE_HZ = 60.0
@@ -71,6 +84,7 @@ class ArmBridge(LifecycleNode):
         self._clears: int | None = None
         self._stopped = False
         self._deferred: ActionChunk | None = None
+        self._every = max(1, int(self._config.servo_rate_hz / STATE_RATE_HZ))
         self._called: Header | None = None  # of this bridge's last call to stop the rig
 
     def configure(self) -> None:
@@ -163,7 +177,15 @@ class ArmBridge(LifecycleNode):
 
     def cleanup(self) -> None:
         """Disconnect."""
-        for publisher in (self._states, self._reports, self._worlds, self._dues, self._stops):
+        self._motion.close(self._now_ns())
+        for publisher in (
+            self._states,
+            self._reports,
+            self._worlds,
+            self._dues,
+            self._stops,
+            self._motions,
+        ):
             self.destroy_publisher(publisher)
         if self._driver is not None:
             self._disconnect(self._driver)
@@ -173,6 +195,7 @@ class ArmBridge(LifecycleNode):
         """Brings the arm to rest, disconnects, and leaves the servo's statistics in the run's folder."""
         if self._driver is not None:
             self._come_to_rest("the bridge ends")
+            self._motion.close(self._now_ns())
             self._disconnect(self._driver)
         if self._setup.run_dir is not None and self._setup.run_dir.is_dir():
             folder, name = RunFolder(self._setup.run_dir), self.get_name()
@@ -188,6 +211,11 @@ class ArmBridge(LifecycleNode):
         if chunk is not None:
             self._dues.publish(messages.observe_due(stamp_ns, self._episode, chunk, chunk_start_ns))
 
+    def on_moved(self, n: int, stamp_ns: int) -> None:
+        """Lockstep: a servo period is over."""
+        if self._motion.wanted and n % self._every == 0 and isinstance(self._driver, SimulatedArm):
+            self._motion.sample(stamp_ns, self._controller, self._driver.tool())
+
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         """Lockstep: a chunk's time is over. The judge's state goes first: everybody waits for the judge."""
         self._publish_world(stamp_ns, observed=observed, chunk_end=chunk)
@@ -195,10 +223,10 @@ class ArmBridge(LifecycleNode):
 
     def on_servo(self, n: int, stamp_ns: int) -> None:
         """Real time: a servo period was served."""
-        every = max(1, int(self._config.servo_rate_hz / STATE_RATE_HZ))
         tick = n % self._timing.servos_per_tick == 0
-        if n % every == 0 or tick:
-            self._publish_arm(stamp_ns)
+        if n % self._every == 0 or tick:
+            reading = self._publish_arm(stamp_ns)
+            self._motion.sample(stamp_ns, self._controller, reading.pose_base_tcp, reading.stamp_ns)
         if tick and isinstance(self._driver, SimulatedArm):
             self._publish_world(stamp_ns, observed=True, chunk_end=-1)
 
@@ -209,6 +237,15 @@ class ArmBridge(LifecycleNode):
         self._worlds = self.create_publisher(SimState, "/sim/state", profile)
         self._dues = self.create_publisher(ObserveDue, "/rig/observe", profile)
         self._stops = self.create_publisher(Stop, "/rig/stop", qos.status())
+        self._motions = self.create_publisher(EpisodeMotion, f"{root}/motion", qos.changes())
+        self._motion = MotionWorker(
+            MotionKeeper(self._config.name, shadow=self._shadow),
+            None if self._setup.run_dir is None else RunFolder(self._setup.run_dir).motion,
+            self._setup.task.smoothness,
+            self._publish_motion,
+            self.get_logger().warning,
+            rest_s=0.0 if self._setup.lockstep else REST_AFTER_S,
+        )
 
     def _on_command(self, message: ActionChunk) -> None:
         if self._lockstep is not None and self._state == "paused":
@@ -226,9 +263,11 @@ class ArmBridge(LifecycleNode):
             self._controller.refuse(command, f"chunk {command.name}: {problem}")
         elif self._lockstep is not None and self._state in BETWEEN:
             self._controller.leave_out(command, f"labelled before it began: the session is {self._state}")
-        elif self._controller.command(command, now_ns) and self._lockstep is not None:
-            self._lockstep.execute()
-            now_ns = self._now_ns()
+        elif self._controller.command(command, now_ns):
+            self._motion.chunk(self._controller)
+            if self._lockstep is not None:
+                self._lockstep.execute()
+                now_ns = self._now_ns()
         self._publish_reports(now_ns)
 
     def _on_session(self, message: SessionState) -> None:
@@ -243,6 +282,7 @@ class ArmBridge(LifecycleNode):
         self._state = message.state
         if self._posture is not None:
             self._episode = message.episode
+        self._motion.on_session(message.state, message.episode, message.outcome, now_ns)
         self._controller.on_lease(now_ns)
         self._controller.on_session(message.state, message.episode, now_ns, reading.setpoint, cleared=cleared)
         self._publish_reports(now_ns)
@@ -383,16 +423,21 @@ class ArmBridge(LifecycleNode):
     def _now_ns(self) -> int:
         return self.now_ns() if self._lockstep is None else self._lockstep.now_ns
 
-    def _publish_arm(self, stamp_ns: int) -> None:
-        if self._driver is None:
-            return
+    def _publish_motion(self, record: MotionRecord, over_ns: int) -> None:
+        """In the worker's thread."""
+        message = messages.episode_motion(over_ns, self._config.frame, self._setup.run_id, record)
+        self._motions.publish(message)
+
+    def _publish_arm(self, stamp_ns: int) -> ArmReading:
         fault = self._controller.fault
         if fault and fault != self._fault:
             self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
         self._fault = fault
-        state = messages.arm_state(stamp_ns, self._config, self._readings.newest(), self._controller)
+        reading = self._readings.newest()
+        state = messages.arm_state(stamp_ns, self._config, reading, self._controller)
         state.shadow = self._shadow
         self._states.publish(state)
+        return reading
 
     def _publish_world(self, stamp_ns: int, *, observed: bool, chunk_end: int) -> None:
         if isinstance(self._driver, SimulatedArm):

@@ -24,7 +24,7 @@ from zprl_arms.watch import Watch
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
 from zprl_core.safety import ChunkCommand, lease_for, may_move
-from zprl_core.trajectory import ChunkInterpolator, ChunkOutcome, Setpoint, Status
+from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, Setpoint, Status
 
 CLEARABLE = ("stopped", "faulted")
 """Session states that a person's "clear" ends."""
@@ -115,6 +115,11 @@ class ArmController:
         streams poses, but for the way home.
         """
         return self._stream.joints_rad if self._streams_joints or self._homing is not None else None
+
+    @property
+    def taken(self) -> Chunk:
+        """The chunk that was taken for execution last; only after `command` has said that one was."""
+        return self._admission.newest
 
     @property
     def last(self) -> Setpoint:

@@ -132,5 +132,8 @@ class SimulatedArm(ArmDriver, Protocol):
     def advance(self) -> None:
         """One servo period of physics under the last setpoint streamed."""
 
+    def tool(self) -> Pose:
+        """The tool centre point's pose now, as `read` has it, and nothing else."""
+
     def world(self) -> WorldState:
         """The state now."""

@@ -21,6 +21,9 @@ STAMP_TOLERANCE_NS = 1_000
 class Listener(Protocol):
     """Who hears of what happens in simulated time."""
 
+    def on_moved(self, n: int, stamp_ns: int) -> None:
+        """Servo period `n` of the episode is over."""
+
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         """The last waypoint's time is over; `observed` if `on_observation` follows with the same state."""
 
@@ -100,6 +103,7 @@ class Lockstep:
             self._servo += 1
             self._arm.stream(self._controller.setpoint(self.now_ns, self._timing.servo_s))
             self._arm.advance()
+            self._listener.on_moved(self._servo, self.now_ns)
 
     def _observe(self, tick: int, *, ended: bool = False) -> None:
         chunk = self._timing.chunk_due(tick)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, ObserveDue, SimState
+from zprl_interfaces.msg import (
+    ActionChunk,
+    ArmState,
+    ChunkReport,
+    EpisodeMotion,
+    MotionStatistics,
+    ObserveDue,
+    SimState,
+)
 
 from zprl_arms.controller import ArmController, Report
 from zprl_arms.driver import ArmReading, WorldState
 from zprl_bringup import convert
 from zprl_core.config import ArmConfig
 from zprl_core.safety import ChunkCommand
+from zprl_core.smoothness import QUANTITIES, Smoothness
+from zprl_core.smoothness.episode import MotionRecord
 
 
 def chunk_command(message: ActionChunk) -> ChunkCommand:
@@ -38,10 +48,10 @@ def arm_state(stamp_ns: int, arm: ArmConfig, reading: ArmReading, controller: Ar
         joint_position_rad=convert.doubles(reading.joint_position_rad),
         joint_velocity_rad_s=convert.doubles(reading.joint_velocity_rad_s),
         pose_base_tcp=convert.pose_message(measured.position, measured.quaternion),
-        gripper_width_m=_width(reading.gripper_width_m),
+        gripper_width_m=_known(reading.gripper_width_m),
         wrench_base=convert.doubles(np.empty(0) if reading.wrench_base is None else reading.wrench_base),
         setpoint_base_tcp=convert.pose_message(commanded.position, commanded.quaternion),
-        setpoint_width_m=_width(commanded.gripper_width),
+        setpoint_width_m=_known(commanded.gripper_width),
         owner=controller.owner,
         homed_sequence=controller.homed_sequence,
         fault=controller.fault,
@@ -94,8 +104,46 @@ def chunk_report(stamp_ns: int, frame: str, arm: str, dim: int, report: Report) 
     return message
 
 
-def _width(width_m: float | None) -> float:
-    return math.nan if width_m is None else width_m
+def episode_motion(stamp_ns: int, frame: str, run_id: str, record: MotionRecord) -> EpisodeMotion:
+    """How smoothly an arm moved in an episode."""
+    return EpisodeMotion(
+        header=convert.header(stamp_ns, frame),
+        run_id=run_id,
+        arm=record.arm,
+        episode=record.episode,
+        outcome=record.outcome,
+        shadow=record.shadow,
+        human_share=record.human_share,
+        policy_steps=record.policy.steps,
+        policy_velocity_m_s=_known(record.policy.velocity_m_s),
+        policy_acceleration_m_s2=_known(record.policy.acceleration_m_s2),
+        commanded=_statistics(record.commanded),
+        measured=_statistics(record.measured),
+        alarms=list(record.alarms),
+    )
+
+
+def _statistics(found: Smoothness) -> MotionStatistics:
+    spreads = [found.spread(quantity) for quantity in QUANTITIES]
+    speed, acceleration, jerk, *angular = [
+        np.full(3, math.nan) if spread is None else np.array(spread) for spread in spreads
+    ]
+    return MotionStatistics(
+        duration_s=found.duration_s,
+        samples=found.samples,
+        speed_m_s=speed,
+        acceleration_m_s2=acceleration,
+        jerk_m_s3=jerk,
+        angular_speed_rad_s=angular[0],
+        angular_acceleration_rad_s2=angular[1],
+        angular_jerk_rad_s3=angular[2],
+        sparc=_known(found.sparc),
+        reason=found.reason,
+    )
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _status(report: Report) -> int:

@@ -48,7 +48,7 @@ class Scan:
         file: its MCAP file; None: a bag of another recorder.
         schemas, channels: by id.
         label: what its metadata says of run and episode.
-        rig: its rig.yaml, empty where it has none.
+        rig, task: its rig.yaml and task.yaml, empty where it has none.
         events: of the session.
         damage: what could not be read.
         begin_ns, end_ns: the first and the last arrival.
@@ -60,6 +60,7 @@ class Scan:
     channels: dict[int, Channel] = field(default_factory=dict)
     label: dict[str, str] = field(default_factory=dict)
     rig: bytes = b""
+    task: bytes = b""
     events: list[SessionEvent] = field(default_factory=list)
     damage: Damage = field(default_factory=Damage)
     begin_ns: int = 0
@@ -86,8 +87,7 @@ def read_recording(bag: Path, task: TaskConfig) -> Recording:
             of lockstep, or one without its rig.
     """
     scan = scanned(bag)
-    if not scan.events:
-        raise refuse("stream", f"has no message of {SESSION}, which says when an episode ran")
+    require_session(scan)
     if scan.label.get("lockstep") == "true":
         raise refuse("lockstep", "was recorded in lockstep, where cameras are seen once a chunk; record with "
                      "--realtime")  # fmt: skip
@@ -146,6 +146,8 @@ def _scan(scan: Scan) -> Scan:
             scan.label |= record.metadata
         elif isinstance(record, Attachment) and record.name == "rig.yaml":
             scan.rig = record.data
+        elif isinstance(record, Attachment) and record.name == "task.yaml":
+            scan.task = record.data
         elif isinstance(record, Message):
             scan.begin_ns = min(scan.begin_ns or record.log_time, record.log_time)
             scan.end_ns = max(scan.end_ns, record.log_time)
@@ -237,6 +239,16 @@ def _image_topic(scan: Scan, camera: str) -> str:
     compressed = f"{topic}/compressed"
     have = scan.topics()
     return compressed if compressed in have and topic not in have else topic
+
+
+def require_session(scan: Scan) -> None:
+    """Refuse a bag that does not say when an episode ran.
+
+    Raises:
+        BadBagError: it does not.
+    """
+    if not scan.events:
+        raise refuse("stream", f"has no message of {SESSION}, which says when an episode ran")
 
 
 def require_type(scan: Scan, topic: str, kind: type) -> None:

@@ -40,6 +40,7 @@ def banners(latest: Latest, now_s: float) -> list[Banner]:
         *_arms(latest),
         *_devices(latest, now_s),
         *_policy(latest, now_s),
+        *_motions(latest),
         *_disk(latest),
     ]
     return sorted(found, key=lambda banner: banner.level != ERROR)
@@ -107,6 +108,14 @@ def _policy(latest: Latest, now_s: float) -> Iterator[Banner]:
         yield Banner("held", WARNING, f"The policy holds: {message.held}")
     if message.guard:
         yield Banner("guard", WARNING, f"Guard: {message.guard}. lambda is at {message.lambda_scale:.0%}")
+
+
+def _motions(latest: Latest) -> Iterator[Banner]:
+    """Of each arm's last episode."""
+    for name, motion in {motion.arm: motion for motion in latest.motions}.items():
+        if motion.alarms:
+            text = f"Arm '{name}' moved roughly in episode {motion.episode}: {'; '.join(motion.alarms)}"
+            yield Banner(f"rough {name}", WARNING, text)
 
 
 def _disk(latest: Latest) -> Iterator[Banner]:

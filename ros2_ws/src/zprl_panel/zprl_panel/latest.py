@@ -15,6 +15,7 @@ from zprl_web.outlines import Corners
 from zprl_web.stream import Stream
 
 MOST_EVENTS = 40
+MOST_MOTIONS = 24
 _RATE_WINDOW_S = 20.0
 
 
@@ -64,7 +65,7 @@ class Event:
 
     Attributes:
         wall_s: when, Unix time.
-        kind: one word: refused, clamped, stop, fault, guard, control.
+        kind: one word: refused, clamped, rough, stop, fault, guard, control.
         text: the rest.
         count: how often in a row.
     """
@@ -98,6 +99,7 @@ class Latest:
 
     Attributes:
         started_s: when the panel started.
+        motions: how the arms moved in the last episodes, the newest last.
         state_s, running_s: when the session's present state, and the present episode's motion, began.
     """
 
@@ -113,6 +115,7 @@ class Latest:
     lease_s: float | None = None
     disk_free: int | None = None
     devices: dict[str, Seen] = field(default_factory=dict)
+    motions: deque[Any] = field(default_factory=lambda: deque(maxlen=MOST_MOTIONS))
     events: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_EVENTS))
 
     def __post_init__(self) -> None:
@@ -182,6 +185,19 @@ class Latest:
         elif report.status == report.EXECUTED and report.reason:
             share = f" ({100 * report.clamped_fraction:.0f} % of its servo periods)"
             self._note(wall_s, "clamped", which + (share if report.clamped_fraction else ""))
+
+    def on_motion(self, message: Any, wall_s: float) -> None:
+        """/arms/<arm>/motion: an episode's motion is over. Those of before the panel came are no news."""
+        if message.run_id != self.cell.run_id:
+            return
+        key, known = (message.episode, message.arm), list(self.motions)
+        kept = [motion for motion in known if (motion.episode, motion.arm) != key]
+        self.motions.clear()
+        self.motions.extend([*kept, message])
+        now = self.session.message.episode if self.session else None
+        if now is not None and message.episode >= now - 1:
+            for alarm in message.alarms:
+                self._note(wall_s, "rough", f"{message.arm}, episode {message.episode}: {alarm}")
 
     def on_stop(self, message: Any, wall_s: float) -> None:
         """/rig/stop."""

@@ -16,7 +16,15 @@ from lifecycle_msgs.srv import GetState
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from zprl_interfaces.msg import ArmState, ChunkReport, LearnerStatus, SessionState, SteeringStatus, Stop
+from zprl_interfaces.msg import (
+    ArmState,
+    ChunkReport,
+    EpisodeMotion,
+    LearnerStatus,
+    SessionState,
+    SteeringStatus,
+    Stop,
+)
 
 from zprl_bringup import qos
 from zprl_bringup.node import Setup, run
@@ -89,6 +97,12 @@ class PanelNode(WebNode):
             self._watch_stream(ArmState, f"/arms/{name}/state", stream)
             self.create_subscription(
                 ChunkReport, f"/arms/{name}/report", lambda m: soon(latest.on_report, m, time.time()), status
+            )
+            self.create_subscription(
+                EpisodeMotion,
+                f"/arms/{name}/motion",
+                lambda m: soon(latest.on_motion, m, time.time()),
+                qos.changes(),
             )
         for name, stream in latest.cameras.items():
             self._watch_stream(Image, setup.rig.camera(name).topic, stream)

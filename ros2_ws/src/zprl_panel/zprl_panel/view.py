@@ -12,6 +12,8 @@ from zprl_web.outlines import overlay
 from zprl_web.session_words import possible_now, words
 from zprl_web.stream import Stream
 
+_P95 = 1
+"""Of the three numbers of a `MotionStatistics`."""
 _OWNERS = {"": "nobody moves it", "none": "nobody moves it", "stop": "holds", "homing": "goes home"}
 
 
@@ -32,6 +34,7 @@ def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
         "devices": _devices(latest, now_s),
         "policy": _policy(latest),
         "learner": _learner(latest, now_s),
+        "motions": [_motion(latest, message) for message in reversed(latest.motions)],
         "events": [asdict(event) for event in reversed(latest.events)],
         "disk_gb": None if latest.disk_free is None else round(latest.disk_free / 1e9, 1),
     }
@@ -150,6 +153,25 @@ def _learner(latest: Latest, now_s: float) -> dict[str, Any] | None:
         "temperature": _number(message.temperature),
         "q_mean": _number(message.q_mean),
     }
+
+
+def _motion(latest: Latest, message: Any) -> dict[str, Any]:
+    """An arm in an episode: what it was told and did, 95th percentiles and spectral arc length."""
+    which = str(message.episode)
+    if len(latest.cell.arms) > 1:
+        which += f" {message.arm}"
+    return {
+        "which": which,
+        "alarms": list(message.alarms),
+        "told": _statistics(message.commanded),
+        "did": _statistics(message.measured),
+    }
+
+
+def _statistics(found: Any) -> list[float | None]:
+    """Speed, acceleration, jerk, spectral arc length."""
+    spreads = (found.speed_m_s, found.acceleration_m_s2, found.jerk_m_s3)
+    return [*(_number(spread[_P95]) for spread in spreads), _number(found.sparc)]
 
 
 def _number(value: float) -> float | None:

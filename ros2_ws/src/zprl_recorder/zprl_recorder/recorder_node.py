@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import rclpy
 from rclpy.serialization import deserialize_message
-from zprl_interfaces.msg import ChunkReport, SessionState
+from zprl_interfaces.msg import ChunkReport, EpisodeMotion, SessionState
 from zprl_interfaces.srv import SessionCommand
 
 from zprl_bringup.node import LifecycleNode, run
@@ -42,7 +42,9 @@ REMEMBERED = 20_000
 STOP_S = 3.0
 """How long the session has to stop the arms before the recorder ends after an error."""
 SESSION, CORRECTION = "/session/state", "/session/correction"
-REPORT, RESETTING = re.compile(r"/arms/[^/]+/report"), "resetting"
+OF_AN_EPISODE = {"report": ChunkReport, "motion": EpisodeMotion}
+"""What an arm says of an episode, by the last word of the topic; it can come after the next one's reset."""
+OF_AN_ARM, RESETTING = re.compile(r"/arms/[^/]+/(report|motion)"), "resetting"
 LATCHED = ("/learner/actor",)
 """Published before the episode that needs it: every bag begins with the newest one."""
 
@@ -200,8 +202,8 @@ class RecorderNode(LifecycleNode):
             self.fail(error)
 
     def _sent_ns(self, arrival: Arrival) -> int:
-        """When a message was sent; for the report of a chunk, at the latest right before the next episode's
-        reset, as it belongs to the bag of its own.
+        """When a message was sent; for what an arm says of an episode, at the latest right before the next
+        one's reset, as it belongs to the bag of its own.
         """
         sent_ns, topic = int(arrival.info["source_timestamp"]), arrival.tap.source.name
         if topic == SESSION:
@@ -209,8 +211,8 @@ class RecorderNode(LifecycleNode):
             new = state.run_id == self._setup.run_id and state.episode > self._reset[0]
             if new and state.state == RESETTING:
                 self._reset = (state.episode, sent_ns)
-        elif REPORT.fullmatch(topic):
-            report = deserialize_message(arrival.data, ChunkReport)
+        elif match := OF_AN_ARM.fullmatch(topic):
+            report = deserialize_message(arrival.data, OF_AN_EPISODE[match[1]])
             if report.episode < self._reset[0]:
                 return min(sent_ns, self._reset[1] - 1)
         return sent_ns

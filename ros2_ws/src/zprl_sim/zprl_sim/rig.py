@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from zprl_core import transforms
+from zprl_core import rotation, transforms
 from zprl_core.errors import RigError
 from zprl_sim import dimensions as dim
 from zprl_sim import kinematics, world
@@ -142,6 +142,12 @@ class SimRig:
         self._data.ctrl[6:] = min(max(setpoint.gripper_width, 0.0), dim.WIDTH_MAX) / 2
         mujoco.mj_step(self._model, self._data, nstep=SUBSTEPS)
         self._steps += SUBSTEPS
+
+    def tool(self) -> tuple[Array, Array]:
+        """Position (3,), m, and quaternion (4,) of the tcp now; a tenth of the cost of `state`."""
+        chain = kinematics.forward(self._data.qpos[self._joint_qpos].tolist(), dim.TOOL_LENGTH)
+        turned = rotation.from_axes(chain.x_axis, chain.y_axis, chain.z_axis)
+        return np.array(chain.position), np.array(turned)
 
     def state(self) -> RigState:
         """A copy of the state now."""

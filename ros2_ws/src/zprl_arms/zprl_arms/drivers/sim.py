@@ -68,6 +68,10 @@ class SimArm:
         self._rig.servo(self._rig.setpoint)
         self._state = None
 
+    def tool(self) -> Pose:
+        """The tool centre point's pose now."""
+        return Pose(*self._rig.tool())
+
     def world(self) -> WorldState:
         """The simulator's state."""
         state = self._now()

@@ -137,8 +137,26 @@ function drawView() {
     const times = event.count > 1 ? ` (${event.count} times)` : "";
     return item("", [when, "when", "time"], [event.kind, "", "b"], [event.text + times, ""]);
   });
+  drawMotions();
   drawLearning();
   set("run", `${view.run.task} on ${view.run.rig}${view.run.lockstep ? ", simulated time" : ""}, run ${view.run.id}`);
+}
+
+// What the arms were told and did in the last episodes; a row beyond a limit of the task has a sign.
+function drawMotions() {
+  const digits = [2, 1, 0, 2];
+  $("motion").hidden = !view.motions.length;
+  fill("motions", view.motions, (motion) => {
+    const row = document.createElement("tr"), rough = motion.alarms.length > 0;
+    row.className = rough ? "rough" : "";
+    const pair = (i) => [motion.told[i], motion.did[i]].map((x) => x === null ? "–" : x.toFixed(digits[i])).join(" / ");
+    for (const text of [rough ? `▲ ${motion.which}` : motion.which, ...digits.map((_, i) => pair(i))]) {
+      const cell = document.createElement("td");
+      cell.textContent = text;
+      row.append(cell);
+    }
+    return row;
+  });
 }
 
 function drawLearning() {

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes what was found: episodes.csv, smoothness.json, and tables for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+
+from zprl_core.run_folder import write_text
+from zprl_core.smoothness.estimates import Estimate
+from zprl_core.smoothness.report import (
+    ACCELERATION,
+    MEASURES,
+    VELOCITY,
+    Group,
+    Row,
+    evaluations,
+    numbers,
+    plain,
+)
+
+SHOWN = {
+    VELOCITY: "Vel_EE, m/s",
+    ACCELERATION: "Acc_EE, m/s²",
+    "commanded_jerk": "jerk told, m/s³",
+    "measured_speed": "speed, m/s",
+    "measured_acceleration": "acceleration, m/s²",
+    "measured_jerk": "jerk, m/s³",
+    "measured_sparc": "SPARC",
+}
+"""Columns of the table; what was measured, where it does not say otherwise."""
+_FACTS = ("run", "episode", "arm", "block", "mode", "outcome", "env_steps", "counts", "shadow", "human_share")
+
+
+def write(out: Path, found: Sequence[Row], made: Sequence[Group], base: str) -> str:
+    """Write the three files into a folder. Returns the tables."""
+    tables = text(made, base)
+    write_text(out / "episodes.csv", _csv(found))
+    content = {"base": base, "units": MEASURES, "groups": plain(made)}
+    write_text(out / "smoothness.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_text(out / "smoothness.md", tables)
+    return tables
+
+
+def text(made: Sequence[Group], base: str) -> str:
+    """The tables as Markdown: every block, against the base policy, and the paper's Table II."""
+    several = len({group.run for group in made}) > 1
+    head = [*(["run"] if several else []), "block", "mode", "arm", "n", "alarms", *SHOWN.values()]
+    means = [[*_names(g, several), str(g.episodes), str(g.alarmed), *_cells(g, ratio=False)] for g in made]
+    ratios = [[*_names(g, several), str(g.episodes), *_cells(g, ratio=True)] for g in made if g.mode != base]
+    parts = ["Means over episodes with 95 % intervals\n", _table(head, means)]
+    if ratios:
+        head.remove("alarms")
+        parts += [f"\nRatio to the base policy ({base})\n", _table(head, ratios)]
+    return "\n".join([*parts, *_table_two(made)]) + "\n"
+
+
+def _table_two(made: Sequence[Group]) -> Iterable[str]:
+    """Vel_EE and Acc_EE over training, one run beside the other, as the paper has it."""
+    table = evaluations(made)
+    if len(table) < 2:
+        return
+    for arm in dict.fromkeys(group.arm for group in made):
+        runs = list(dict.fromkeys(group.run for group in made))
+        head = ["env steps", f"Vel_EE, m/s [{' | '.join(runs)}]", f"Acc_EE, m/s² [{' | '.join(runs)}]"]
+        lines = []
+        for steps, by_run in table.items():
+            for mode in dict.fromkeys(g.mode for groups in by_run.values() for g in groups):
+                cells = []
+                for measure in (VELOCITY, ACCELERATION):
+                    each = [_of(by_run.get(run, []), mode, arm) for run in runs]
+                    cells.append(" | ".join(_estimate(g.means[measure]) if g else "–" for g in each))
+                lines.append([f"{steps} ({mode})", *cells])
+        yield f"\nVel_EE and Acc_EE over training, arm {arm}\n"
+        yield _table(head, lines, bar="¦")
+
+
+def _of(found: Iterable[Group], mode: str, arm: str) -> Group | None:
+    return next((group for group in found if group.mode == mode and group.arm == arm), None)
+
+
+def _names(group: Group, several: bool) -> list[str]:
+    return [*([group.run] if several else []), group.block, group.mode, group.arm]
+
+
+def _cells(group: Group, *, ratio: bool) -> list[str]:
+    return [_estimate((group.ratios if ratio else group.means)[name]) for name in SHOWN]
+
+
+def _estimate(found: Estimate) -> str:
+    if found.value is None:
+        return "–"
+    if found.low is None or found.high is None:
+        return f"{found.value:.3g}"
+    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]], bar: str = "|") -> str:
+    """Markdown that is readable as it is; a bar inside a cell is written as `bar`."""
+    cells = [[cell.replace("|", bar) for cell in line] for line in (head, *lines)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    rows = ["| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in cells]
+    return "\n".join([rows[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *rows[1:]])
+
+
+def _csv(found: Iterable[Row]) -> str:
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    covered = ("commanded_s", "measured_s", "commanded_reason", "measured_reason", "alarms")
+    writer.writerow([*_FACTS, *MEASURES, *covered])
+    for row in found:
+        record, motion = row.record, row.motion
+        facts = [row.run, record.episode, motion.arm, record.block, record.mode, record.outcome]
+        facts += [row.env_steps, int(row.counts), int(motion.shadow), f"{motion.human_share:.3f}"]
+        values = ["" if value is None else f"{value:.6g}" for value in numbers(motion).values()]
+        lengths = [f"{each.duration_s:.2f}" for each in (motion.commanded, motion.measured)]
+        reasons = [motion.commanded.reason, motion.measured.reason, "; ".join(motion.alarms)]
+        writer.writerow([*facts, *values, *lengths, *reasons])
+    return file.getvalue()

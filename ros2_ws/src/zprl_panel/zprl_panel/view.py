@@ -6,17 +6,20 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from zprl_core.plan import place_in_words
 from zprl_panel.banners import STREAM_S, banners
 from zprl_panel.latest import Latest, NodeLook
 from zprl_web.outlines import overlay
 from zprl_web.session_words import possible_now, words
 from zprl_web.stream import Stream
 
+_STAGED = ("resetting", "ready", "running")
+"""States in which the operator stages a robustness case."""
 _OWNERS = {"": "nobody moves it", "none": "nobody moves it", "stop": "holds", "homing": "goes home"}
 
 
 def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
-    """Everything but the history.
+    """Everything but the history. In a blind evaluation nothing in it says which policy drives.
 
     Args:
         latest: the newest messages.
@@ -40,6 +43,9 @@ def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
 def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
     message = latest.session.message if latest.session else None
     word, hint = words(message, latest.cell.reset)
+    case = latest.cell.cases.get(latest.trial.case) if latest.trial else None
+    if case is not None and message is not None and message.state in _STAGED:
+        hint = f"{hint}. Case {case.name}: {case.description}"
     shown: dict[str, Any] = {
         "state": "",
         "word": word,
@@ -55,12 +61,14 @@ def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
         "word": word,
         "hint": hint,
         "episode": message.episode,
-        "block": message.block,
-        "mode": message.mode,
+        "place": place_in_words(latest.trial, message.block, blind=latest.cell.blind),
+        **({} if latest.cell.blind else {"block": message.block, "mode": message.mode}),
         "outcome": message.outcome,
         "author": message.author,
         "layout": message.layout,
-        "overlay": overlay(latest.cell.region, latest.cell.corners, message.state, int(message.layout_seed)),
+        "overlay": overlay(
+            latest.cell.region, latest.cell.corners, message.state, int(message.layout_seed), case
+        ),
         "possible": possible_now(message),
         "steps": min((message.cleared_chunk + 1) * latest.cell.chunk_steps, latest.cell.horizon_steps),
         "horizon": latest.cell.horizon_steps,
@@ -121,7 +129,7 @@ def _health(latest: Latest, stream: Stream, now_s: float, ok: bool, words: list[
 
 
 def _policy(latest: Latest) -> dict[str, Any] | None:
-    if latest.policy is None:
+    if latest.policy is None or latest.cell.blind:
         return None
     message = latest.policy.message
     return {

@@ -116,7 +116,7 @@ function drawView() {
   $("state-shape").setAttribute("fill-rule", "evenodd");
   set("word", session.word);
   set("hint", session.layout && session.state === "ready" ? `${session.hint}. Layout: ${session.layout}` : session.hint);
-  set("episode", session.episode === null ? "–" : `${session.episode} · ${session.block}`);
+  set("episode", session.episode === null ? "–" : [session.episode, session.place].filter((part) => part !== "").join(" · "));
   set("time", session.motion_s === undefined ? "–" : `${session.motion_s.toFixed(1)} s`);
   set("step", session.horizon ? `${session.steps} / ${session.horizon}` : "–");
   $("progress").value = session.horizon ? session.steps / session.horizon : 0;

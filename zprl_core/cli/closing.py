@@ -61,8 +61,7 @@ def _row(row: Mapping[str, Any]) -> str:
     facts = [percent(Proportion(row["successes"], row["episodes"]))]
     if row["episodes"]:
         facts.append(f"{row['mean_steps']:.0f} steps, {row['mean_seconds']:.1f} s on average")
-    facts.append(f"{row['helped_episodes']} with a person's help")
-    facts.append(f"{row['void_episodes']} void, {row['stops']} of them stopped")
+    facts.append(f"{row['helped_episodes']} helped, {row['void_episodes']} void ({row['stops']} stopped)")
     return "; ".join(facts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from zprl_core.plan import place_in_words
@@ -13,8 +13,6 @@ from zprl_web.outlines import overlay
 from zprl_web.session_words import possible_now, words
 from zprl_web.stream import Stream
 
-_STAGED = ("resetting", "ready", "running")
-"""States in which the operator stages a robustness case."""
 _OWNERS = {"": "nobody moves it", "none": "nobody moves it", "stop": "holds", "homing": "goes home"}
 
 
@@ -43,9 +41,8 @@ def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
 def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
     message = latest.session.message if latest.session else None
     word, hint = words(message, latest.cell.reset)
-    case = latest.cell.cases.get(latest.trial.case) if latest.trial else None
-    if case is not None and message is not None and message.state in _STAGED:
-        hint = f"{hint}. Case {case.name}: {case.description}"
+    now = latest.trial
+    case = latest.cell.cases.get(now.case) if now else None
     shown: dict[str, Any] = {
         "state": "",
         "word": word,
@@ -61,7 +58,8 @@ def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
         "word": word,
         "hint": hint,
         "episode": message.episode,
-        "place": place_in_words(latest.trial, message.block, blind=latest.cell.blind),
+        "place": place_in_words(now and replace(now, case=""), message.block, blind=latest.cell.blind),
+        "case": "" if case is None else f"{case.name}: {case.description}",
         **({} if latest.cell.blind else {"block": message.block, "mode": message.mode}),
         "outcome": message.outcome,
         "author": message.author,

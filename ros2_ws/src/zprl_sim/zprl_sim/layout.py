@@ -18,6 +18,9 @@ from zprl_sim.scene import USUAL, Scene, draw_distractors
 HOME_TCP = (0.360, 0.020, 0.190)  # m, tool straight down, yaw 0
 HOME_JITTER = 0.008  # m, each axis
 HOME_YAW_JITTER = 0.05  # rad
+LAYOUT_ROOM = (dim.TRAY_SIZE[0] / 2 - dim.LAYOUT_MARGIN, dim.TRAY_SIZE[1] / 2 - dim.LAYOUT_MARGIN)
+"""How far the half can lie from the tray's centre in training, along x and y, m."""
+_TRIES = 1000
 PUSH_AFTER = (0.03, 0.06)  # m that the tcp has gone from home when a push begins: long before a grasp
 
 
@@ -112,17 +115,21 @@ def _shifted(layout: Layout, beyond: float, draw: np.random.Generator) -> Layout
     """The half lies beyond where it does in training, along x or y, and the tray is moved along with it."""
     axis, side = int(draw.integers(2)), (-1.0, 1.0)[int(draw.integers(2))]
     half_xy, offset = list(layout.half_xy), [0.0, 0.0]
-    half_xy[axis] = dim.TRAY_CENTRE[axis] + side * (dim.TRAY_SIZE[axis] / 2 - dim.LAYOUT_MARGIN + beyond)
+    half_xy[axis] = dim.TRAY_CENTRE[axis] + side * (LAYOUT_ROOM[axis] + beyond)
     offset[axis] = side * beyond
     scene = Scene(tray_offset=(offset[0], offset[1]))
     return replace(layout, half_xy=(half_xy[0], half_xy[1]), scene=scene)
 
 
 def _pushed(layout: Layout, distance: tuple[float, float], draw: np.random.Generator) -> Push:
-    """To another place on the tray, where a layout can be."""
-    while True:
+    """To another place on the tray, where a layout can be.
+
+    Raises:
+        RigError: none is that far away.
+    """
+    for _ in range(_TRIES):
         way, angle = draw.uniform(*distance), draw.uniform(0.0, 2.0 * math.pi)
         to = layout.half_xy[0] + way * math.cos(angle), layout.half_xy[1] + way * math.sin(angle)
-        room = [size / 2 - dim.LAYOUT_MARGIN for size in dim.TRAY_SIZE]
-        if all(abs(v - c) <= r for v, c, r in zip(to, dim.TRAY_CENTRE, room, strict=True)):
+        if all(abs(v - c) <= room for v, c, room in zip(to, dim.TRAY_CENTRE, LAYOUT_ROOM, strict=True)):
             return Push((float(to[0]), float(to[1])), float(draw.uniform(*PUSH_AFTER)))
+    raise RigError(f"push_m {list(distance)}: leads off the tray from {layout.half_xy}; push it less far")

@@ -14,7 +14,7 @@ from zprl_core.errors import RigError
 from zprl_sim import dimensions as dim
 
 RADII = (0.027, 0.036)  # m: what the tongs still press, and what the ring still takes
-AROUND = ((0.22, 0.60), (-0.26, 0.24))  # x and y of the table where distractors lie, m
+AROUND = ((0.23, 0.54), (-0.26, 0.23))  # x and y of the table that the third view shows, m
 GAP = 0.012  # m, left between things
 COLOURS = ((0.15, 0.35, 0.75), (0.80, 0.15, 0.15), (0.20, 0.60, 0.25), (0.90, 0.80, 0.15), (0.55, 0.25, 0.65))
 _TRIES = 1000
@@ -122,15 +122,19 @@ def draw_distractors(count: int, draw: np.random.Generator) -> tuple[Distractor,
             return tuple(found)
         thing = Distractor(
             shape=("box", "cylinder")[int(draw.integers(2))],
-            xy=(float(draw.uniform(*AROUND[0])), float(draw.uniform(*AROUND[1]))),
-            half_width=float(draw.uniform(0.012, 0.022)),
-            height=float(draw.uniform(0.015, 0.040)),
-            yaw=float(draw.uniform(0.0, math.pi)),
+            xy=(_between(draw, *AROUND[0]), _between(draw, *AROUND[1])),
+            half_width=_between(draw, 0.012, 0.022),
+            height=_between(draw, 0.015, 0.040),
+            yaw=_between(draw, 0.0, math.pi),
             colour=COLOURS[int(draw.integers(len(COLOURS)))],
         )
         if _free(thing, found):
             found.append(thing)
     raise RigError(f"scene: no room for {count} distractors beside tray and juicer; ask for fewer")
+
+
+def _between(draw: np.random.Generator, low: float, high: float) -> float:
+    return round(float(draw.uniform(low, high)), 4)
 
 
 def _free(thing: Distractor, others: list[Distractor]) -> bool:

@@ -23,6 +23,7 @@ from zprl_core.rl.learner import Learner
 from zprl_core.safety import ChunkCommand
 from zprl_sim.judge import Judge, Outcome, Verdict
 from zprl_sim.render import Renderer
+from zprl_sim.scene import Scene
 
 RUN_ID = "in-process"
 LABELS = {Outcome.SUCCESS: "success", Outcome.FAILURE: "failure"}
@@ -60,7 +61,7 @@ class InProcess:
         on_chunk: Callable[[SendChunk], None] = lambda _: None,
         arm: SimArm | None = None,
     ) -> None:
-        self._arm, self._config, self._task = arm or SimArm(), rig.arms[0], task
+        self._arm, self._config, self._task = arm or SimArm(task.evaluation), rig.arms[0], task
         self._agent, self._learner, self._on_chunk = agent, learner, on_chunk
         self._timing = Timing.of(task, self._config)
         self._controller = ArmController(self._config, task, RUN_ID, self._arm.read().setpoint)
@@ -70,14 +71,14 @@ class InProcess:
         self._episode, self._starts = 0, {0: 0}
         self._history: list[tuple[dict[str, Any], np.ndarray]] = []
 
-    def run(self, episode: int, mode: str, layout_seed: int) -> Result:
-        """One episode.
+    def run(self, episode: int, mode: str, layout_seed: int, case: str = "") -> Result:
+        """One episode, in a robustness case of the task where one is named.
 
         Raises:
             SessionError: the agent has nothing to send although it is its turn.
         """
         self._episode, self._history, agent = episode, [], self._agent
-        self._controller.reset(self._arm.reset(layout_seed).home)
+        self._controller.reset(self._arm.reset(layout_seed, case).home)
         self._lockstep.reset(episode)
         self._session("ready")
         agent.begin(episode, mode)
@@ -100,7 +101,8 @@ class InProcess:
 
     def frame(self, camera: str) -> np.ndarray:
         """What a camera sees now, uint8 (h, w, 3)."""
-        return self._renderers[camera](self._arm.world().qpos, camera)
+        world = self._arm.world()
+        return self._renderers[camera](world.qpos, camera, Scene.from_text(world.scene))
 
     def on_observation(self, stamp_ns: int, chunk: int | None, chunk_start_ns: int, ended: bool) -> None:
         """See `zprl_arms.lockstep.Listener`."""
@@ -170,7 +172,7 @@ class InProcess:
 
     def _verdict(self) -> Verdict:
         world = self._arm.world()
-        return self._judge(world.qpos, world.qvel)
+        return self._judge(world.qpos, world.qvel, Scene.from_text(world.scene))
 
     def _end(self, chunk: int, outcome: str, reason: str) -> Result:
         self._agent.on_ending(self._episode, chunk, outcome)

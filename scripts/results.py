@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from zprl_core.config import load_task
+from zprl_core.measurement import proportion
 from zprl_core.plan import TRAIN
 from zprl_core.plots import learning_curve
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder
 from zprl_core.stats import Proportion, apart, difference, pooled
-from zprl_core.summary import proportion
 
 PATHS = ("base_c", "base_z")
 

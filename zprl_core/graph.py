@@ -41,6 +41,7 @@ class RunSettings:
         record: every episode becomes a bag.
         teleop: "host:port" of the teleoperation page, empty for none.
         limit_s: of "collect": longest demonstration, s.
+        blind: of "evaluate": people are not told which policy drives.
     """
 
     rig_file: str
@@ -58,6 +59,7 @@ class RunSettings:
     record: bool = False
     teleop: str = ""
     limit_s: float = 60.0
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def graph(rig: RigConfig, task: TaskConfig, mode: Mode, run: RunSettings) -> tup
     if run.panel:
         watched = tuple(f"{node.namespace.rstrip('/')}/{node.name}" for node in nodes)
         panel = {**common, "address": run.panel, "nodes": watched, "managed_nodes": managed}
+        panel |= {"blind": True} if run.blind else {}
         nodes.append(NodeSpec("zprl_panel", "panel_node", "panel_node", parameters=panel, respawn=True))
     return tuple(nodes)
 

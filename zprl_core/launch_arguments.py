@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from zprl_core.config import load_task
 from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import ConfigError
 from zprl_core.graph import Mode
+from zprl_core.wanted_evaluation import ERROR_RATE, ONLY
 
 _COMMON = {
     "rig": "name of the rig, or a .yaml file",
@@ -41,7 +43,13 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
         **_POLICY,
         "policy": "checkpoint or run folder; empty: runs/<task>/base.ckpt",
         "out": "folder of the result; empty: runs/<task>/evaluate-<date>-<time>",
-        "episodes": "episodes on each path; empty: the task's",
+        "episodes": "layouts that each policy gets; empty: the task's",
+        "checkpoint": "of a run: training chunks of the state that it kept; empty: its last one",
+        "only": f"one policy, openly: {', '.join(ONLY)}; empty: two in turns",
+        "cases": "robustness cases of the task, separated by commas, or all; empty: plain layouts",
+        "open": "true: people are told which policy drives; empty: false",
+        "stop_early": "true: end as soon as the layouts so far decide; empty: false",
+        "error_rate": f"of stop_early; empty: {ERROR_RATE:g}",
     },
     "collect": {
         **_COMMON,
@@ -106,8 +114,23 @@ def prepare(mode: Mode, given: Mapping[str, str]) -> start.Prepared:
     if mode == "train":
         base = Path(values.get("base") or home / "base.ckpt")
         return start.training(base=base, chunks=_number(values, "chunks"), eval_episodes=episodes, **common)
-    policy = Path(values.get("policy") or home / "base.ckpt")
-    return start.evaluation(policy=policy, episodes=episodes, **common)
+    return _evaluation(values, home, episodes, common)
+
+
+def _evaluation(
+    values: Mapping[str, str], home: Path, episodes: int | None, common: Mapping[str, Any]
+) -> start.Prepared:
+    early = _choice(values, "stop_early", ("", "false", "true")) == "true"
+    return start.evaluation(
+        policy=Path(values.get("policy") or home / "base.ckpt"),
+        episodes=episodes,
+        checkpoint=_number(values, "checkpoint"),
+        only=_choice(values, "only", ("", *ONLY)) or None,
+        cases=tuple(filter(None, values.get("cases", "").split(","))),
+        open_=_choice(values, "open", ("", "false", "true")) == "true",
+        error_rate=_share(values, "error_rate", ERROR_RATE) if early else None,
+        **common,
+    )
 
 
 def _number(values: Mapping[str, str], name: str) -> int | None:
@@ -117,6 +140,16 @@ def _number(values: Mapping[str, str], name: str) -> int | None:
     if not text.isdecimal():
         raise ConfigError(f"launch argument {name}:={text}: not a whole number of at least 0")
     return int(text)
+
+
+def _share(values: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        value = float(values.get(name, default))
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < 1.0:
+        raise ConfigError(f"launch argument {name}:={values.get(name)}: not a number between 0 and 1")
+    return value
 
 
 def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core import noise
+from zprl_core.config.evaluation import CaseConfig
 from zprl_core.config.region import RegionConfig, RegionObject
 from zprl_core.noise import Stream
 
@@ -34,13 +35,21 @@ class Placement(NamedTuple):
     yaw_rad: float
 
 
-def draw(region: RegionConfig, seed: int) -> tuple[Placement, ...]:
-    """The layout of a seed: uniform in each object's ranges; nothing where the region has no objects."""
+def draw(region: RegionConfig, seed: int, case: CaseConfig | None = None) -> tuple[Placement, ...]:
+    """The layout of a seed: uniform in each object's ranges; nothing where the region has no objects.
+
+    Args:
+        region: of the task.
+        seed: of the layout.
+        case: robustness case; a shifted one moves the first object out of its ranges.
+    """
     found = []
     for index, thing in enumerate(region.objects):
         rng = noise.generator(seed, 0, index, Stream.LAYOUT)
         x, y = _drawn(region, thing, rng)
         found.append(Placement(thing.name, x, y, math.radians(rng.uniform(*thing.yaw_deg))))
+    if found and case is not None and case.kind == "shifted_layout":
+        found[0] = _shifted(region.objects[0], found[0], seed, case)
     return tuple(found)
 
 
@@ -93,6 +102,18 @@ def _drawn(region: RegionConfig, thing: RegionObject, rng: np.random.Generator) 
             return x, y
         if math.hypot(2.0 * x / region.size_m[0], 2.0 * y / region.size_m[1]) <= 1.0:
             return x, y
+
+
+def _shifted(thing: RegionObject, place: Placement, seed: int, case: CaseConfig) -> Placement:
+    """Beyond one end of one range, by as much as the case says; where it says both, moved or turned."""
+    rng = noise.generator(seed, 1, 0, Stream.LAYOUT)
+    turned = case.beyond_deg > 0.0 and (case.beyond_m == 0.0 or rng.integers(2) == 1)
+    axis, end = int(rng.integers(2)), int(rng.integers(2))
+    outward = (-1.0, 1.0)[end]
+    if turned:
+        return place._replace(yaw_rad=math.radians(thing.yaw_deg[end] + outward * case.beyond_deg))
+    moved = (thing.x_m, thing.y_m)[axis][end] + outward * case.beyond_m
+    return place._replace(x_m=moved) if axis == 0 else place._replace(y_m=moved)
 
 
 def _outline(thing: RegionObject) -> Points:

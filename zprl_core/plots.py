@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from zprl_core.measurement import proportion
 from zprl_core.plan import TRAIN
 from zprl_core.records import EpisodeRecord
 from zprl_core.stats import Proportion
-from zprl_core.summary import proportion
 
 WINDOW = 50
 BASE = ("base_c", "base_z")

@@ -21,6 +21,8 @@ from zprl_core.errors import DataError
 
 Outcome = Literal["success", "failure", "horizon", "void"]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
+STOPPED_BY = "stopped by "
+"""How the reason of an episode begins that somebody stopped."""
 _HOW = "move the file away: the run writes it anew from ledger.jsonl when it is taken up again"
 
 
@@ -42,6 +44,7 @@ class EpisodeRecord:
         layout: where the objects lay, for people.
         helped_chunks: chunks in which a person had the arm.
         shadow_chunks: chunks that moved nothing, because the motors were off.
+        case: robustness case of the task's `evaluation.cases`, empty for none.
     """
 
     episode: int
@@ -58,6 +61,7 @@ class EpisodeRecord:
     layout: str = ""
     helped_chunks: int = 0
     shadow_chunks: int = 0
+    case: str = ""
 
     @property
     def success(self) -> bool:

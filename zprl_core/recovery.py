@@ -87,6 +87,7 @@ def void_unrecorded(folder: RunFolder, blocks: Sequence[Block]) -> list[int]:
             end_stamp_ns=0,
             label_author=AUTHOR,
             reason=INTERRUPTED,
+            case=place.block.case,
         )
         ledger.append(_entry("fault", void))
     record_outcomes(folder.episodes_file, ledger.entries)

@@ -97,6 +97,7 @@ class RunSpec:
         operator: a person labels, on a simulated rig too.
         record: every episode becomes a bag; a resumed run may say otherwise.
         limit_s: for collect: longest demonstration, s.
+        blind: people are not told which policy drives before the end.
     """
 
     run_id: str
@@ -113,6 +114,7 @@ class RunSpec:
     operator: bool = False
     record: bool = False
     limit_s: float = 0.0
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -248,10 +250,7 @@ class RunFolder:
     @property
     def resumed_by(self) -> str:
         """What goes on with it, for a message."""
-        mode = self.spec.mode
-        if mode == "evaluate":
-            return "`zprl evaluate` in a new folder"
-        return f"`zprl {mode} --resume --out {self.path}`"
+        return f"`zprl {self.spec.mode} --resume --out {self.path}`"
 
     @property
     def spec(self) -> RunSpec:

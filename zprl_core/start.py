@@ -14,11 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from zprl_core import panel_address
-from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
+from zprl_core import panel_address, wanted_evaluation
+from zprl_core.config import (
+    RigConfig,
+    TaskConfig,
+    check_pair,
+    load_rig,
+    load_task,
+)
 from zprl_core.errors import CheckpointError, ConfigError
+from zprl_core.graph import Mode as RunMode
 from zprl_core.graph import NodeSpec, RunSettings, graph
-from zprl_core.plan import Block, collection_plan, evaluation_plan, read_plan, training_plan, write_plan
+from zprl_core.plan import (
+    Block,
+    collection_plan,
+    evaluation_plan,
+    read_plan,
+    training_plan,
+    write_plan,
+)
 from zprl_core.provenance import Provenance, compare
 from zprl_core.recovery import drop_unlearned, void_unrecorded
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
@@ -89,12 +103,20 @@ def training(
 
 
 def resume(
-    out: Path, *, panel: str | None = None, record: bool | None = None, teleop: str = "", **given: Any
+    out: Path,
+    *,
+    mode: RunMode = "train",
+    panel: str | None = None,
+    record: bool | None = None,
+    teleop: str = "",
+    **given: Any,
 ) -> Prepared:
-    """Go on with a training run; what the user gave besides must be what it was started with.
+    """Go on with a training run or an evaluation; what the user gave besides must be what it was started
+    with.
 
     Raises:
         DataError: no run there, or it was started with something else.
+        CheckpointError: what it measures is gone.
     """
     folder = RunFolder.open(out)
     task, rig = load_task(folder.task_file), load_rig(folder.rig_file)
@@ -108,8 +130,9 @@ def resume(
         wanted["task"] = load_task(wanted["task"]).name
     folder.check_resumable(wanted)
     spec = folder.spec
-    if spec.mode != "train":
-        raise ConfigError(f"{out}: is no training run; go on with it by {folder.resumed_by}")
+    if spec.mode != mode:
+        what = {"train": "training run", "evaluate": "evaluation"}[mode]
+        raise ConfigError(f"{out}: is no {what}; go on with it by {folder.resumed_by}")
     if "lambda_" in given and given["lambda_"] != task.rl.lambda_:
         raise ConfigError(f"{out}: was started with lambda = {task.rl.lambda_}, not {given['lambda_']}")
     blocks = read_plan(folder.plan_file)
@@ -120,6 +143,8 @@ def resume(
         )
     own, now = _cell(rig, task, spec.lockstep), _cell(present, task, spec.lockstep)
     _check_base(Path(spec.base), task, own)
+    if spec.actor and not Path(spec.actor).is_file():
+        raise CheckpointError(f"{spec.actor}: does not exist any more, and {out} measures it; bring it back")
     _warn(folder, [compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
     spec = spec if record is None else dataclasses.replace(spec, record=record)
     prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
@@ -138,6 +163,10 @@ def evaluation(
     out: Path,
     episodes: int | None = None,
     checkpoint: int | None = None,
+    only: str | None = None,
+    cases: Sequence[str] = (),
+    error_rate: float | None = None,
+    open_: bool = False,
     seed: int = 0,
     lockstep: bool | None = None,
     shadow: bool = False,
@@ -146,15 +175,22 @@ def evaluation(
     record: bool | None = None,
     teleop: str = "",
 ) -> Prepared:
-    """A measurement of a base checkpoint (both paths) or of a run (steered).
+    """A measurement, in turns on the same layouts: of a base checkpoint's two paths, or of a run's base
+    policy and its steered one.
 
     Args:
+        episodes: layouts; None: the task's.
         checkpoint: of a run: the state that it kept after so many training chunks; None: its last one.
+        only: one policy of `zprl_core.wanted_evaluation.ONLY`; None: two in turns.
+        cases: robustness cases of the task instead, by name, or `ALL_CASES`.
+        error_rate: end as soon as the layouts so far decide, with at most this probability of an error; None:
+            all layouts.
+        open_: people are told which policy drives; with one policy they are anyway.
 
     Raises:
         ZprlError: anything that does not exist or does not fit; nothing was written then.
     """
-    refuse_used(out, "remove it")
+    refuse_used(out, "continue that evaluation with --resume")
     rig_config, task_config = _load(rig, task)
     in_lockstep = _lockstep(rig_config, lockstep)
     now = _cell(rig_config, task_config, in_lockstep)
@@ -168,9 +204,13 @@ def evaluation(
         base, actor = Path(run.spec.base), str(trained.path)
         # The actor was trained at the lambda of its run, whatever the task's file says today.
         lambda_ = load_task(run.task_file).rl.lambda_
+    modes = wanted_evaluation.modes(only, policy, steered=bool(actor))
+    staged = wanted_evaluation.cases(rig_config, task_config, cases, teleop)
+    wanted_evaluation.check_error_rate(error_rate, modes, staged)
     warnings.append(_check_base(base, task_config, now))
     task_config = _with_lambda(task_config, base, lambda_)
     count = task_config.evaluation.episodes if episodes is None else episodes
+    trials = {case.name: case.trials if episodes is None else episodes for case in staged}
     spec = RunSpec(
         run_id=new_run_id(),
         mode="evaluate",
@@ -185,8 +225,9 @@ def evaluation(
         shadow=shadow,
         operator=operator,
         record=not rig_config.simulated if record is None else record,
+        blind=len(modes) > 1 and not open_,
     )
-    plan = evaluation_plan(count, steered=bool(actor))
+    plan = evaluation_plan(modes, count, seed, cases=trials, error_rate=error_rate)
     return _create(out, spec, rig_config, task_config, plan, warnings, panel, teleop)
 
 
@@ -369,6 +410,7 @@ def _prepared(
         record=spec.record,
         teleop=teleop,
         limit_s=spec.limit_s,
+        blind=spec.blind,
     )
     return Prepared(folder, rig, task, blocks, graph(rig, task, spec.mode, settings))
 

@@ -18,6 +18,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from zprl_core import measurement
+from zprl_core.measurement import measured, proportion, unaided
 from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord
 from zprl_core.run_folder import RunFolder, RunSpec, write_text
@@ -25,18 +27,6 @@ from zprl_core.stats import Proportion, difference
 
 RECENT = 50
 COUNTERS = ("updates", "stalls", "skipped_steps", "excluded")
-
-
-def proportion(records: Sequence[EpisodeRecord], block: str) -> Proportion:
-    """Successes of a block; void episodes, and those with the motors off, are left out."""
-    valid = [record for record in records if record.block == block and record.counts]
-    return Proportion(sum(record.success for record in valid), len(valid))
-
-
-def unaided(records: Sequence[EpisodeRecord], block: str) -> Proportion:
-    """The same without a person's help."""
-    valid = [record for record in records if record.block == block and record.counts]
-    return Proportion(sum(record.unaided for record in valid), len(valid))
 
 
 def recent_rate(records: Sequence[EpisodeRecord], last: int = RECENT) -> float:
@@ -59,7 +49,8 @@ def summarise(
     """The result of a run as plain data; what was not measured is None.
 
     `base_success_rate` is the better of the two base paths (through c, and through z without steering) and
-    `wilson95_base` is its interval. `gain95` is Newcombe's interval of final minus base.
+    `wilson95_base` is its interval. `gain95` is Newcombe's interval of final minus base, as if their layouts
+    were not the same. `modes`, `comparison` and `cases`: see `zprl_core.measurement`.
     """
     base_c, base_z = proportion(records, "base_c"), proportion(records, "base_z")
     base = max((p for p in (base_c, base_z) if p.trials), key=lambda p: p.rate, default=base_c)
@@ -82,6 +73,9 @@ def summarise(
         "gain": final.rate - base.rate if measured_both else None,
         "gain95": list(difference(final, base)) if measured_both else None,
         "evaluations": _evaluations(blocks, records),
+        "modes": measurement.modes(records),
+        "comparison": measurement.comparison(blocks, records),
+        "cases": measurement.cases(records),
         "final_unaided_success_rate": _rate(unaided(records, "final")),
         "helped_episodes": sum(record.counts and record.helped_chunks > 0 for record in records),
         "train_success_rate_last50": _number(recent_rate(records)),
@@ -118,14 +112,16 @@ def _interval(p: Proportion) -> list[float] | None:
 
 def _evaluations(blocks: Sequence[Block], records: Sequence[EpisodeRecord]) -> list[dict[str, Any]]:
     """The learning curve: one entry per measured block, in the plan's order."""
-    points, chunks = [], 0
+    points: list[dict[str, Any]] = []
+    chunks, seen = 0, set[str]()
     for block in blocks:
         if block.chunks is not None:
             chunks = block.chunks
             continue
         p = proportion(records, block.name)
-        if p.trials:
-            steps = [r.steps for r in records if r.block == block.name and r.counts]
+        if p.trials and not block.case and block.name not in seen:
+            seen.add(block.name)
+            steps = [r.steps for r in measured(records, block.name)]
             points.append(
                 {
                     "block": block.name,

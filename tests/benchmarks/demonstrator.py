@@ -20,8 +20,8 @@ from tests.teleop import collection, person
 from tests.teleop.collection import collecting
 from tests.teleop.headset import Headset, headsets
 from zprl_core.cli.progress import percent
+from zprl_core.measurement import proportion
 from zprl_core.records import read_records
-from zprl_core.summary import proportion
 
 TASK = "place_orange_demo"
 ENDS = ("Labelled", "Done", "Fault", "Stopped")

@@ -97,9 +97,12 @@ def test_training_plan() -> None:
     assert [b.name for b in training_plan(0, 4, None)] == ["base_c", "base_z"]
 
 
-def test_evaluation_plan() -> None:
-    assert [b.mode for b in evaluation_plan(9, steered=True)] == ["steer"]
-    assert [b.mode for b in evaluation_plan(9, steered=False)] == ["base_c", "base_z"]
+def test_evaluation_plan_of_one_policy() -> None:
+    assert evaluation_plan(("steer",), 9) == (Block("final", "steer", episodes=9),)
+    assert evaluation_plan(("base_c",), 9, cases={"a": 2, "b": 3}) == (
+        Block("base_c", "base_c", episodes=2, case="a"),
+        Block("base_c", "base_c", episodes=3, case="b"),
+    )
 
 
 def test_plan_file(tmp_path: Path) -> None:
@@ -116,6 +119,9 @@ def test_plan_file(tmp_path: Path) -> None:
         ('[{"name": "x", "mode": "fly", "episodes": 1}]', "'fly', allowed: base_c, base_z, explore, steer"),
         ('[{"name": "x", "mode": "steer"}]', "either episodes or chunks"),
         ('[{"name": "x", "mod": "steer"}]', "mod"),
+        ('[{"name": "x", "mode": "steer", "episodes": 1, "case": 3}]', "case: 3, allowed: a text"),
+        ('[{"name": "x", "mode": "steer", "episodes": 1, "error_rate": 1.0}]', "allowed: between 0 and 1"),
+        ('[{"name": "x", "mode": "steer", "episodes": 1, "error_rate": "5 %"}]', "allowed: between 0 and 1"),
     ],
 )
 def test_a_damaged_plan(tmp_path: Path, text: str, said: str) -> None:

@@ -25,8 +25,8 @@ import numpy as np
 from zprl_core import layout
 from zprl_core.config import load_task
 from zprl_core.panel_address import PanelAddress
-from zprl_core.plan import Block
-from zprl_core.records import EpisodeRecord, append_record
+from zprl_core.plan import Block, trial
+from zprl_core.records import EpisodeRecord, append_record, read_records
 from zprl_core.session import RecordEpisode, ResetWorld, Session, SessionConfig
 from zprl_panel.latest import Cell, Latest
 from zprl_panel.protocol import LABELS, Command
@@ -54,6 +54,8 @@ CELL = Cell(
     corners={"third_view": ((0.15, 0.9), (0.85, 0.9), (0.7, 0.45), (0.3, 0.45))},
 )
 
+TRAINING = (Block("train", "explore", chunks=10_000),)
+
 
 class Bench:
     """A session that answers, until it is made deaf, and a world that is reset at once.
@@ -64,14 +66,14 @@ class Bench:
         asked: every command that reached it.
     """
 
-    def __init__(self, records: Path) -> None:
+    def __init__(self, records: Path, plan: tuple[Block, ...] = TRAINING, cell: Cell = CELL) -> None:
         self.records, self.deaf, self.mute = records, False, False
         self.asked: list[Command] = []
-        self.latest = Latest(CELL, time.monotonic())
+        self.plan, self.latest = plan, Latest(cell, time.monotonic())
         config = SessionConfig(
             run_id=RUN,
             seed=0,
-            plan=(Block("train", "explore", chunks=10_000),),
+            plan=plan,
             horizon_chunks=10,
             chunk_steps=16,
             lockstep=False,
@@ -101,7 +103,8 @@ class Bench:
             if isinstance(effect, RecordEpisode):
                 append_record(self.records, effect.record)
             elif isinstance(effect, ResetWorld):
-                laid_out = layout.describe(layout.draw(REGION, effect.layout_seed))
+                case = self.latest.cell.cases.get(self.session.case)
+                laid_out = layout.describe(layout.draw(REGION, effect.layout_seed, case))
                 self.session.reset_done(effect.episode, laid_out, time.time_ns())
         self.publish()
 
@@ -110,7 +113,8 @@ class Bench:
         view = self.session.view
         since = SimpleNamespace(sec=view.since_ns // 10**9, nanosec=view.since_ns % 10**9)
         message = SimpleNamespace(**{**asdict(view), "since": since})
-        self.latest.on_session(message, time.monotonic(), time.time())
+        now = trial(self.plan, read_records(self.records), view.episode)
+        self.latest.on_session(message, time.monotonic(), time.time(), now)
 
     def encode(self, camera: str) -> bytes:
         """See `zprl_panel.server.Desk`."""

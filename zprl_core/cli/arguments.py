@@ -34,6 +34,14 @@ def scale(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """A number between 0 and 1, without either."""
+    value = scale(text)
+    if value >= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not below 1")
+    return value
+
+
 def _whole(text: str, low: int) -> int:
     if not text.lstrip("-").isdigit() or int(text) < low:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {low}")
@@ -72,7 +80,7 @@ def add_out(parser: argparse.ArgumentParser, what: str, metavar: str) -> None:
 
 def add_seed(parser: argparse.ArgumentParser, default: int | None, note: str = "") -> None:
     """--seed."""
-    shown = "" if default is None else f" (default {default}{note})"
+    shown = note if default is None else f" (default {default}{note})"
     parser.add_argument(
         "--seed", type=seed, default=default, metavar="S", help=f"seed of every random draw{shown}"
     )

@@ -8,33 +8,42 @@ from pathlib import Path
 
 from zprl_core import panel_address, start
 from zprl_core.cli import arguments
+from zprl_core.config import ALL_CASES
+from zprl_core.errors import ConfigError
+from zprl_core.wanted_evaluation import ERROR_RATE, ONLY
 
 NAME = "evaluate"
 HELP = "measure a base policy or a trained run, on a rig"
 DESCRIPTION = """\
-Starts the rig's node graph without a learner and runs N episodes on random layouts. A base checkpoint is
-measured on both its paths, through c and through z; a run is measured with its last actor. Writes
-OUT/episodes.jsonl and OUT/summary.json, with success rates and Wilson 95 % intervals.
+Starts the rig's node graph without a learner and measures two policies on the same N random layouts, trial by
+trial, in an order that the seed draws: of a run its base policy and the steered one, of a base checkpoint its
+two paths, through c and through z. Until the end nobody is told which one drives. Writes OUT/episodes.jsonl
+and OUT/summary.json: rates with Wilson 95 % intervals, the paired difference and McNemar's test.
+docs/evaluation.md says what each number means.
 """
 EXAMPLE = """\
   zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/my/run --out runs/my/eval
+  zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/my/run --case all --out runs/my/cases
+  zprl evaluate --resume --out runs/my/eval
 """
 EVALUATION_SEED = 1_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    arguments.add_rig(parser)
-    arguments.add_task(parser)
+    arguments.add_rig(parser, required=False)
+    arguments.add_task(parser, required=False)
     parser.add_argument(
         "--policy",
-        required=True,
         type=Path,
         metavar="CKPT_OR_RUN",
         help="a base checkpoint from `zprl pretrain`, or the folder of a `zprl train`",
     )
     parser.add_argument(
-        "--episodes", type=arguments.positive, metavar="N", help="episodes on each path (default: the task's)"
+        "--episodes",
+        type=arguments.positive,
+        metavar="N",
+        help="layouts that each policy gets (default: the task's)",
     )
     parser.add_argument(
         "--checkpoint",
@@ -42,8 +51,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="CHUNKS",
         help="of a run: measure the state that it kept after so many training chunks (default: its last one)",
     )
+    parser.add_argument("--only", choices=tuple(ONLY), help="one policy, openly, instead of two in turns")
+    parser.add_argument(
+        "--case",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a robustness case of the task instead of plain layouts, as often as its trials say; can be "
+        f"given several times; '{ALL_CASES}' for all of them",
+    )
+    parser.add_argument(
+        "--open", action="store_true", help="tell people which policy drives while it is measured"
+    )
+    parser.add_argument(
+        "--stop-early",
+        action="store_true",
+        help="end as soon as the layouts so far show which policy is better",
+    )
+    parser.add_argument(
+        "--error-rate",
+        type=arguments.share,
+        default=ERROR_RATE,
+        metavar="A",
+        help="with --stop-early: largest probability of ever ending early where both are equally good "
+        f"(default {ERROR_RATE:g})",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the evaluation in DIR")
     arguments.add_out(parser, "folder of the result, new or empty", "DIR")
-    arguments.add_seed(parser, EVALUATION_SEED, ": layouts that no training with a smaller seed has seen")
+    note = f" (default {EVALUATION_SEED}: layouts that no training with a smaller seed has seen)"
+    arguments.add_seed(parser, None, note)
     arguments.add_session(parser)
 
 
@@ -51,14 +87,26 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_core.cli.running import run_session
 
-    prepared = start.evaluation(
+    prepared = _resumed(args) if args.resume else _new(args)
+    return run_session(prepared, verbose=args.verbose)
+
+
+def _new(args: argparse.Namespace) -> start.Prepared:
+    missing = [f"--{name}" for name in ("rig", "task", "policy") if getattr(args, name) is None]
+    if missing:
+        raise ConfigError(f"{', '.join(missing)}: required unless --resume goes on with an evaluation")
+    return start.evaluation(
         rig=args.rig,
         task=args.task,
         policy=args.policy,
         out=args.out,
         episodes=args.episodes,
         checkpoint=args.checkpoint,
-        seed=args.seed,
+        only=args.only,
+        cases=args.case,
+        error_rate=args.error_rate if args.stop_early else None,
+        open_=args.open,
+        seed=EVALUATION_SEED if args.seed is None else args.seed,
         lockstep=False if args.realtime else None,
         shadow=args.shadow,
         operator=args.operator,
@@ -66,4 +114,20 @@ def run(args: argparse.Namespace) -> int:
         record=args.record,
         teleop=args.teleop,
     )
-    return run_session(prepared, verbose=args.verbose)
+
+
+def _resumed(args: argparse.Namespace) -> start.Prepared:
+    """What it was started with is read from its folder; only what may change is taken from here."""
+    given = {name: getattr(args, name) for name in ("rig", "task", "seed") if getattr(args, name) is not None}
+    fixed = ("policy", "episodes", "checkpoint", "only", "case", "open", "stop_early")
+    unwanted = [f"--{name.replace('_', '-')}" for name in fixed if getattr(args, name)]
+    if unwanted:
+        raise ConfigError(
+            f"{', '.join(unwanted)}: stands in the evaluation that --resume goes on with; leave it out"
+        )
+    given |= {"lockstep": False} if args.realtime else {}
+    given |= {name: True for name in ("shadow", "operator") if getattr(args, name)}
+    panel = panel_address.wanted(args.panel)
+    return start.resume(
+        args.out, mode="evaluate", panel=panel, record=args.record, teleop=args.teleop, **given
+    )

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from zprl_core.plan import TRAIN, Block, position
+from zprl_core.measurement import proportion
+from zprl_core.plan import TRAIN, Block, interleaved, position, trial
 from zprl_core.records import EpisodeRecord
 from zprl_core.stats import Proportion
-from zprl_core.summary import proportion, recent_rate
+from zprl_core.summary import recent_rate
 
 if TYPE_CHECKING:
     from zprl_core.training.progress import Progress
@@ -69,6 +70,33 @@ class StageBars:
             self._bar = None
 
 
+class TrialBar:
+    """Follows an evaluation in which policies take turns: one bar, which tells nothing about them."""
+
+    def __init__(self, blocks: Sequence[Block], records: Sequence[EpisodeRecord]) -> None:
+        """
+        Args:
+            blocks: the plan.
+            records: episodes that were there before this start.
+        """
+        self._blocks = blocks
+        done, total = self._done(records)
+        self._bar = bar("trial", total, "ep", done)
+
+    def update(self, records: Sequence[EpisodeRecord]) -> None:
+        """Show where the evaluation is."""
+        self._bar.update(self._done(records)[0] - self._bar.n)
+
+    def close(self) -> None:
+        """End the bar."""
+        self._bar.close()
+
+    def _done(self, records: Sequence[EpisodeRecord]) -> tuple[int, int]:
+        behind = 1 + max((record.episode for record in records), default=-1)
+        now = trial(self._blocks, records, behind)
+        return (now.number - 1, now.total) if now else (0, 0)
+
+
 class RunBars:
     """Follows a run's episodes: a bar per block, a line when a block is done."""
 
@@ -92,7 +120,8 @@ class RunBars:
             self._index = index
             if now is not None:
                 total = now.block.chunks or now.block.episodes or 0
-                self._bar = bar(now.block.name, total, "chunk" if now.block.chunks else "ep", now.done)
+                name = f"{now.block.case}: {now.block.name}" if now.block.case else now.block.name
+                self._bar = bar(name, total, "chunk" if now.block.chunks else "ep", now.done)
         if now is not None and self._bar is not None:
             self._bar.set_postfix_str(self._rate(now.block, records), refresh=False)
             self._bar.update(now.done - self._bar.n)
@@ -111,11 +140,23 @@ class RunBars:
         self.close()
         for block in self._blocks[self._index : index]:
             if block.name != TRAIN:
-                print(f"{block.name}: {percent(proportion(records, block.name))}", file=sys.stderr)
+                found = proportion(records, block.name, block.case)
+                case = f"{block.case}: " if block.case else ""
+                print(f"{case}{block.name}: {percent(found)}", file=sys.stderr)
 
     def _rate(self, block: Block, records: Sequence[EpisodeRecord]) -> str:
         if block.name == TRAIN:
             rate = recent_rate(records)
             return "" if math.isnan(rate) else f"success of the last 50 {rate:.2f}"
-        p = proportion(records, block.name)
+        p = proportion(records, block.name, block.case)
         return f"success {p.rate:.2f}" if p.trials else ""
+
+
+def bars(blocks: Sequence[Block], records: Sequence[EpisodeRecord]) -> TrialBar | RunBars:
+    """What follows a plan.
+
+    Args:
+        blocks: the plan.
+        records: episodes that were there before this start.
+    """
+    return TrialBar(blocks, records) if interleaved(blocks) else RunBars(blocks, records)

@@ -10,21 +10,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from zprl_core import single_host
-from zprl_core.cli.progress import RunBars, percent
-from zprl_core.collection import collected, region_by_hand
-from zprl_core.config import load_rig, load_task
+from zprl_core.cli.closing import closing
+from zprl_core.cli.progress import bars
 from zprl_core.curves import CurveWriter
+from zprl_core.measurement import proportion
 from zprl_core.panel_address import PanelAddress
 from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder, write_json
 from zprl_core.start import Prepared, note_versions
-from zprl_core.summary import proportion, recent_rate, trained_chunks, write_summary
+from zprl_core.summary import recent_rate, trained_chunks, write_summary
 from zprl_core.supervisor import Supervisor, node_command
 
 POLL_S = 0.2
@@ -58,7 +57,7 @@ def run_session(prepared: Prepared, *, verbose: bool) -> int:
             with _accounts(prepared):
                 _run_graph(prepared, verbose)
         summary = write_summary(folder, prepared.blocks, read_records(folder.episodes_file))
-    print(_closing(folder, summary))
+    print(closing(folder, summary))
     return 0
 
 
@@ -137,7 +136,7 @@ class _Follower:
         self._blocks, self._folder = blocks, folder
         self._records = read_records(folder.episodes_file)
         self._size = -1
-        self._bars = RunBars(blocks, self._records) if show else None
+        self._bars = bars(blocks, self._records) if show else None
         self._curves = CurveWriter(folder.curves, ".session")
         self._unlinked = {name: getattr(folder, link) for name, _, link in _PAGES.values()}
 
@@ -175,7 +174,8 @@ class _Follower:
                 values = {"train/success_last50": recent_rate(sofar), "train/steps": record.steps}
             else:
                 name = "final" if record.block.startswith("eval_") else record.block
-                values = {f"evaluation/{name}": proportion(sofar, record.block).rate}
+                where = f"case_{record.case}" if record.case else "evaluation"
+                values = {f"{where}/{name}": proportion(sofar, record.block, record.case).rate}
             self._curves.scalars(chunks, values)
         self._curves.flush()
 
@@ -213,34 +213,3 @@ def _accounts(prepared: Prepared) -> Iterator[None]:
             write_summary(folder, prepared.blocks, read_records(folder.episodes_file))
         except OSError as error:
             print(f"warning: {folder.summary_file} is not up to date: {error}", file=sys.stderr)
-
-
-def _closing(folder: RunFolder, summary: Mapping[str, Any]) -> str:
-    records = read_records(folder.episodes_file)
-    if folder.spec.mode == "collect":
-        return _closing_of_collection(folder, records)
-    lines = [
-        f"{label}: {percent(proportion(records, block))}"
-        for label, block in (
-            ("base, through c", "base_c"),
-            ("base, through z", "base_z"),
-            ("steered", "final"),
-        )
-        if proportion(records, block).trials
-    ]
-    if summary["gain95"]:
-        low, high = (100 * bound for bound in summary["gain95"])
-        lines.append(f"gain: {100 * summary['gain']:+.0f} points [{low:+.0f}, {high:+.0f}]")
-    return "\n".join([*lines, f"summary: {folder.summary_file}"])
-
-
-def _closing_of_collection(folder: RunFolder, records: Sequence[EpisodeRecord]) -> str:
-    task, rig = load_task(folder.task_file), load_rig(folder.rig_file)
-    found = collected(records, region_by_hand(rig, task))
-    lines = [
-        f"demonstrations: {found.kept} kept ({found.successes} successes), {found.discarded} discarded",
-        f"durations: {found.mean_s:.1f} s on average, {found.shortest_s:.1f} to {found.longest_s:.1f} s",
-    ]
-    if found.places:
-        lines.append("places covered: {} of {} fields of the region".format(*found.covered))
-    return "\n".join([*lines, f"bags: {folder.bags}"])

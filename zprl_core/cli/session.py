@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 
 from zprl_core.errors import DataError, SessionError
+from zprl_core.plan import place_in_words, read_plan, trial
+from zprl_core.records import read_records
 from zprl_core.run_folder import RunFolder, read_json
 
 NAME = "session"
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     with SessionClient(author=getpass.getuser()) as session:
         if args.action == "state":
-            print(session.describe())
+            print(session.describe(lambda episode, block: _place(RunFolder(args.folder), episode, block)))
             return 0
         if args.action in LABELS:
             answer = session.label(args.action)
@@ -70,3 +72,8 @@ def run(args: argparse.Namespace) -> int:
             answer = session.command(args.action)
         print(f"{args.action}: {'accepted' if answer.accepted else 'refused: ' + answer.reason}")
         return 0 if answer.accepted else 1
+
+
+def _place(folder: RunFolder, episode: int, block: str) -> str:
+    now = trial(read_plan(folder.plan_file), read_records(folder.episodes_file), episode)
+    return place_in_words(now, block, blind=folder.spec.blind)

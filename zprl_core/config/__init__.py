@@ -21,10 +21,10 @@ from zprl_core.config.arm import (
 )
 from zprl_core.config.calibration import CalibrationConfig, DelayConfig
 from zprl_core.config.camera import CameraConfig
+from zprl_core.config.evaluation import ALL_CASES, CaseConfig, EvaluationConfig, SimulatedCase
 from zprl_core.config.learning import (
     BottleneckConfig,
     BudgetConfig,
-    EvaluationConfig,
     GuardConfig,
     HumanMatchConfig,
     PolicyConfig,
@@ -38,6 +38,7 @@ from zprl_core.config.task import ActionConfig, CameraView, ObservationConfig, T
 from zprl_core.errors import ConfigError
 
 __all__ = [
+    "ALL_CASES",
     "ActionConfig",
     "ArmConfig",
     "BottleneckConfig",
@@ -45,6 +46,7 @@ __all__ = [
     "CalibrationConfig",
     "CameraConfig",
     "CameraView",
+    "CaseConfig",
     "DelayConfig",
     "EvaluationConfig",
     "FrankaConfig",
@@ -62,6 +64,7 @@ __all__ = [
     "RLConfig",
     "RecordingConfig",
     "RigConfig",
+    "SimulatedCase",
     "SimulationConfig",
     "SmoothnessConfig",
     "TaskConfig",

@@ -209,16 +209,6 @@ class RLConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """When and how long the policy is measured without learning."""
-
-    episodes: int = setting("random layouts per evaluation", default=40, source="paper V-D", low=1)
-    every_chunks: int | None = setting(
-        "training chunks between evaluations; null: only before and after", default=None, low=1
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
 class BudgetConfig:
     """How much data a task gets: demonstrations offline, chunks online."""
 

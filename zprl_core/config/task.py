@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zprl_core.config import loader
+from zprl_core.config.evaluation import EvaluationConfig
 from zprl_core.config.fields import setting
 from zprl_core.config.learning import (
     BottleneckConfig,
     BudgetConfig,
-    EvaluationConfig,
     PolicyConfig,
     PretrainConfig,
     RLConfig,

@@ -85,4 +85,5 @@ class Episode:
             layout=self.layout,
             helped_chunks=len(self.helped),
             shadow_chunks=len(self.shadow),
+            case=self.block.case,
         )

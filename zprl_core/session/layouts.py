@@ -6,7 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 
-from zprl_core.plan import TRAIN, Position
+from zprl_core.plan import Position
 from zprl_core.records import EpisodeRecord
 
 
@@ -19,11 +19,11 @@ def layout_seed(run_seed: int, kind: str, index: int) -> int:
 def next_layout_seed(run_seed: int, position: Position, records: Sequence[EpisodeRecord]) -> int:
     """The layout of the next episode at ``position``.
 
-    Every evaluation block runs through the same layouts, so that modes are compared on equal terms; training
-    goes on through others. A void episode does not use its layout up.
+    Every evaluation block runs through the same layouts, so that modes and robustness cases are compared on
+    equal terms; training goes on through others. A void episode does not use its layout up.
     """
     block = position.block
-    kind, name = ("training", TRAIN) if block.learns else ("evaluation", block.name)
-    used = {record.layout_seed for record in records if record.block == name and not record.void}
+    kind = "training" if block.learns else "evaluation"
+    used = {record.layout_seed for record in records if block.holds(record) and not record.void}
     seeds = (layout_seed(run_seed, kind, index) for index in itertools.count())
     return next(seed for seed in seeds if seed not in used)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import cast
 
 from zprl_core.errors import DataError
-from zprl_core.plan import Position, position
-from zprl_core.records import OUTCOMES, EpisodeRecord, Outcome
+from zprl_core.plan import Position, may_become_void, position
+from zprl_core.records import OUTCOMES, STOPPED_BY, EpisodeRecord, Outcome
 from zprl_core.session.episode import Episode
 from zprl_core.session.layouts import next_layout_seed
 from zprl_core.session.ledger import Entry, EntryEvent, Ledger
@@ -101,6 +101,11 @@ class Session:
         """Block of the present episode, and what was done of it before; None when the plan is finished."""
         return self._position
 
+    @property
+    def case(self) -> str:
+        """Robustness case of the present episode, empty for none."""
+        return self._episode.block.case
+
     def take_effects(self) -> list[Effect]:
         """What is to be carried out since the last call, in order."""
         effects, self._effects = self._effects, []
@@ -128,7 +133,9 @@ class Session:
             "begin": lambda: self.begin(episode, now_ns),
             "pause": lambda: self._refusal(Event.PAUSE, episode) or self._pause(author),
             "resume": lambda: self._refusal(Event.RESUME, episode) or self._go(Event.RESUME, self._resume_to),
-            "stop": lambda: self._halt(Event.STOP, State.STOPPED, f"stopped by {author}", author, command_id),
+            "stop": lambda: self._halt(
+                Event.STOP, State.STOPPED, f"{STOPPED_BY}{author}", author, command_id
+            ),
             "abort": lambda: self._refusal(Event.ABORT, episode) or self._abort(author, command_id),
             "undo": lambda: self._refusal(Event.UNDO, episode) or self._undo(author, command_id),
             "clear": lambda: self._refusal(Event.CLEAR, episode) or self._clear(),
@@ -326,7 +333,7 @@ class Session:
         if outcome == "horizon" and old.chunks < self._config.horizon_chunks:
             last = f"after {old.chunks} of {self._config.horizon_chunks} chunks"
             return Answer(False, f"episode {episode} ended {last}, before the horizon")
-        if outcome == "void" and old.block != self._episode.block.name:
+        if outcome == "void" and not may_become_void(self._config.plan, self._episode.block, old):
             return Answer(False, f"episode {episode}: its block '{old.block}' is over; it stays in its count")
         return None
 

@@ -298,7 +298,7 @@ class ArmBridge(LifecycleNode):
     def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
         if not isinstance(self._driver, SimulatedArm):
             return response
-        world = self._driver.reset(request.layout_seed)
+        world = self._driver.reset(request.layout_seed, request.case_name)
         self._controller.reset(world.home)
         self._episode, self._deferred = request.episode, None
         start_ns = self._now_ns() if self._lockstep is None else self._lockstep.reset(request.episode)

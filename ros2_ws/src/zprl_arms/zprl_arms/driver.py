@@ -104,10 +104,13 @@ class ArmDriver(Protocol):
 
 
 class WorldState(NamedTuple):
-    """Everything about a simulated world: float64 (nq,) and (nv,) of its physics model."""
+    """Everything about a simulated world: float64 (nq,) and (nv,) of its physics model, and what differs from
+    the usual scene, YAML, empty for nothing.
+    """
 
     qpos: NDArray[np.float64]
     qvel: NDArray[np.float64]
+    scene: str = ""
 
 
 class ResetWorld(NamedTuple):
@@ -126,8 +129,8 @@ class ResetWorld(NamedTuple):
 class SimulatedArm(ArmDriver, Protocol):
     """An arm in a simulated world, whose time the bridge moves on."""
 
-    def reset(self, layout_seed: int) -> ResetWorld:
-        """Lay out the objects and put the arm at its home."""
+    def reset(self, layout_seed: int, case_name: str = "") -> ResetWorld:
+        """Lay out the objects, as the task's robustness case says, and put the arm at its home."""
 
     def advance(self) -> None:
         """One servo period of physics under the last setpoint streamed."""

@@ -65,6 +65,7 @@ def sim_state(stamp_ns: int, episode: int, world: WorldState, *, observed: bool,
         episode=episode,
         qpos=convert.doubles(world.qpos),
         qvel=convert.doubles(world.qvel),
+        scene=world.scene,
         observation_due=observed,
         chunk_end=chunk_end,
     )

@@ -106,7 +106,7 @@ def _policy(latest: Latest, now_s: float) -> Iterator[Banner]:
         return
     if message.held:
         yield Banner("held", WARNING, f"The policy holds: {message.held}")
-    if message.guard:
+    if message.guard and not latest.cell.blind:
         yield Banner("guard", WARNING, f"Guard: {message.guard}. lambda is at {message.lambda_scale:.0%}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from zprl_core.records import EpisodeRecord
@@ -14,8 +15,16 @@ MOST_POINTS = 200
 LISTED = 60
 
 
-def history(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
+BLIND = "all trials"
+"""What stands for every block where nobody is to know which policy drove."""
+
+
+def history(records: Sequence[EpisodeRecord], *, blind: bool = False) -> dict[str, Any]:
     """What the page draws.
+
+    Args:
+        records: of the run's episodes.
+        blind: as if all of them were one block's.
 
     Returns:
         blocks: each block's successes, trials, rate and Wilson 95 % interval, void episodes left out;
@@ -23,6 +32,8 @@ def history(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
         lengths: steps and outcome of each episode; both thinned to `MOST_POINTS`, the newest kept;
         episodes: the newest first, void ones included.
     """
+    if blind:
+        records = [replace(record, block=BLIND) for record in records]
     valid = [record for record in records if not record.void]
     names = list(dict.fromkeys(record.block for record in valid))
     blocks = [_block(name, [r for r in valid if r.block == name]) for name in names]

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zprl_core.config import CaseConfig
 from zprl_core.config.region import RegionConfig
+from zprl_core.plan import Trial
 from zprl_web.outlines import Corners
 from zprl_web.stream import Stream
 
@@ -34,6 +36,8 @@ class Cell:
         reset: how the scene comes to its start, see the task's key.
         region: where a person lays the objects out; None where nobody does.
         corners: of that region in the pictures of each camera that knows them.
+        cases: the task's robustness cases by name.
+        blind: nothing that the page is sent may tell which policy drives.
     """
 
     run_id: str
@@ -49,6 +53,8 @@ class Cell:
     reset: str = "manual"
     region: RegionConfig | None = None
     corners: Mapping[str, Corners] = field(default_factory=dict)
+    cases: Mapping[str, CaseConfig] = field(default_factory=dict)
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Latest:
     Attributes:
         started_s: when the panel started.
         motions: how the arms moved in the last episodes, the newest last.
+        trial: which one of an evaluation's episodes the present one is; None in no evaluation.
         state_s, running_s: when the session's present state, and the present episode's motion, began.
     """
 
@@ -107,6 +114,7 @@ class Latest:
     started_s: float
     decode: Callable[[Any], Any] = lambda content: content
     session: Seen | None = None
+    trial: Trial | None = None
     state_s: float = 0.0
     running_s: float | None = None
     running_for_s: float = 0.0
@@ -124,10 +132,11 @@ class Latest:
         self.nodes = {name: NodeLook() for name in self.cell.nodes}
         self._updates: deque[tuple[float, int]] = deque()
 
-    def on_session(self, message: Any, now_s: float, wall_s: float) -> None:
-        """/session/state."""
+    def on_session(self, message: Any, now_s: float, wall_s: float, now: Trial | None = None) -> None:
+        """/session/state, and which trial its episode is."""
         if message.run_id != self.cell.run_id:
             return
+        self.trial = now
         before = self.session.message if self.session else None
         self.session = Seen(message, now_s)
         if before is not None and (before.state, before.episode) == (message.state, message.episode):
@@ -158,7 +167,7 @@ class Latest:
         """/policy/status."""
         before = self.policy.message.guard if self.policy else ""
         self.policy = Seen(message, now_s)
-        if message.guard and message.guard != before:
+        if message.guard and message.guard != before and not self.cell.blind:  # only a steered one has it
             self._note(wall_s, "guard", message.guard)
 
     def on_learner(self, message: Any, now_s: float) -> None:

@@ -31,6 +31,9 @@ from zprl_bringup.node import Setup, run
 from zprl_core.collection import region_by_hand
 from zprl_core.errors import ConfigError
 from zprl_core.panel_address import DEFAULT, PanelAddress
+from zprl_core.plan import Trial, read_plan, trial
+from zprl_core.records import read_records
+from zprl_core.run_folder import RunFolder
 from zprl_panel.latest import Cell, Latest
 from zprl_panel.protocol import Command
 from zprl_panel.server import Server
@@ -57,7 +60,13 @@ class PanelNode(WebNode):
         none: list[str] = []
         nodes = self.parameter("nodes", none, "names of the graph's nodes, whose absence is shown")
         managed = self.parameter("managed_nodes", none, "those of them with a lifecycle")
-        self._latest = Latest(_cell(setup, nodes, managed), time.monotonic(), _decoder(ArmState))
+        blind = self.parameter("blind", False, "the page is not to tell which policy drives")
+        folder = RunFolder(setup.run_dir)
+        plan = read_plan(folder.plan_file)
+        self._plan = plan if trial(plan, (), 0) else ()
+        self._records = folder.episodes_file
+        self._trial: tuple[int, Trial | None] | None = None
+        self._latest = Latest(_cell(setup, nodes, managed, blind), time.monotonic(), _decoder(ArmState))
         self._run_dir = setup.run_dir
         self._make_clients(managed)
         where = place("panel", address, setup.run_dir / "panel")
@@ -114,8 +123,17 @@ class PanelNode(WebNode):
         )
 
     def _on_session(self, message: SessionState) -> None:
-        self.soon(self._latest.on_session, message, time.monotonic(), time.time())
+        now = self._which_trial(message.episode)
+        self.soon(self._latest.on_session, message, time.monotonic(), time.time(), now)
         self.soon(self._server.changed)
+
+    def _which_trial(self, episode: int) -> Trial | None:
+        """From the records, which are on the disk before the state that follows from them is announced."""
+        if not self._plan:
+            return None
+        if self._trial is None or self._trial[0] != episode:
+            self._trial = episode, trial(self._plan, read_records(self._records), episode)
+        return self._trial[1]
 
     def _watch(self) -> None:
         names = {f"{space.rstrip('/')}/{name}" for name, space in self.get_node_names_and_namespaces()}
@@ -147,7 +165,7 @@ def _decoder(kind: Any) -> Callable[[bytes], Any]:
     return lambda raw: deserialize_message(raw, kind)
 
 
-def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
+def _cell(setup: Setup, nodes: list[str], managed: list[str], blind: bool) -> Cell:
     task = setup.task
     return Cell(
         run_id=setup.run_id,
@@ -163,6 +181,8 @@ def _cell(setup: Setup, nodes: list[str], managed: list[str]) -> Cell:
         reset=task.reset,
         region=region_by_hand(setup.rig, task),
         corners=corners(setup.rig, task),
+        cases={case.name: case for case in task.evaluation.cases},
+        blind=blind,
     )
 
 

@@ -287,7 +287,9 @@ class Server:
             size = _size(self._records)
             if size != self._records_size:
                 self._records_size = size
-                self._history = await loop.run_in_executor(None, _read_history, self._records)
+                self._history = await loop.run_in_executor(
+                    None, _read_history, self._records, self._latest.cell.blind
+                )
                 for page in self._pages.values():
                     page.show("history", self._history)
             await asyncio.sleep(LOOK_S)
@@ -311,8 +313,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _read_history(path: Path) -> str:
+def _read_history(path: Path, blind: bool) -> str:
     try:
-        return json.dumps({"type": "history", **history(read_records(path))})
+        return json.dumps({"type": "history", **history(read_records(path), blind=blind)})
     except DataError as error:
         return json.dumps({"type": "notice", "text": str(error)})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from zprl_core.plan import place_in_words
 from zprl_panel.banners import STREAM_S, banners
 from zprl_panel.latest import Latest, NodeLook
 from zprl_web.outlines import overlay
@@ -18,7 +19,7 @@ _OWNERS = {"": "nobody moves it", "none": "nobody moves it", "stop": "holds", "h
 
 
 def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
-    """Everything but the history.
+    """Everything but the history. In a blind evaluation nothing in it says which policy drives.
 
     Args:
         latest: the newest messages.
@@ -43,6 +44,8 @@ def view(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
 def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
     message = latest.session.message if latest.session else None
     word, hint = words(message, latest.cell.reset)
+    now = latest.trial
+    case = latest.cell.cases.get(now.case) if now else None
     shown: dict[str, Any] = {
         "state": "",
         "word": word,
@@ -58,12 +61,15 @@ def _session(latest: Latest, now_s: float, wall_s: float) -> dict[str, Any]:
         "word": word,
         "hint": hint,
         "episode": message.episode,
-        "block": message.block,
-        "mode": message.mode,
+        "place": place_in_words(now and replace(now, case=""), message.block, blind=latest.cell.blind),
+        "case": "" if case is None else f"{case.name}: {case.description}",
+        **({} if latest.cell.blind else {"block": message.block, "mode": message.mode}),
         "outcome": message.outcome,
         "author": message.author,
         "layout": message.layout,
-        "overlay": overlay(latest.cell.region, latest.cell.corners, message.state, int(message.layout_seed)),
+        "overlay": overlay(
+            latest.cell.region, latest.cell.corners, message.state, int(message.layout_seed), case
+        ),
         "possible": possible_now(message),
         "steps": min((message.cleared_chunk + 1) * latest.cell.chunk_steps, latest.cell.horizon_steps),
         "horizon": latest.cell.horizon_steps,
@@ -124,7 +130,7 @@ def _health(latest: Latest, stream: Stream, now_s: float, ok: bool, words: list[
 
 
 def _policy(latest: Latest) -> dict[str, Any] | None:
-    if latest.policy is None:
+    if latest.policy is None or latest.cell.blind:
         return None
     message = latest.policy.message
     return {

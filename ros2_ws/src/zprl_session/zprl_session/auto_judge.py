@@ -11,6 +11,7 @@ from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
 from zprl_session.judge import Asking
 from zprl_sim.judge import Judge
+from zprl_sim.scene import Scene
 
 AUTHOR = "judge"
 
@@ -31,7 +32,8 @@ class AutoJudge(Node):
         question = self._asking.question(state.episode, state.chunk_end)
         if question is None:
             return
-        verdict = self._judge(convert.vector(state.qpos), convert.vector(state.qvel))
+        scene = Scene.from_text(state.scene)
+        verdict = self._judge(convert.vector(state.qpos), convert.vector(state.qvel), scene)
         label = self._asking.answer(question, verdict.outcome.value)
         if not label:
             return

@@ -59,10 +59,14 @@ class SessionClient:
         self._node.destroy_node()
         rclpy.shutdown()
 
-    def describe(self) -> str:
-        """The session's state for people."""
+    def describe(self, place: Callable[[int, str], str]) -> str:
+        """The session's state for people.
+
+        Args:
+            place: what they are told of where an episode stands, from its number and the name of its block.
+        """
         state = self._seen()
-        facts = [f"episode {state.episode} ({state.block}): {state.state}"]
+        facts = [f"episode {state.episode} ({place(state.episode, state.block)}): {state.state}"]
         facts += [state.outcome and f"outcome: {state.outcome} by {state.author}", state.layout, state.reason]
         facts.append(f"possible: {', '.join(state.possible)}")
         return "\n".join(filter(None, facts))

@@ -24,7 +24,7 @@ from zprl_core import layout as layouts
 from zprl_core.errors import ConfigError, RigError, SessionError
 from zprl_core.joined import JoinedReports
 from zprl_core.plan import read_plan
-from zprl_core.records import append_record
+from zprl_core.records import STOPPED_BY, append_record
 from zprl_core.run_folder import RunFolder
 from zprl_core.session import (
     CorrectLabel,
@@ -50,7 +50,7 @@ CLEAR_S = 5.0  # how long an arm's fault may take to clear
 HOMING_S = 60.0
 COUNTDOWN_S = 3.0  # before real arms begin by themselves, or after they went home again
 NOBODY = "session"
-STOPPED_BY, ARM = "stopped by ", "arm '"  # how an arm's fault begins that a stop is the reason of
+ARM = "arm '"  # how an arm's fault goes on, behind STOPPED_BY, that another arm's stop is the reason of
 
 
 class SessionNode(Node):
@@ -401,11 +401,15 @@ class SessionNode(Node):
             self._laid_out = effect.episode, self._session.view.layout
             self._begin_if_home()
             return
+        case = self._setup.task.evaluation.case(self._session.case)
         if simulation is not None and simulation.has_objects:
-            request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed)
+            name = "" if case is None else case.name
+            request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed, case_name=name)
             self.call(self._reset, request, partial(self._on_world, effect.episode))
             return
-        layout = layouts.describe(layouts.draw(self._setup.task.region, effect.layout_seed))
+        layout = layouts.describe(layouts.draw(self._setup.task.region, effect.layout_seed, case))
+        if case is not None:
+            self.get_logger().info(f"episode {effect.episode}: case {case.name}: {case.description}")
         if self._setup.task.reset != "automatic":
             what = layout or "the objects"
             self.get_logger().info(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 
 import mujoco
 import numpy as np
@@ -18,13 +18,14 @@ from numpy.typing import ArrayLike, NDArray
 from zprl_core.errors import RigError
 from zprl_sim import dimensions as dim
 from zprl_sim import world
+from zprl_sim.scene import USUAL, Scene
 
 MAX_TILT = math.radians(15.0)
 TIPPED = math.radians(50.0)
 STILL_SPEED = 0.02  # m/s
 STILL_SPIN = 0.5  # rad/s
 HEIGHT_TOLERANCE = 0.004  # m, of the cut face above the filter
-CENTRE_TOLERANCE = dim.RING_RADIUS - dim.HALF_RADIUS + 0.004  # m; what the ring leaves, and its give
+RING_GIVE = 0.004  # m off the ring's middle, beyond what the ring leaves the half
 CLEAR_HEIGHT = 0.05  # m: tongs that far above the half no longer act on it
 TRAY_SLACK = 0.025  # m beyond the tray's edge that still counts as on the tray
 
@@ -61,9 +62,9 @@ class _Names:
     tcp: int
 
 
-@cache
-def _names() -> _Names:
-    model = world.model()
+@lru_cache(maxsize=8)
+def _names(scene: Scene) -> _Names:
+    model = world.model(scene)
     bodies = {model.body(name).id for name in ("gripper", "finger_left", "finger_right")}
     tool = frozenset(g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in bodies)
     dof = int(model.joint("half").dofadr[0])
@@ -74,20 +75,24 @@ class Judge:
     """Evaluates states; it keeps scratch memory only, so calls do not influence each other."""
 
     def __init__(self) -> None:
-        self._model = world.model()
+        self._scene, self._model = USUAL, world.model()
         self._data = mujoco.MjData(self._model)
 
-    def __call__(self, qpos: ArrayLike, qvel: ArrayLike) -> Verdict:
+    def __call__(self, qpos: ArrayLike, qvel: ArrayLike, scene: Scene = USUAL) -> Verdict:
         """The verdict on one state.
 
         Args:
             qpos, qvel: the simulator's state, float64 (15,) and (14,).
+            scene: which they are of.
 
         Raises:
             RigError: the state has another model's size.
         """
+        if scene != self._scene:
+            self._scene, self._model = scene, world.model(scene)
+            self._data = mujoco.MjData(self._model)
         self._load(np.asarray(qpos, dtype=np.float64), np.asarray(qvel, dtype=np.float64))
-        names, data = _names(), self._data
+        names, data = _names(scene), self._data
         position = data.xpos[names.half]
         velocity = data.qvel[names.half_dof : names.half_dof + 6]
         on_filter, touched = self._contacts()
@@ -101,7 +106,7 @@ class Judge:
             "tcp_height": float(data.site_xpos[names.tcp][2]),
         }
         undecided = Verdict(Outcome.UNDECIDED, "", **facts)  # type: ignore[arg-type]
-        outcome, reason = decide(undecided)
+        outcome, reason = decide(undecided, scene)
         return Verdict(outcome, reason, **facts)  # type: ignore[arg-type]
 
     def _load(self, qpos: NDArray[np.float64], qvel: NDArray[np.float64]) -> None:
@@ -115,7 +120,7 @@ class Judge:
 
     def _contacts(self) -> tuple[bool, bool]:
         """Whether the half touches the filter, and the tool."""
-        names, bodies = _names(), self._model.geom_bodyid
+        names, bodies = _names(self._scene), self._model.geom_bodyid
         touching: set[int] = set()
         for pair in self._data.contact.geom.tolist():
             if names.half in bodies[pair]:
@@ -123,13 +128,18 @@ class Judge:
         return names.filter in touching, not names.tool.isdisjoint(touching)
 
 
-def decide(facts: Verdict) -> tuple[Outcome, str]:
+def decide(facts: Verdict, scene: Scene = USUAL) -> tuple[Outcome, str]:
     """Success or failure from the facts of a verdict (its outcome and reason are not read)."""
     x, y, z = facts.half_position
     still = facts.half_speed < STILL_SPEED and facts.half_spin < STILL_SPIN
     off_centre = math.hypot(x - dim.JUICER_CENTRE[0], y - dim.JUICER_CENTRE[1])
     level = abs(z - dim.FILTER_TOP) < HEIGHT_TOLERANCE
-    if facts.on_filter and level and off_centre < CENTRE_TOLERANCE and facts.half_tilt < MAX_TILT:
+    if (
+        facts.on_filter
+        and level
+        and off_centre < dim.RING_RADIUS - scene.radius + RING_GIVE
+        and facts.half_tilt < MAX_TILT
+    ):
         if not facts.touched and still:
             return Outcome.SUCCESS, "rests on the filter, released, face down"
         return Outcome.UNDECIDED, "on the filter, not yet released and still"
@@ -137,7 +147,7 @@ def decide(facts: Verdict) -> tuple[Outcome, str]:
         return Outcome.FAILURE, "fell off the table"
     if facts.touched:
         return Outcome.UNDECIDED, "held or touched"
-    dx, dy = (abs(value - centre) for value, centre in zip((x, y), dim.TRAY_CENTRE, strict=True))
+    dx, dy = (abs(value - centre) for value, centre in zip((x, y), scene.tray_centre, strict=True))
     on_tray = dx < dim.TRAY_SIZE[0] / 2 + TRAY_SLACK and dy < dim.TRAY_SIZE[1] / 2 + TRAY_SLACK
     resting = facts.half_speed < STILL_SPEED
     if resting and not on_tray and z < dim.FILTER_TOP / 2:

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from zprl_core.errors import RigError
 from zprl_sim import world
+from zprl_sim.scene import USUAL, Scene
 
 BACKENDS = ("egl", "osmesa")
 _ASPECT = 3 / 2  # wider images than this would show what nobody needs to the left and the right
@@ -62,7 +63,7 @@ class Renderer:
     """
 
     def __init__(self, height: int, width: int) -> None:
-        self._model = world.model()
+        self._drawn, self._model = USUAL, world.model()
         self._data = mujoco.MjData(self._model)
         self._context = open_context(width, height)
         self._scene = mujoco.MjvScene(self._model, maxgeom=200)
@@ -74,12 +75,17 @@ class Renderer:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._mjr)
         atexit.register(_close, weakref.ref(self))  # before OpenGL is torn down at the interpreter's exit
 
-    def __call__(self, qpos: ArrayLike, camera: str = "third_view") -> NDArray[np.uint8]:
-        """The frame of `camera` for a state, uint8 (height, width, 3), RGB.
+    def __call__(
+        self, qpos: ArrayLike, camera: str = "third_view", scene: Scene = USUAL
+    ) -> NDArray[np.uint8]:
+        """The frame of `camera` for a state of a scene, uint8 (height, width, 3), RGB.
 
         Raises:
             RigError: qpos has the wrong length, or the cell has no such camera.
         """
+        if scene != self._drawn:  # the same textures, and no meshes: the context stays as it is
+            self._drawn, self._model = scene, world.model(scene)
+            self._data = mujoco.MjData(self._model)
         self._context.make_current()  # another renderer of this thread may have come or gone since
         self._pose(np.asarray(qpos, dtype=np.float64))
         self._camera.fixedcamid = self._camera_id(camera)

@@ -26,6 +26,9 @@ START_WIDTH = 0.088  # m, between the tongs
 _SEED_POSTURE = (0.0, -0.4, -0.95, 0.0, 1.35, 0.0)
 _SETTLE_SERVOS = 36  # servo periods between two episodes in which the half comes to rest
 _UNREACHABLE = 1e-3
+PUSH_SERVOS = 36
+"""Servo periods of a push: 0.3 s."""
+_LIFTED = 0.008  # m above the tray's floor
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +86,7 @@ class SimRig:
     def __init__(self) -> None:
         self._model = world.model()
         self._data = mujoco.MjData(self._model)
+        self._pushed = 0  # servo periods of the layout's push
         self._joint_qpos = world.addresses(JOINT_NAMES)
         self._joint_qvel = np.array([self._model.joint(name).dofadr[0] for name in JOINT_NAMES])
         self._finger_qpos = world.addresses(FINGER_NAMES)
@@ -98,6 +102,15 @@ class SimRig:
         """Simulated time in ns."""
         return self._steps * 1_000_000_000 // dim.PHYSICS_HZ
 
+    def stage(self, layout: Layout) -> None:
+        """Makes the cell that of a layout; what moves is where it was."""
+        model, before = world.model(layout.scene), self._data
+        if model is not self._model:
+            self._model, self._data = model, mujoco.MjData(model)
+            for name in ("qpos", "qvel", "ctrl", "qacc_warmstart"):
+                getattr(self._data, name)[:] = getattr(before, name)
+        self.layout, self._pushed = layout, 0
+
     def reset(self, layout: int | Layout) -> RigState:
         """Starts an episode: arm at home, half on the tray, everything at rest.
 
@@ -107,7 +120,7 @@ class SimRig:
         Raises:
             RigError: the arm cannot reach the layout's home pose.
         """
-        self.layout = draw_layout(layout) if isinstance(layout, int) else layout
+        self.stage(draw_layout(layout) if isinstance(layout, int) else layout)
         home = Setpoint(np.array(self.layout.home_tcp), downward(self.layout.home_yaw), START_WIDTH)
         found = kinematics.inverse(
             home.position, home.quaternion, _SEED_POSTURE, dim.TOOL_LENGTH, iterations=100
@@ -136,6 +149,7 @@ class SimRig:
         """
         check(setpoint)
         self.setpoint = setpoint
+        self._push()
         found = kinematics.inverse(setpoint.position, setpoint.quaternion, self._solution, dim.TOOL_LENGTH)
         self._solution = found.joints_rad
         self._data.ctrl[:6] = found.joints_rad
@@ -148,6 +162,22 @@ class SimRig:
         chain = kinematics.forward(self._data.qpos[self._joint_qpos].tolist(), dim.TOOL_LENGTH)
         turned = rotation.from_axes(chain.x_axis, chain.y_axis, chain.z_axis)
         return np.array(chain.position), np.array(turned)
+
+    def _push(self) -> None:
+        """A hand slides the half where the layout says, unless the tongs have lifted it before."""
+        push, at, qpos = self.layout.push, self._half_qpos, self._data.qpos
+        if push is None or self._pushed == PUSH_SERVOS:
+            return
+        if self._pushed == 0 and math.dist(self.setpoint.position, self.layout.home_tcp) < push.after:
+            return
+        if qpos[at + 2] > dim.TRAY_FLOOR + _LIFTED:
+            self._pushed = PUSH_SERVOS
+            return
+        left = PUSH_SERVOS - self._pushed
+        qpos[at : at + 2] += (np.array(push.to_xy) - qpos[at : at + 2]) / left
+        velocity = int(self._model.joint("half").dofadr[0])
+        self._data.qvel[velocity : velocity + 6] = 0.0
+        self._pushed += 1
 
     def state(self) -> RigState:
         """A copy of the state now."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from functools import cache
+from functools import cache, lru_cache
 
 import mujoco
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from zprl_sim import dimensions as dim
 from zprl_sim.arm_model import NO_CONTACT, add_actuators, add_arm
 from zprl_sim.mjcf import add, add_camera
+from zprl_sim.scene import USUAL, Distractor, Scene
 
 FLAT = {"contype": "1", "conaffinity": "6"}
 WALL = {"contype": "8", "conaffinity": "6"}
@@ -47,29 +48,49 @@ _HEADER = """
 FRAME_LIMIT = (960, 1280)  # largest height and width that can be rendered
 
 
-def mjcf() -> str:
-    """The whole model as MJCF text."""
+def mjcf(scene: Scene = USUAL) -> str:
+    """The whole model of a scene as MJCF text. Every scene has the same qpos."""
     height, width = FRAME_LIMIT
     root = ET.fromstring(_HEADER.format(timestep=1.0 / dim.PHYSICS_HZ, height=height, width=width))
     world = root.find("worldbody")
     assert world is not None
     add_arm(world)  # first: so qpos is six joints (rad), two tongs (m), then the half's pose (m, quaternion)
-    _add_half(world)
-    _add_table(world)
+    _add_half(world, scene)
+    _add_table(world, scene)
     _add_juicer(world)
+    for index, thing in enumerate(scene.distractors):
+        _add_distractor(world, index, thing)
     _add_cameras(world)
     add_actuators(root)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode")
 
 
+def model(scene: Scene = USUAL) -> mujoco.MjModel:
+    """The compiled model of a scene, shared within a process and never written to."""
+    return _usual() if scene == USUAL else _unusual(scene)
+
+
 @cache
-def model() -> mujoco.MjModel:
-    """The compiled model, shared within a process and never written to."""
+def _usual() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_string(mjcf())
 
 
-def _add_table(world: ET.Element) -> None:
+@lru_cache(maxsize=8)
+def _unusual(scene: Scene) -> mujoco.MjModel:
+    return mujoco.MjModel.from_xml_string(mjcf(scene))
+
+
+def _add_distractor(world: ET.Element, index: int, thing: Distractor) -> None:
+    body = add(world, "body", name=f"distractor{index}", pos=(*thing.xy, 0), euler=(0, 0, thing.yaw))
+    half = thing.height / 2
+    size = (
+        (thing.half_width, half) if thing.shape == "cylinder" else (thing.half_width, thing.half_width, half)
+    )
+    add(body, "geom", type=thing.shape, pos=(0, 0, half), size=size, rgba=(*thing.colour, 1), **WALL)
+
+
+def _add_table(world: ET.Element, scene: Scene) -> None:
     add(
         world,
         "geom",
@@ -80,7 +101,7 @@ def _add_table(world: ET.Element) -> None:
         rgba=TABLE,
         **FLAT,
     )
-    tray = add(world, "body", name="tray", pos=(*dim.TRAY_CENTRE, 0))
+    tray = add(world, "body", name="tray", pos=(*scene.tray_centre, 0))
     x, y, floor, rim = dim.TRAY_SIZE[0] / 2, dim.TRAY_SIZE[1] / 2, dim.TRAY_FLOOR / 2, dim.TRAY_RIM / 2
     wall = 0.002  # half the thickness of its edge
     add(tray, "geom", name="tray", type="box", pos=(0, 0, floor), size=(x, y, floor), rgba=TRAY, **FLAT)
@@ -118,21 +139,22 @@ def _add_ring(body: ET.Element) -> None:
             add(body, "geom", type="box", pos=pos, size=size, euler=(0, 0, angle), rgba=RING, **WALL)
 
 
-def _add_half(world: ET.Element) -> None:
+def _add_half(world: ET.Element, scene: Scene) -> None:
     half = add(world, "body", name="half", pos=(*dim.TRAY_CENTRE, 0.05))
     add(half, "freejoint", name="half")
-    mass, radius, rim, height = dim.HALF_MASS, dim.HALF_RADIUS, dim.HALF_RIM, dim.HALF_HEIGHT
+    mass, radius, rim, height = dim.HALF_MASS, scene.radius, dim.HALF_RIM, dim.HALF_HEIGHT
+    skin, flesh = (SKIN, FLESH) if scene.colour is None else ((*scene.colour, 1), (*scene.colour, 1))
     across = mass * (radius**2 / 4 + height**2 / 12)
     inertia = (across, across, mass * radius**2 / 2)
     add(half, "inertial", pos=(0, 0, 0.4 * height), mass=mass, diaginertia=inertia)
     touch = {"contype": "2", "priority": "1", "friction": dim.HALF_FRICTION}
     wall, dome = (0, 0, 0.0008, 0, 0, rim), (radius, radius, height - rim)
-    rolling = {"rgba": SKIN, "condim": "6", **touch}
+    rolling = {"rgba": skin, "condim": "6", **touch}
     add(half, "geom", name="half_rim", type="cylinder", fromto=wall, size=radius, conaffinity="12", **rolling)
     above = (0, 0, rim + 0.0002)
     add(half, "geom", name="half_dome", type="ellipsoid", pos=above, size=dome, conaffinity="13", **rolling)
     cut = (0, 0, 0, 0, 0, 0.0012)
-    add(half, "geom", type="cylinder", fromto=cut, size=radius - 0.002, rgba=FLESH, **NO_CONTACT)
+    add(half, "geom", type="cylinder", fromto=cut, size=radius - 0.002, rgba=flesh, **NO_CONTACT)
     foot = 0.003
     for index in range(HALF_FEET):
         angle = 2 * math.pi * index / HALF_FEET

@@ -18,7 +18,7 @@ from zprl_interfaces.srv import SimReset
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_core.config import ArmConfig
-from zprl_core.errors import RigError
+from zprl_core.errors import ConfigError, RigError
 from zprl_core.supervisor import end_with_parent
 from zprl_sim.serial_gripper import SerialGripper, is_there
 from zprl_sim.stand_ins import StandIn, controller_of
@@ -49,7 +49,7 @@ class WorldNode(LifecycleNode):
         self._boxes: list[subprocess.Popen[bytes]] = []
         self._grippers: list[SerialGripper] = []
         self._client: BoxClient | None = None
-        self._episode = 0
+        self._episode, self._scene = 0, ""
 
     def configure(self) -> None:
         """Start the controllers and grippers that are not there yet."""
@@ -113,6 +113,7 @@ class WorldNode(LifecycleNode):
                     qvel=convert.doubles(state.qvel),
                     observation_due=True,
                     chunk_end=-1,
+                    scene=self._scene,
                 )
                 self._states.publish(message)
             self.fail(RigError(f"the simulated controller at {_address(self._arms[0])} has ended"))
@@ -122,11 +123,12 @@ class WorldNode(LifecycleNode):
     def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
         assert self._client is not None
         try:
-            response.layout = self._client.reset(request.layout_seed).layout
-        except RigError as error:
+            case = self._setup.task.evaluation.case(request.case_name)
+            world = self._client.reset(request.layout_seed, case=case)
+        except (RigError, ConfigError) as error:
             response.reason = str(error)
             return response
-        self._episode = request.episode
+        self._episode, self._scene, response.layout = request.episode, world.scene, world.layout
         response.ok, response.start = True, convert.time_message(self.now_ns())
         return response
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zprl_core import layout
-from zprl_core.config import RigConfig, TaskConfig
+from zprl_core.config import CaseConfig, RigConfig, TaskConfig
 from zprl_core.config.region import RegionConfig
 
 Corners = tuple[tuple[float, float], ...]
@@ -22,15 +22,21 @@ def corners(rig: RigConfig, task: TaskConfig) -> dict[str, Corners]:
 
 
 def overlay(
-    region: RegionConfig | None, seen: Mapping[str, Corners], state: str, layout_seed: int
+    region: RegionConfig | None,
+    seen: Mapping[str, Corners],
+    state: str,
+    layout_seed: int,
+    case: CaseConfig | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Closed outlines by name, for each camera, in shares of its picture; none while nothing is laid out."""
     if region is None or state not in _LAID_OUT:
         return {}
-    return {camera: _outlines(region, layout_seed, found) for camera, found in seen.items()}
+    return {camera: _outlines(region, layout_seed, found, case) for camera, found in seen.items()}
 
 
 @functools.lru_cache(maxsize=16)
-def _outlines(region: RegionConfig, seed: int, seen: Corners) -> list[dict[str, Any]]:
-    shapes = layout.outlines(region, layout.draw(region, seed), seen)
+def _outlines(
+    region: RegionConfig, seed: int, seen: Corners, case: CaseConfig | None
+) -> list[dict[str, Any]]:
+    shapes = layout.outlines(region, layout.draw(region, seed, case), seen)
     return [{"name": name, "points": points.round(4).tolist()} for name, points in shapes.items()]

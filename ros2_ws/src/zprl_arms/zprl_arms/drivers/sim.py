@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_arms.driver import ArmReading, ResetWorld, WorldState
-from zprl_core.config import ArmConfig, RigConfig, TaskConfig
+from zprl_core.config import ArmConfig, EvaluationConfig, RigConfig, TaskConfig
 from zprl_core.errors import RigError
 from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose
 from zprl_sim import dimensions
+from zprl_sim.layout import draw_layout
 from zprl_sim.rig import RigState, SimRig
 from zprl_sim.rig import Setpoint as SimSetpoint
 
@@ -22,8 +23,12 @@ class SimArm:
 
     streams_joints = False
 
-    def __init__(self) -> None:
-        self._rig = SimRig()
+    def __init__(self, evaluation: EvaluationConfig | None = None) -> None:
+        """
+        Args:
+            evaluation: of the task, with its robustness cases; None: it has none.
+        """
+        self._rig, self._evaluation = SimRig(), evaluation or EvaluationConfig()
         self._state: RigState | None = None
 
     def connect(self, *, enable: bool = True) -> None:
@@ -55,9 +60,9 @@ class SimArm:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def reset(self, layout_seed: int) -> ResetWorld:
+    def reset(self, layout_seed: int, case_name: str = "") -> ResetWorld:
         """A new layout, the arm at its home."""
-        self._state = self._rig.reset(layout_seed)
+        self._state = self._rig.reset(draw_layout(layout_seed, self._evaluation.case(case_name)))
         held = self._rig.setpoint
         return ResetWorld(
             self._rig.layout.describe(), Setpoint(held.position, held.quaternion, held.gripper_width)
@@ -75,7 +80,7 @@ class SimArm:
     def world(self) -> WorldState:
         """The simulator's state."""
         state = self._now()
-        return WorldState(state.qpos, state.qvel)
+        return WorldState(state.qpos, state.qvel, self._rig.layout.scene.to_text())
 
     def _now(self) -> RigState:
         if self._state is None:
@@ -99,4 +104,4 @@ def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> SimArm:
             f"rig {rig.name}: arm '{arm.name}': servo_rate_hz: {arm.servo_rate_hz}, "
             f"the twin has {dimensions.SERVO_HZ}"
         )
-    return SimArm()
+    return SimArm(task.evaluation)

@@ -11,6 +11,7 @@ from zprl_bringup.node import Node, Setup
 from zprl_cameras.driver import Frame
 from zprl_core.config import CameraConfig, CameraView
 from zprl_sim.render import Renderer
+from zprl_sim.scene import Scene
 
 _WAITING = 4  # states kept in real time; older ones are not worth drawing any more
 
@@ -38,7 +39,8 @@ class SimCamera:
         except queue.Empty:
             return None
         assert self._renderer is not None
-        return Frame(self._renderer(convert.vector(state.qpos), self._camera), convert.stamp_ns(state))
+        scene = Scene.from_text(state.scene)
+        return Frame(self._renderer(convert.vector(state.qpos), self._camera, scene), convert.stamp_ns(state))
 
     def close(self) -> None:
         """Free the graphics context."""

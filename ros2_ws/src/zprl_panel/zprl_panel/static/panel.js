@@ -29,7 +29,7 @@ const LOOKS = {
   stopped: ["octagon", "bad"], faulted: ["octagon", "bad"],
 };
 const SIGNS = { success: "✓ success", failure: "✗ failure", horizon: "□ time up", void: "∅ void" };
-const MOST_BANNERS = 4;
+const MOST_BANNERS = 4, SIGNS_OF_BANNERS = { error: SHAPES.octagon, task: SHAPES.ring };
 
 const $ = (id) => document.getElementById(id);
 const buttons = [...document.querySelectorAll("[data-command]")];
@@ -116,7 +116,7 @@ function drawView() {
   $("state-shape").setAttribute("fill-rule", "evenodd");
   set("word", session.word);
   set("hint", session.layout && session.state === "ready" ? `${session.hint}. Layout: ${session.layout}` : session.hint);
-  set("episode", session.episode === null ? "–" : `${session.episode} · ${session.block}`);
+  set("episode", session.episode === null ? "–" : [session.episode, session.place].filter((part) => part !== "").join(" · "));
   set("time", session.motion_s === undefined ? "–" : `${session.motion_s.toFixed(1)} s`);
   set("step", session.horizon ? `${session.steps} / ${session.horizon}` : "–");
   $("progress").value = session.horizon ? session.steps / session.horizon : 0;
@@ -200,10 +200,12 @@ function drawBanners() {
   const more = found.length - MOST_BANNERS;
   if (more > 0) found.splice(MOST_BANNERS, more, { key: "more", level: "warning", text: `and ${more} more, see Nodes and devices` });
   const nothing = { key: "nothing", level: "quiet", text: "Nothing is missing or stale" };
-  fill("banners", found.length ? found : [nothing], (banner) => {
+  const lines = found.length ? found : [nothing];
+  if (view?.session.case) lines.push({ key: "case", level: "task", text: `Case ${view.session.case}` });
+  fill("banners", lines, (banner) => {
     const line = document.createElement("p");
     line.className = banner.level;
-    line.append(icon(banner.level === "error" ? SHAPES.octagon : SHAPES.warning), banner.text);
+    line.append(icon(SIGNS_OF_BANNERS[banner.level] ?? SHAPES.warning), banner.text);
     if (banner.level === "quiet") line.textContent = banner.text;
     // What is still the matter is not read out again each time its seconds change.
     line.setAttribute("aria-live", announced.has(banner.key) ? "off" : "assertive");

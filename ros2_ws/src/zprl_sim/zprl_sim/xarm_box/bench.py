@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from zprl_core.config import CaseConfig
 from zprl_core.transforms import Pose
 from zprl_sim.xarm_box.models import BoxModel
 from zprl_sim.xarm_box.plant import ArmKinematics, Array, Measured, World
@@ -45,7 +46,7 @@ class BenchPlant:
         qvel = np.append(self._velocities, self._width_speed)
         return Measured(self._joints.copy(), self._velocities.copy(), self._width, qpos, qvel)
 
-    def reset(self, layout_seed: int, *, home: bool) -> World:
+    def reset(self, layout_seed: int, *, home: bool, case: CaseConfig | None = None) -> World:
         """There is nothing to lay out; `home` puts the arm at its start, which is the same for every seed."""
         if home:
             self._joints = self.start_rad.copy()

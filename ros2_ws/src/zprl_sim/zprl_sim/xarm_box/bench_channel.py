@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from zprl_core.errors import RigError
+from zprl_core.config import CaseConfig, loader
+from zprl_core.errors import ConfigError, RigError
 from zprl_sim.xarm_box import wire
 from zprl_sim.xarm_box.box import Box
 from zprl_sim.xarm_box.controller import Snapshot
@@ -75,19 +76,22 @@ class BenchChannel:
                 known = ", ".join((*self._does, "inject", "states"))
                 raise RigError(f"do: {request.get('do')!r}, allowed: {known}")
             return {"ok": True, **does(request)}
-        except (RigError, KeyError, TypeError, ValueError) as error:
+        except (RigError, ConfigError, KeyError, TypeError, ValueError) as error:
             return {"ok": False, "error": str(error)}
 
     def _reset(self, request: dict[str, Any]) -> dict[str, Any]:
         arm = request.get("arm", "keep")
         if arm not in _ARMS:
             raise RigError(f"arm: {arm!r}, allowed: {', '.join(_ARMS)}")
+        asked = request.get("case")
+        case = None if asked is None else loader.from_data(CaseConfig, asked, loader.Place(lambda _: "case"))
         with self._box.lock:
             world = self._box.controller.reset_world(
-                int(request["seed"]), home=arm == "home", now_ns=time.time_ns()
+                int(request["seed"]), home=arm == "home", now_ns=time.time_ns(), case=case
             )
         return {
             "layout": world.layout,
+            "scene": world.scene,
             "position_m": world.home.position.tolist(),
             "quaternion": world.home.quaternion.tolist(),
             "width_m": world.home_width_m,

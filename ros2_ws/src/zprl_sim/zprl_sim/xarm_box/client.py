@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core.config import CaseConfig, loader
 from zprl_core.errors import RigError
 from zprl_core.transforms import Pose
 from zprl_sim.xarm_box.protocol import BENCH_PORT
@@ -40,11 +41,13 @@ class BoxReset(NamedTuple):
         layout: where the objects lie, YAML.
         home: where an episode starts: tool centre point in the base frame (scene bench: the flange).
         home_width_m: the gripper's opening there.
+        scene: what differs from the usual scene, YAML, empty for nothing.
     """
 
     layout: str
     home: Pose
     home_width_m: float
+    scene: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,17 +82,20 @@ class BoxClient:
         self.address, self._timeout_s = address, timeout_s
         self._socket, self._file = self._connect()
 
-    def reset(self, layout_seed: int, *, arm: str = "keep") -> BoxReset:
+    def reset(self, layout_seed: int, *, arm: str = "keep", case: CaseConfig | None = None) -> BoxReset:
         """Lay out the objects anew.
 
         Args:
             layout_seed: names the layout.
             arm: "keep" leaves the arm where it is, to be moved home by who commands it; "home" puts it there,
                 and is refused unless the box is stopped.
+            case: robustness case that the scene stages.
         """
-        answer = self._ask({"do": "reset", "seed": layout_seed, "arm": arm})
+        request = {"do": "reset", "seed": layout_seed, "arm": arm}
+        request |= {} if case is None else {"case": loader.to_data(case)}
+        answer = self._ask(request)
         home = Pose(np.array(answer["position_m"]), np.array(answer["quaternion"]))
-        return BoxReset(answer["layout"], home, answer["width_m"])
+        return BoxReset(answer["layout"], home, answer["width_m"], answer["scene"])
 
     def states(self, rate_hz: float = 30.0) -> Iterator[BoxState]:
         """States from now on, at the rate of steps that is nearest to `rate_hz`. Ends with the box."""

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zprl_core.config import CaseConfig
 from zprl_core.errors import RigError
 from zprl_core.transforms import Pose
 from zprl_sim.xarm_box import wire
@@ -182,15 +183,17 @@ class Controller:
         joints = np.array(joints_rad[: self.model.joints], dtype=np.float64)
         return self._servo(self._target_at(joints), now_ns, Error.LINEAR_SPEED)
 
-    def reset_world(self, layout_seed: int, *, home: bool, now_ns: int) -> World:
-        """Lay out the objects; `home` also puts the arm at its start.
+    def reset_world(
+        self, layout_seed: int, *, home: bool, now_ns: int, case: CaseConfig | None = None
+    ) -> World:
+        """Lay out the objects, as a robustness case says; `home` also puts the arm at its start.
 
         Raises:
             RigError: `home` while the arm may move.
         """
         if home and self._follows:
             raise RigError(f"state {self.state:d}: the arm can be put home in state 4 (stopped) only")
-        world = self._plant.reset(layout_seed, home=home)
+        world = self._plant.reset(layout_seed, home=home, case=case)
         if home:
             self.trace.forget_position()
             self._target = self._target_at(self._plant.measure().joints_rad)

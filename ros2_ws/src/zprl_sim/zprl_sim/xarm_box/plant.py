@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core.config import CaseConfig
 from zprl_core.transforms import Pose
 
 Array = NDArray[np.float64]
@@ -36,11 +37,13 @@ class World(NamedTuple):
         layout: where the objects lie, YAML.
         home: where an episode starts: tool centre point (bench: flange) in the base frame.
         home_width_m: the gripper's opening there.
+        scene: what differs from the usual scene, YAML, empty for nothing.
     """
 
     layout: str
     home: Pose
     home_width_m: float
+    scene: str = ""
 
 
 class Plant(Protocol):
@@ -62,8 +65,10 @@ class Plant(Protocol):
     def measure(self) -> Measured:
         """Copies of what is now."""
 
-    def reset(self, layout_seed: int, *, home: bool) -> World:
-        """Lay out the objects anew. `home` also puts the arm at its start; otherwise it stays where it is."""
+    def reset(self, layout_seed: int, *, home: bool, case: CaseConfig | None = None) -> World:
+        """Lay out the objects anew, as a robustness case says. `home` also puts the arm at its start;
+        otherwise it stays where it is.
+        """
 
 
 class ArmKinematics(Protocol):

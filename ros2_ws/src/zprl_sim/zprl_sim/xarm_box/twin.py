@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from zprl_core.config import CaseConfig
 from zprl_core.transforms import Pose, quaternion_from_matrix
 from zprl_sim import dimensions as dim
 from zprl_sim import kinematics
@@ -18,7 +19,7 @@ from zprl_sim.xarm_box.plant import Array, Measured, World
 class _Rig(SimRig):
     def place(self, layout: Layout) -> None:
         """Put the half on the tray, at rest; the arm stays where it is."""
-        self.layout = layout
+        self.stage(layout)
         yaw = layout.half_yaw / 2
         self._data.qpos[self._half_qpos : self._half_qpos + 7] = (
             *layout.half_xy, dim.TRAY_FLOOR + 0.0005, math.cos(yaw), 0.0, 0.0, math.sin(yaw),
@@ -73,12 +74,12 @@ class TwinPlant:
         state = self._rig.state()
         return Measured(state.joints, state.joint_velocities, state.gripper_width, state.qpos, state.qvel)
 
-    def reset(self, layout_seed: int, *, home: bool) -> World:
+    def reset(self, layout_seed: int, *, home: bool, case: CaseConfig | None = None) -> World:
         """A new layout; `home` also puts the arm at the layout's start."""
-        layout = draw_layout(layout_seed)
+        layout = draw_layout(layout_seed, case)
         if home:
             self._rig.reset(layout)
         else:
             self._rig.place(layout)
         start = Pose(np.array(layout.home_tcp), downward(layout.home_yaw))
-        return World(layout.describe(), start, START_WIDTH)
+        return World(layout.describe(), start, START_WIDTH, layout.scene.to_text())

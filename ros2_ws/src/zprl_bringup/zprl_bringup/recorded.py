@@ -241,6 +241,21 @@ def _image_topic(scan: Scan, camera: str) -> str:
     return compressed if compressed in have and topic not in have else topic
 
 
+def first_picture(bag: Path, camera: str) -> NDArray[np.uint8]:
+    """The first picture of a camera in a bag, uint8 (h, w, 3), RGB.
+
+    Raises:
+        BadBagError: there is none, or it cannot be read.
+    """
+    scan = scanned(bag)
+    topic = _image_topic(scan, camera)
+    decode = _jpeg if topic.endswith("/compressed") else _image
+    for record in scan.records():
+        if isinstance(record, Message) and scan.channels[record.channel_id].topic == topic:
+            return decode(record.data)[1]
+    raise refuse("stream", f"has no message of {topic}")
+
+
 def require_session(scan: Scan) -> None:
     """Refuse a bag that does not say when an episode ran.
 

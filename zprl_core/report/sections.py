@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a report says, section by section. What the runs cannot show is said where it is missing."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from zprl_core.measurement import NAMES, comparison, measured, proportion
+from zprl_core.pairing import pair
+from zprl_core.plan import MEASURED
+from zprl_core.records import EpisodeRecord
+from zprl_core.report import figures
+from zprl_core.report.curves import WINDOW, points, running, steps_to
+from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
+from zprl_core.report.runs import Method, ReportRun, methods
+from zprl_core.smoothness.estimates import Estimate
+from zprl_core.smoothness.report import Group, groups, rows
+from zprl_core.smoothness.writing import SHOWN
+from zprl_core.stats import Proportion, mcnemar, paired_difference, pooled
+
+RATE = 0.9
+"""Whose controller steps the paper's Table I gives."""
+FEW_SEEDS = 3
+_HOUR = 3600.0
+
+
+def report(runs: Sequence[ReportRun], out: Path, trajectories: Sequence[Part] = ()) -> Document:
+    """Everything that these runs show; figures are written into `out`.
+
+    Args:
+        runs: of one task. out: a folder that exists. trajectories: what was drawn from bags.
+    """
+    found = methods(runs)
+    task = runs[0].task
+    cautions = [Caution(text) for text in doubts(runs, found)]
+    sections = [
+        Section("Success rates", _rates(runs, out)),
+        Section("Learning", _learning(found, out)),
+        Section("Steps to a success rate of 0.9, and the final rate (Table I)", _table_one(found)),
+        Section("Policies on the same layouts", _paired(runs)),
+        Section("Robustness (Table IV)", _table_four(runs)),
+        Section("Smoothness (Table II)", _smoothness(runs, out)),
+        Section("The tool's way in the picture (Fig. 10)", trajectories or [_NO_BAGS]),
+        Section("The steered latent", _guard(found, out)),
+        Section("Rates and stalls", _timing(runs)),
+        Section("Data and time (Table III)", _table_three(found)),
+        Section("Where this comes from", _provenance(runs)),
+    ]
+    lead: list[Part] = [_lead(runs, found), *cautions]
+    return Document(f"ZPRL on {task.name}", lead, sections)
+
+
+_NO_BAGS = "No bag of these runs has both pictures and poses: `--record` writes them."
+
+
+def doubts(runs: Sequence[ReportRun], found: Sequence[Method]) -> list[str]:
+    """What these runs cannot show."""
+    said = []
+    for method in found:
+        seeds = len(method.runs)
+        if seeds < FEW_SEEDS:
+            one = "one seed only" if seeds == 1 else "two seeds only"
+            said.append(
+                f"{method.name}: {one}. Intervals are over episodes; how much the result varies from seed to "
+                "seed, which no band shows here, is not known from it."
+            )
+    for run in runs:
+        if not any(record.counts for record in run.records):
+            said.append(f"{run.name}: not one episode counts, so it says nothing.")
+        elif not run.summary["complete"]:
+            said.append(f"{run.name}: is not finished; its numbers are of what there is so far.")
+        if run.summary["shadow_episodes"]:
+            said.append(
+                f"{run.name}: {run.summary['shadow_episodes']} episodes with motors off are left out."
+            )
+    if not found:
+        said.append("No training run among these: nothing is said of learning.")
+    return said
+
+
+def _lead(runs: Sequence[ReportRun], found: Sequence[Method]) -> str:
+    trained = sum(len(method.runs) for method in found)
+    return (
+        f"{len(runs)} runs of task {runs[0].task.name}: {trained} of training ({len(found)} settings), "
+        f"{len(runs) - trained} of evaluation. Rates carry their episodes and Wilson 95 % intervals; void "
+        "episodes and those with the motors off are left out. Every number is in tables/*.csv."
+    )
+
+
+def rate_text(p: Proportion) -> str:
+    """A rate with its interval and episodes."""
+    if not p.trials:
+        return "not measured"
+    low, high = p.wilson()
+    return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}"
+
+
+def _block_name(block: str) -> str:
+    return NAMES.get(block, block.replace("eval_", "evaluation "))
+
+
+def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
+    table, bars = [], []
+    for run in runs:
+        for point in points(run):
+            valid = measured(run.records, point.block)
+            helped = sum(record.helped_chunks > 0 for record in valid)
+            seconds = [1e-9 * (record.end_stamp_ns - record.start_stamp_ns) for record in valid]
+            name, p = _block_name(point.block), point.successes
+            table.append([
+                run.name, name, str(point.steps), rate_text(p), f"{point.length:.0f}",
+                f"{sum(seconds) / len(seconds):.1f}", str(helped),
+            ])  # fmt: skip
+            bars.append((f"{run.name}: {name}", p.rate, *p.wilson()))
+    if not table:
+        return [Caution("No evaluation among these runs: success rates are those of training only.")]
+    figures.rates(bars[:40], out / "rates.png")
+    header = [
+        "run",
+        "policy",
+        "controller steps trained",
+        "success",
+        "episode length, steps",
+        "time, s",
+        "helped",
+    ]
+    return [Table("success", header, table), Figure("rates.png", "Success rates, Wilson 95 % intervals")]
+
+
+def _learning(found: Sequence[Method], out: Path) -> list[Part]:
+    if not any(len(running(run.trained).steps) for method in found for run in method.runs):
+        return [Caution(f"No run has {WINDOW} training episodes, so no learning curve is drawn.")]
+    figures.learning(found, out / "learning.png")
+    wide = any(len(method.runs) >= FEW_SEEDS for method in found)
+    band = (
+        "Bands: Student's 95 % interval of the mean over seeds. "
+        if wide
+        else "No band: fewer than three seeds. "
+    )
+    text = (
+        f"Success and episode length while learning, running means over {WINDOW} training episodes, against "
+        f"controller steps; thin lines are seeds. {band} Markers are evaluations without exploration with "
+        "Wilson 95 % intervals, hollow ones of the base policy."
+    )
+    return [Figure("learning.png", text)]
+
+
+def _table_one(found: Sequence[Method]) -> list[Part]:
+    if not found:
+        return [Caution("No training run.")]
+    table = []
+    for method in found:
+        reached = [steps_to(run, RATE) for run in method.runs]
+        known = [steps for steps in reached if steps is not None]
+        seeds = ", ".join("not reached" if steps is None else f"{steps:.0f}" for steps in reached)
+        # As in the paper: where a seed does not get there, there is no mean.
+        mean = f"{sum(known) / len(known):.0f}" if len(known) == len(reached) else "N/A"
+        final = pooled(proportion(run.records, "final") for run in method.runs)
+        each = ", ".join(f"{proportion(run.records, 'final').rate:.2f}" for run in method.runs)
+        last = [running(run.trained).success for run in method.runs]
+        train = ", ".join(f"{curve[-1]:.2f}" if len(curve) else "-" for curve in last)
+        table.append([method.name, str(len(method.runs)), mean, seeds, rate_text(final), each, train])
+    header = ["setting", "seeds", f"steps to {RATE:g}", "by seed", "final, pooled", "final by seed",
+              f"last {WINDOW} training episodes"]  # fmt: skip
+    note = (
+        f"Controller steps of training until the running mean over {WINDOW} episodes (exploring) first "
+        f"reaches {RATE:g}; N/A where a seed does not. The pooled interval is over episodes and takes seeds "
+        "for one population."
+    )
+    return [Table("table_1", header, table, note)]
+
+
+def _paired(runs: Sequence[ReportRun]) -> list[Part]:
+    parts: list[Part] = []
+    inside = [[run.name, comparison(run.blocks, run.records)["says"]] for run in runs if not run.trains]
+    if inside:
+        parts.append(Table("comparisons", ["evaluation", "what follows"], inside))
+    table = []
+    for (name, a), (other, b) in itertools.combinations(_measured_policies(runs), 2):
+        pairs = pair(b, a)
+        if pairs.count:
+            low, high = paired_difference(pairs)
+            gap = pairs.a.rate - pairs.b.rate
+            table.append([
+                other, name, str(pairs.count), str(pairs.both), str(pairs.only_a), str(pairs.only_b),
+                str(pairs.neither), f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{mcnemar(pairs):.2g}",
+            ])  # fmt: skip
+    if table:
+        header = ["a", "b", "layouts", "both", "only a", "only b", "neither", "a - b", "McNemar p"]
+        note = (
+            "Episodes on the same layouts. The difference has Newcombe's paired 95 % interval; p is exact, "
+            f"two-sided, of one comparison by itself: there are {len(table)} here."
+        )
+        parts.append(Table("paired", header, table, note))
+    return parts or [Caution("No two policies were measured on the same layouts; give evaluations one seed.")]
+
+
+def _measured_policies(runs: Sequence[ReportRun]) -> list[tuple[str, list[EpisodeRecord]]]:
+    found = []
+    for run in runs:
+        for block in MEASURED.values():
+            if valid := measured(run.records, block):
+                found.append((f"{run.name}: {_block_name(block)}", valid))
+    return found
+
+
+def _table_four(runs: Sequence[ReportRun]) -> list[Part]:
+    table = []
+    for run in runs:
+        found = run.summary["cases"]
+        for row in found["rows"] if found else ():
+            p = Proportion(row["successes"], row["episodes"])
+            table.append([run.task.name, row["case"], run.name, _block_name(row["block"]), rate_text(p)])
+        for block, rate in (found["average"] if found else {}).items():
+            table.append([run.task.name, "average", run.name, _block_name(block), f"{rate:.2f}"])
+    if not table:
+        return ["No robustness case was measured: `zprl evaluate --case all` does."]
+    header = ["task", "test case", "run", "policy", "success"]
+    note = "Trials unseen in training, as in the paper's Table IV; ten trials leave wide intervals."
+    return [Table("table_4", header, table, note)]
+
+
+def _smoothness(runs: Sequence[ReportRun], out: Path) -> list[Part]:
+    found = [row for run in runs for row in rows(run.name, run.records, run.motions)]
+    made = groups(found)
+    if not made:
+        return ["No run has the motion of its episodes (RUN/motion)."]
+    header = ["run", "block", "arm", "episodes", "with an alarm", *SHOWN.values()]
+    table = [
+        [group.run, _block_name(group.block), group.arm, str(group.episodes), str(group.alarmed),
+         *[_estimate(group.means[name]) for name in SHOWN]]
+        for group in made
+    ]  # fmt: skip
+    ratios = [
+        [group.run, _block_name(group.block), group.arm,
+         *[_estimate(group.ratios[name]) for name in SHOWN]]
+        for group in made
+        if group.mode != "base_c" and group.ratios[next(iter(SHOWN))].value is not None
+    ]  # fmt: skip
+    parts: list[Part] = [Table("smoothness", header, table, "Means over episodes, bootstrap 95 %; by arm")]
+    if ratios:
+        heads = ["run", "block", "arm", *SHOWN.values()]
+        parts.append(Table("table_2", heads, ratios, "The same over the base policy's (through c)"))
+    figures.smoothness(_series(made), out / "smoothness.png")
+    parts.append(Figure("smoothness.png", "Smoothness by block, with 95 % intervals over episodes"))
+    return parts
+
+
+def _series(made: Sequence[Group]) -> list[tuple[str, str, list[str], list[Estimate]]]:
+    several = len({group.run for group in made}) > 1
+    labels = [f"{group.run}: {group.block}" if several else group.block for group in made]
+    names = [name for name in SHOWN if any(group.means[name].value is not None for group in made)]
+    return [(SHOWN[name], "", labels, [group.means[name] for group in made]) for name in names]
+
+
+def _estimate(found: Estimate) -> str:
+    if found.value is None:
+        return "-"
+    if found.low is None or found.high is None:
+        return f"{found.value:.3g}"
+    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+
+
+def _guard(found: Sequence[Method], out: Path) -> list[Part]:
+    if not figures.guards(found, out / "guard.png"):
+        return ["No training run has enough steered chunks for a curve."]
+    text = (
+        "How far each chunk was steered, running means over 100 chunks, in training and evaluation; dashed: "
+        "the guard's limits. `zprl steering` says what that does to features and actions."
+    )
+    return [Figure("guard.png", text)]
+
+
+def _timing(runs: Sequence[ReportRun]) -> list[Part]:
+    table = []
+    for run in runs:
+        policy, summary = run.stats.get("policy_node", {}), run.summary
+        period, learner = summary["control_period_ms"], run.stats.get("learner_node", {})
+        inference = policy.get("inference_ms")
+        table.append([
+            run.name,
+            "lockstep" if run.spec.lockstep else "real time",
+            f"{inference['p50']:.1f} / {inference['p99']:.1f}" if inference else "-",
+            f"{period['p50']:.2f} / {period['p99']:.2f}" if period else "-",
+            str(summary["stalls"]), str(summary["skipped_steps"]), str(summary["updates"]),
+            f"{learner['update_ms']:.1f}" if learner.get("update_ms") else "-", str(summary["excluded"]),
+        ])  # fmt: skip
+    header = ["run", "time", "inference, ms p50 / p99", "control period, ms p50 / p99", "stalls",
+              "skipped waypoints", "updates", "update, ms", "transitions not learned from"]  # fmt: skip
+    return [Table("timing", header, table)]
+
+
+def _table_three(found: Sequence[Method]) -> list[Part]:
+    if not found:
+        return [Caution("No training run.")]
+    table = []
+    for method in found:
+        budget = method.runs[0].task.budget
+        for run in method.runs:
+            training = [record for record in run.records if record.block == "train" and not record.void]
+            seconds = sum(1e-9 * (record.end_stamp_ns - record.start_stamp_ns) for record in training)
+            pairs = sum(record.steps for record in training)
+            offline = _known(budget.demonstration_pairs), _known(budget.demonstration_hours)
+            table.append([
+                method.name, str(run.spec.seed), f"{budget.demonstrations} | {len(training)}",
+                f"{offline[0]} | {pairs}", f"{offline[1]} | {seconds / _HOUR:.2f}",
+                f"{run.summary['wall_s'] / _HOUR:.2f}",
+            ])  # fmt: skip
+    header = ["setting", "seed", "# of trajs.", "# of (o, a)", "robot time, h", "wall time of the run, h"]
+    note = (
+        "[offline | online] as in the paper's Table III; offline as the task file says. In lockstep, robot "
+        "time is simulated."
+    )
+    return [Table("table_3", header, table, note)]
+
+
+def _known(value: float | None) -> str:
+    return "not said" if value is None else f"{value:g}"
+
+
+def _provenance(runs: Sequence[ReportRun]) -> list[Part]:
+    table = []
+    for run in runs:
+        start = run.versions[-1] if run.versions else {}
+        packages = start.get("packages", {})
+        config = hashlib.sha256(json.dumps(run.task.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+        table.append([
+            run.name, str(start.get("commit") or "unknown")[:12], config, str(run.spec.seed), run.spec.rig,
+            f"{start.get('platform', 'unknown')}, {start.get('cpus', '?')} CPUs",
+            f"Python {start.get('python')}, torch {packages.get('torch')}, mujoco {packages.get('mujoco')}",
+            str(len(run.versions)),
+        ])  # fmt: skip
+    header = ["run", "commit", "task settings", "seed", "rig", "machine", "versions", "starts"]
+    note = "Task settings: the first digits of the SHA-256 of RUN/config/task.yaml as it was read."
+    return [Table("provenance", header, table, note)]

@@ -85,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
         model = load_base(args.attach, task)[0] if args.attach else pretrain(task, data, args.seed, tracker)
         report = attach_bottleneck(model, task, data, args.seed, tracker)
     info = _info(args, task, dataclasses.asdict(report), time.monotonic() - started)
+    info["demonstrations"] = {"episodes": data.episodes, "ticks": ticks}
     info["provenance"] = None if provenance is None else provenance.to_dict()
     save_base(args.out, model, task, info, provenance)
     _write_info(args.out, info)

@@ -7,10 +7,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zprl_core.config import TaskConfig, load_task
-from zprl_core.errors import DataError
+from zprl_core.data.reading import open_dataset
+from zprl_core.errors import ConfigError, DataError
 from zprl_core.plan import TRAIN, Block, read_plan
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder, RunSpec, read_json
@@ -18,6 +19,13 @@ from zprl_core.smoothness.episode import MotionRecord, read_run
 from zprl_core.summary import summarise
 
 GUARD = ("rms_ratio", "mahalanobis", "displacement")
+
+
+class Offline(NamedTuple):
+    """The demonstrations that a base policy was trained on: how many, and their ticks."""
+
+    episodes: int
+    ticks: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +38,7 @@ class ReportRun:
         summary: of `zprl_core.summary`, made anew.
         motions: how smoothly arms moved. stats: counters of its nodes. versions: what it was computed with.
         guard: for each steered training chunk its guard values, NaN where not known.
+        offline: the base policy's demonstrations; None: not known.
     """
 
     name: str
@@ -43,6 +52,7 @@ class ReportRun:
     stats: Mapping[str, Mapping[str, Any]]
     versions: Sequence[Mapping[str, Any]]
     guard: Mapping[str, Sequence[float]]
+    offline: Offline | None
 
     @property
     def trains(self) -> bool:
@@ -111,7 +121,23 @@ def _read(folder: RunFolder, name: str) -> ReportRun:
         stats=stats,
         versions=versions,
         guard=_guard(folder.chunks_file),
+        offline=_offline(Path(spec.base)),
     )
+
+
+def _offline(base: Path) -> Offline | None:
+    """From what `zprl pretrain` wrote beside the checkpoint, or the dataset that it names."""
+    beside = base.with_name(base.name + ".json")
+    if not beside.is_file():
+        return None
+    info = read_json(beside)
+    if "demonstrations" in info:
+        return Offline(**info["demonstrations"])
+    try:
+        lengths = open_dataset(Path(info["data"])).lengths
+    except (DataError, ConfigError, KeyError):
+        return None
+    return Offline(len(lengths), sum(lengths))
 
 
 def _guard(path: Path) -> dict[str, list[float]]:

@@ -18,6 +18,7 @@ from tests.ros.observer import Observer
 from zprl_bringup import convert
 from zprl_core.plan import Block
 from zprl_core.records import read_records
+from zprl_core.smoothness.episode import read_run
 
 OK, ERROR = DiagnosticStatus.OK, DiagnosticStatus.ERROR
 
@@ -125,6 +126,12 @@ def test_a_pause_a_stop_and_a_dead_session(tmp_path: Path) -> None:
             assert_holds_within(eyes, 0.6)
             time.sleep(1.0)
             assert eyes.seen["arm"][-1].owner == "stop" and speed(eyes.seen["arm"][-1]) < 0.005
+        g.stop()
+    stopped, cut = read_run(g.run.motion)[-2:]
+    assert (stopped.outcome, cut.outcome) == ("void", "interrupted")
+    assert stopped.policy.steps > 16  # before the pause and after it
+    for motion in (stopped, cut):
+        assert motion.measured.speed is not None and 0.02 < motion.measured.speed.max < 1.0
 
 
 def hiccup(g: Graph, seconds: float) -> None:

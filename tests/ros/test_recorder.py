@@ -19,11 +19,13 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
 
 from tests.ros import training
+from zprl_bringup.recorded_motion import read_motion
 from zprl_core.bags.episodes import GIB
 from zprl_core.bags.reading import describe
 from zprl_core.bags.rosbag2 import read_metadata
 from zprl_core.config import load_rig
 from zprl_core.records import EpisodeRecord, read_records
+from zprl_core.smoothness.episode import measured_motion, read_run
 
 RECORDER = "zprl_recorder.recorder_node"
 PUBLISHED = {
@@ -104,6 +106,24 @@ def test_a_bag_has_every_chunk_of_its_episode_and_what_became_of_it(recorded: Pa
         assert seen["/arms/arm/motion"] == 1
         assert seen["/cameras/third_view/image"] > record.chunks
         assert seen["/session/state"] >= 5
+
+
+def test_a_lockstep_bag_gives_what_the_policy_put_out_and_says_what_it_cannot(recorded: Path) -> None:
+    live = {motion.episode: motion for motion in read_run(recorded / "motion")}
+    assert sorted(live) == [record.episode for record in records(recorded)]
+    for record in records(recorded):
+        found = read_motion(bag(recorded, record.episode))
+        (tracks,) = found.episodes
+        motion = measured_motion(tracks, found.task.smoothness)
+        assert motion.policy == live[record.episode].policy and motion.policy.steps == 16 * record.chunks
+        assert motion.outcome == live[record.episode].outcome == record.outcome
+        assert motion.measured.speed is None and "needed are" in motion.measured.reason
+        assert live[record.episode].measured.speed is not None
+    out = recorded.parent / "smoothness"
+    done = training.zprl("smoothness", str(recorded), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "Ratio to the base policy (base_c)" in done.stdout
+    assert "Vel_EE and Acc_EE over training, arm arm" in done.stdout
 
 
 def test_a_training_episode_has_all_topics_and_begins_with_the_actor(recorded: Path) -> None:

@@ -37,7 +37,7 @@ def wave(rate_hz: float = 60.0, seconds: float = 4.0) -> Track:
 
 def test_the_filters_weights_are_those_of_savitzky_and_golay() -> None:
     points = len(_COEFFICIENTS)
-    for order in range(DEGREE + 1):
+    for order in range(4):
         expected = savgol_coeffs(points, DEGREE, deriv=order, delta=1.0 / GRID_HZ, use="dot")
         np.testing.assert_allclose(_COEFFICIENTS[:, order], expected, rtol=1e-8, atol=1e-8 * GRID_HZ**order)
 
@@ -60,8 +60,21 @@ def test_a_circle_has_constant_magnitudes(rate_hz: float) -> None:
     found = of(track(t, r * np.stack([np.cos(w * t), np.sin(w * t), 0.0 * t], axis=1)))
     for quantity, order in (("speed", 1), ("acceleration", 2), ("jerk", 3)):
         spread = found.spread(quantity)
-        # The filter flattens 1 Hz by 0.1 % in speed, 1.3 % in acceleration, 4.5 % in jerk.
-        assert spread == pytest.approx((r * w**order,) * 3, rel=(0.003, 0.02, 0.05)[order - 1]), quantity
+        assert spread == pytest.approx((r * w**order,) * 3, rel=(0.001, 0.002, 0.01)[order - 1]), quantity
+
+
+@pytest.mark.parametrize(
+    ("hz", "kept"), [(1.0, (1.0, 1.0, 1.0)), (5.0, (0.99, 0.89, 0.92)), (8.0, (0.84, 0.54, 0.65))]
+)
+def test_how_much_of_a_sinusoid_is_left(hz: float, kept: tuple[float, ...]) -> None:
+    t, w, amplitude = times(4.0, 100.0), 2.0 * math.pi * hz, 0.01
+    found = of(track(t, along_x(amplitude * np.sin(w * t))))
+    for order, (quantity, share) in enumerate(
+        zip(("speed", "acceleration", "jerk"), kept, strict=True), start=1
+    ):
+        spread = found.spread(quantity)
+        assert spread is not None
+        assert spread.max / (amplitude * w**order) == pytest.approx(share, abs=0.02), quantity
 
 
 def test_a_turn_that_speeds_up() -> None:
@@ -70,7 +83,7 @@ def test_a_turn_that_speeds_up() -> None:
     found = of(track(t, np.zeros((len(t), 3)), np.outer(0.5 * t**3, [0.0, 1.0, 0.0])))
     assert found.angular_speed is not None and found.angular_acceleration is not None
     assert found.angular_jerk is not None
-    last = 2.0 - 0.07  # half a window before the end
+    last = 2.0 - 0.1  # half a window before the end
     assert found.angular_speed.max == pytest.approx(1.5 * last**2, rel=0.01)
     assert found.angular_acceleration.max == pytest.approx(3.0 * last, rel=0.03)
     assert found.angular_jerk.mean == pytest.approx(3.0, rel=0.05)
@@ -100,7 +113,7 @@ def test_noise_of_encoders_changes_little(rate_hz: float) -> None:
     assert before.acceleration is not None and after.acceleration is not None
     assert after.acceleration.p95 == pytest.approx(before.acceleration.p95, rel=0.05)
     assert before.jerk is not None and after.jerk is not None
-    assert after.jerk.p95 - before.jerk.p95 < 1.3  # m/s^3: below that a jerk is the sensor's
+    assert after.jerk.mean - before.jerk.mean < 1.1  # m/s^3: below that a jerk is the sensor's
     plain = np.linalg.norm(np.diff(noisy, 3, axis=0), axis=1) * rate_hz**3
     assert np.percentile(plain, 95) > 10.0 * after.jerk.p95
 
@@ -178,8 +191,8 @@ def test_half_the_speed_halves_quarters_and_eighths() -> None:
     ("t_s", "reason"),
     [
         (np.empty(0), "no sample"),
-        (np.zeros(1), "1 sample over 0.00 s without a gap of 0.05 s, needed are 0.28 s"),
-        (times(0.2, 100.0), "21 samples over 0.20 s without a gap of 0.05 s, needed are 0.28 s"),
+        (np.zeros(1), "1 sample over 0.00 s without a gap of 0.05 s, needed are 0.4 s"),
+        (times(0.2, 100.0), "21 samples over 0.20 s without a gap of 0.05 s, needed are 0.4 s"),
         (times(4.0, 2.0), "1 sample over 0.00 s"),  # a lockstep session's states, once a chunk
         (times(4.0, 25.0), "25 samples a second, needed are 40"),
     ],

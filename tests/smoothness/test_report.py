@@ -93,11 +93,12 @@ def test_a_run_without_the_base_policy_is_held_against_the_others() -> None:
 def test_table_two_has_a_run_beside_the_other() -> None:
     found = groups(run("po_dec", 0.3) + run("zprl", 0.2))
     table = evaluations(found)
-    assert list(table) == [0, 400] and list(table[400]) == ["po_dec", "zprl"]
+    assert list(table) == ["base_c", "eval_1"] and list(table["eval_1"]) == ["po_dec", "zprl"]
     shown = text(found, "base_c").split("Vel_EE and Acc_EE over training, arm arm")[1]
     assert "[po_dec ¦ zprl]" in shown
-    line = next(line for line in shown.splitlines() if "400 (steer)" in line)
-    vel, acc = (cell.strip() for cell in line.split("|")[2:4])
+    line = next(line for line in shown.splitlines() if line.startswith("| eval_1"))
+    steps, vel, acc = (cell.strip() for cell in line.split("|")[2:5])
+    assert steps == "400 ¦ 400"
     assert vel.startswith("0.3 [") and "¦ 0.2 [" in vel
     assert acc.startswith("6 [") and "¦ 4 [" in acc
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Velocity, acceleration and jerk of a tool by a Savitzky-Golay filter.
 
-In a window of `WINDOW_S` around each point a polynomial of degree 3 is fitted by least squares, and its
-derivatives are taken in the middle (A. Savitzky, M. J. E. Golay, Analytical Chemistry 36, 1964). It passes
-motion up to about 10 Hz and averages the noise of sensors, which three plain differences would blow up.
+In a window of `WINDOW_S` around each point a polynomial of degree `DEGREE` is fitted by least squares, and
+its derivatives are taken in the middle (A. Savitzky, M. J. E. Golay, Analytical Chemistry 36, 1964). It
+passes motion up to about 8 Hz and averages the noise of sensors, which three plain differences would blow up.
 Commands and measurements go through the same filter, so that they compare.
 """
 
@@ -17,11 +17,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from zprl_core.smoothness.track import GRID_HZ, Piece
 from zprl_core.transforms import Array
 
-WINDOW_S = 0.14
-"""Length of the filter's window: 15 points."""
+WINDOW_S = 0.2
+"""Length of the filter's window: 21 points."""
 SHORTEST_S = 2.0 * WINDOW_S
 """Half a window at both ends has no derivative, so a piece must last longer than one."""
-DEGREE = 3
+DEGREE = 5
 
 
 class Derivatives(NamedTuple):
@@ -65,7 +65,7 @@ def _vector_part(a: Array, b: Array) -> Array:
 def _coefficients(points: int) -> Array:
     """(points, 4): weights of a window that give the fitted polynomial's value and derivatives 1 to 3."""
     at_s = (np.arange(points) - points // 2) / GRID_HZ
-    fit = np.linalg.pinv(np.vander(at_s, DEGREE + 1, increasing=True))
+    fit = np.linalg.pinv(np.vander(at_s, DEGREE + 1, increasing=True))[:4]
     return np.ascontiguousarray((fit * np.array([[1.0], [1.0], [2.0], [6.0]])).T)
 
 

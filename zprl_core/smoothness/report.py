@@ -128,13 +128,15 @@ def groups(found: Sequence[Row], base: str = BASES[0]) -> list[Group]:
     return made
 
 
-def evaluations(made: Iterable[Group]) -> dict[int, dict[str, list[Group]]]:
-    """What Table II compares: ticks of training, then by run the blocks in which nothing was explored."""
-    table: dict[int, dict[str, list[Group]]] = {}
-    for group in made:
+def evaluations(made: Iterable[Group]) -> dict[str, dict[str, list[Group]]]:
+    """What Table II compares: the blocks in which nothing was explored, in the order of training, and in each
+    of them by run its arms.
+    """
+    table: dict[str, dict[str, list[Group]]] = {}
+    for group in sorted(made, key=lambda group: group.env_steps):
         if group.mode in (*BASES, "steer"):
-            table.setdefault(group.env_steps, {}).setdefault(group.run, []).append(group)
-    return dict(sorted(table.items()))
+            table.setdefault(group.block, {}).setdefault(group.run, []).append(group)
+    return table
 
 
 def plain(made: Iterable[Group]) -> list[dict[str, Any]]:

@@ -63,23 +63,19 @@ def _table_two(made: Sequence[Group]) -> Iterable[str]:
     table = evaluations(made)
     if len(table) < 2:
         return
+    runs = list(dict.fromkeys(group.run for group in made))
+    named = f" [{' | '.join(runs)}]" if len(runs) > 1 else ""
+    head = ["block", f"env steps{named}", f"Vel_EE, m/s{named}", f"Acc_EE, m/s²{named}"]
     for arm in dict.fromkeys(group.arm for group in made):
-        runs = list(dict.fromkeys(group.run for group in made))
-        head = ["env steps", f"Vel_EE, m/s [{' | '.join(runs)}]", f"Acc_EE, m/s² [{' | '.join(runs)}]"]
         lines = []
-        for steps, by_run in table.items():
-            for mode in dict.fromkeys(g.mode for groups in by_run.values() for g in groups):
-                cells = []
-                for measure in (VELOCITY, ACCELERATION):
-                    each = [_of(by_run.get(run, []), mode, arm) for run in runs]
-                    cells.append(" | ".join(_estimate(g.means[measure]) if g else "–" for g in each))
-                lines.append([f"{steps} ({mode})", *cells])
+        for block, by_run in table.items():
+            each = [next((g for g in by_run.get(run, ()) if g.arm == arm), None) for run in runs]
+            cells = [[str(g.env_steps) if g else "–" for g in each]]
+            for measure in (VELOCITY, ACCELERATION):
+                cells.append([_estimate(g.means[measure]) if g else "–" for g in each])
+            lines.append([block, *(" | ".join(cell) for cell in cells)])
         yield f"\nVel_EE and Acc_EE over training, arm {arm}\n"
         yield _table(head, lines, bar="¦")
-
-
-def _of(found: Iterable[Group], mode: str, arm: str) -> Group | None:
-    return next((group for group in found if group.mode == mode and group.arm == arm), None)
 
 
 def _names(group: Group, several: bool) -> list[str]:

@@ -84,8 +84,8 @@ class SimArm:
         return self._state
 
 
-def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> SimArm:
-    """The driver of one arm of a rig.
+def make(rig: RigConfig, task: TaskConfig | None, arm: ArmConfig) -> SimArm:
+    """The driver of one arm of a rig; without a task it stages no robustness case.
 
     Raises:
         RigError: a rate or a world that the twin does not have.
@@ -100,4 +100,4 @@ def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> SimArm:
             f"rig {rig.name}: arm '{arm.name}': servo_rate_hz: {arm.servo_rate_hz}, "
             f"the twin has {dimensions.SERVO_HZ}"
         )
-    return SimArm(task.evaluation)
+    return SimArm(task.evaluation if task else None)

@@ -61,7 +61,7 @@ class InProcess:
         on_chunk: Callable[[SendChunk], None] = lambda _: None,
         arm: SimArm | None = None,
     ) -> None:
-        self._arm, self._config, self._task = arm or SimArm(task.evaluation), rig.arms[0], task
+        self._arm, self._config, self._task = arm or SimArm(task), rig.arms[0], task
         self._agent, self._learner, self._on_chunk = agent, learner, on_chunk
         self._timing = Timing.of(task, self._config)
         self._controller = ArmController(self._config, task, RUN_ID, self._arm.read().setpoint)

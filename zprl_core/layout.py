@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from zprl_core import noise
 from zprl_core.config.evaluation import CaseConfig
-from zprl_core.config.region import RegionConfig, RegionObject
+from zprl_core.config.region import PresetLayout, RegionConfig, RegionObject
 from zprl_core.noise import Stream
 
 Points = NDArray[np.float64]
@@ -36,21 +36,36 @@ class Placement(NamedTuple):
 
 
 def draw(region: RegionConfig, seed: int, case: CaseConfig | None = None) -> tuple[Placement, ...]:
-    """The layout of a seed: uniform in each object's ranges; nothing where the region has no objects.
+    """The layout of a seed: a preset one, or uniform in each object's ranges; nothing where the region has no
+    objects.
 
     Args:
         region: of the task.
         seed: of the layout.
         case: robustness case; a shifted one moves the first object out of its ranges.
     """
+    preset = region.preset(seed)
+    found = _placed(region, preset) if preset else _all_drawn(region, seed)
+    if found and case is not None and case.kind == "shifted_layout":
+        found[0] = _shifted(region.objects[0], found[0], seed, case)
+    return tuple(found)
+
+
+def _placed(region: RegionConfig, preset: PresetLayout) -> list[Placement]:
+    places = {place.object: place for place in preset.places}
+    return [
+        Placement(p.object, p.x_m, p.y_m, math.radians(p.yaw_deg))
+        for p in (places[thing.name] for thing in region.objects)
+    ]
+
+
+def _all_drawn(region: RegionConfig, seed: int) -> list[Placement]:
     found = []
     for index, thing in enumerate(region.objects):
         rng = noise.generator(seed, 0, index, Stream.LAYOUT)
         x, y = _drawn(region, thing, rng)
         found.append(Placement(thing.name, x, y, math.radians(rng.uniform(*thing.yaw_deg))))
-    if found and case is not None and case.kind == "shifted_layout":
-        found[0] = _shifted(region.objects[0], found[0], seed, case)
-    return tuple(found)
+    return found
 
 
 def describe(placements: Sequence[Placement]) -> str:

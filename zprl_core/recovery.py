@@ -79,7 +79,7 @@ def void_unrecorded(folder: RunFolder, blocks: Sequence[Block]) -> list[int]:
             episode=episode,
             block=place.block.name,
             mode=place.block.mode,
-            layout_seed=next_layout_seed(folder.spec.seed, place, records),
+            layout_seed=next_layout_seed(folder.spec.seed, place, records),  # of training: never a preset
             outcome="void",
             steps=0,
             chunks=chunks[episode],

@@ -167,6 +167,7 @@ def evaluation(
     cases: Sequence[str] = (),
     error_rate: float | None = None,
     open_: bool = False,
+    layouts: Path | None = None,
     seed: int = 0,
     lockstep: bool | None = None,
     shadow: bool = False,
@@ -185,6 +186,7 @@ def evaluation(
         cases: robustness cases of the task instead, by name, or `ALL_CASES`.
         error_rate: end as soon as the layouts so far decide, with at most this probability of an error; None:
             all layouts.
+        layouts: file with preset layouts; None: the seed draws them.
         open_: people are told which policy drives; with one policy they are anyway.
 
     Raises:
@@ -209,7 +211,9 @@ def evaluation(
     wanted_evaluation.check_error_rate(error_rate, modes, staged)
     warnings.append(_check_base(base, task_config, now))
     task_config = _with_lambda(task_config, base, lambda_)
-    count = task_config.evaluation.episodes if episodes is None else episodes
+    if layouts is not None:
+        task_config = wanted_evaluation.with_layouts(rig_config, task_config, layouts)
+    count = wanted_evaluation.layouts_of(task_config, episodes)
     trials = {case.name: case.trials if episodes is None else episodes for case in staged}
     spec = RunSpec(
         run_id=new_run_id(),

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from zprl_core.config import ALL_CASES, CaseConfig, RigConfig, TaskConfig
+from zprl_core.config import ALL_CASES, CaseConfig, RigConfig, TaskConfig, loader
+from zprl_core.config.files import read_yaml
+from zprl_core.config.region import RegionConfig
 from zprl_core.errors import ConfigError
 from zprl_core.plan import Mode
 
@@ -64,6 +67,45 @@ def cases(rig: RigConfig, task: TaskConfig, names: Sequence[str], teleop: str) -
                 "leave --teleop out"
             )
     return tuple(found)
+
+
+def with_layouts(rig: RigConfig, task: TaskConfig, path: Path) -> TaskConfig:
+    """The task with the preset layouts of a file, whose key `layouts` is a list of
+    `zprl_core.config.region.PresetLayout`.
+
+    Raises:
+        ConfigError: the file has no such list, or a layout does not fit the task's region; names file and
+            key.
+    """
+    simulated = rig.simulation is not None and rig.simulation.has_objects
+    if simulated and any(arm.driver != "sim" for arm in rig.arms):
+        raise ConfigError(
+            f"rig {rig.name}: the scene behind its control box knows drawn layouts only; leave --layouts out"
+        )
+    presets = read_yaml(path).get("layouts")
+    if not presets:
+        raise ConfigError(f"{path}: layouts: is needed: a list of layouts, each with name and places")
+    data = {**loader.to_data(task.region), "presets": presets}
+    region = loader.from_data(RegionConfig, data, loader.Place(lambda _key: str(path)))
+    return dataclasses.replace(task, region=region)
+
+
+def layouts_of(task: TaskConfig, episodes: int | None) -> int:
+    """How many layouts are measured.
+
+    Args:
+        task: with its preset layouts, where there are any.
+        episodes: what the user said; None: all presets, or as many as the task says.
+
+    Raises:
+        ConfigError: more than there are presets.
+    """
+    presets = len(task.region.presets)
+    if episodes is None:
+        return presets or task.evaluation.episodes
+    if presets and episodes > presets:
+        raise ConfigError(f"{episodes} episodes, and {presets} preset layouts; each is used once")
+    return episodes
 
 
 def check_error_rate(rate: float | None, modes: Sequence[Mode], cases: Sequence[CaseConfig]) -> None:

@@ -34,6 +34,7 @@ COMMANDS = (
     "sim-xarm",
 )
 TASK, RIG = "place_orange_demo", "sim_xarm6"
+EVALUATE = f"evaluate --rig {RIG} --task {TASK} --policy absent --out e"
 
 
 def zprl(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -113,6 +114,24 @@ MISTAKES = [
     ("train --resume --out used", "used: has no run.json"),
     (f"evaluate --rig {RIG} --task {TASK} --policy absent --out e", "absent: no such checkpoint"),
     (f"evaluate --rig {RIG} --task {TASK} --policy used --out e", "used: has no run.json"),
+    ("evaluate --out e", "--rig, --task, --policy: required unless --resume goes on with an evaluation"),
+    ("evaluate --resume --out absent", "absent: does not exist, so it is not a run folder"),
+    (
+        "evaluate --resume --out e --episodes 3 --stop-early",
+        "--episodes, --stop-early: stands in the evaluation",
+    ),
+    (f"{EVALUATE} --error-rate 1", "'1' is not below 1"),
+    (f"{EVALUATE} --only steered", "--only steered: absent is no run, so that nothing steers"),
+    (f"{EVALUATE} --only best", "invalid choice: 'best'"),
+    (f"{EVALUATE} --case real_egg", "robustness case 'real_egg' is not among the task's evaluation.cases"),
+    (f"{EVALUATE} --case all --stop-early", "a robustness case has a fixed number of trials"),
+    (f"{EVALUATE} --only base --stop-early", "ending early compares two policies; leave --only out"),
+    (f"launch evaluate rig:={RIG} task:={TASK} only:=best", "only:=best: allowed: steered, base_z, base"),
+    (f"launch evaluate rig:={RIG} task:={TASK} cases:=a,b", "robustness case 'a' is not among"),
+    (
+        f"launch evaluate rig:={RIG} task:={TASK} stop_early:=true error_rate:=5",
+        "error_rate:=5: not a number between 0 and 1",
+    ),
     (
         f"pretrain --task {TASK} --data absent --out b.ckpt",
         "absent/dataset.json does not exist; `zprl collect",
@@ -210,7 +229,9 @@ def test_resume_says_what_differs(tmp_path: Path, new_folder: Callable[..., RunF
     assert "was started with other evaluations than every 7 chunks" in said
     new_folder(tmp_path / "evaluation", mode="evaluate")
     said = fails("train", "--resume", "--out", "evaluation")
-    assert "is no training run; go on with it by `zprl evaluate` in a new folder" in said
+    assert "is no training run; go on with it by `zprl evaluate --resume --out" in said
+    said = fails("evaluate", "--resume", "--out", "run")
+    assert "run: is no evaluation; go on with it by `zprl train --resume --out" in said
     new_folder(tmp_path / "demos", mode="collect")
     said = fails("train", "--resume", "--out", "demos")
     assert "is no training run; go on with it by `zprl collect --resume --out " in said

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zprl_core.cli.session import where
 from zprl_core.errors import DataError
 from zprl_core.pairing import pair
 from zprl_core.plan import (
@@ -23,8 +25,10 @@ from zprl_core.plan import (
     stopped_early,
     training_plan,
     trial,
+    write_plan,
 )
-from zprl_core.records import EpisodeRecord, Outcome
+from zprl_core.records import EpisodeRecord, Outcome, append_record
+from zprl_core.run_folder import RunFolder
 from zprl_core.session import Session, SessionConfig, layout_seed
 from zprl_core.session.layouts import next_layout_seed
 from zprl_core.stats import Pairs
@@ -179,6 +183,17 @@ def test_which_trial_it_is() -> None:
     assert place_in_words(case, "final", blind=True) == "trial 1 of 4, push"
     assert place_in_words(case, "final", blind=False) == "trial 1 of 4, push, final"
     assert place_in_words(None, "train", blind=False) == "train"
+
+
+def test_a_terminal_is_told_the_trial_and_not_the_policy(
+    tmp_path: Path, new_folder: Callable[..., RunFolder]
+) -> None:
+    plan = evaluation_plan(BOTH, 3, seed=7)
+    for blind, told in ((True, "trial 2 of 6"), (False, "trial 2 of 6, final")):
+        folder = new_folder(tmp_path / str(blind), mode="evaluate", blind=blind)
+        write_plan(folder.plan_file, plan)
+        append_record(folder.episodes_file, walk(plan, ["success"])[0])
+        assert where(folder, 1, "final") == told
 
 
 def test_pairs_of_one_evaluation_and_of_two() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from zprl_core.errors import DataError
-from zprl_core.plan import Block
+from zprl_core.plan import Block, evaluation_plan
 from zprl_core.records import EpisodeRecord
 from zprl_core.session import (
     TRANSITIONS,
@@ -62,7 +62,13 @@ class AnySession(RuleBasedStateMachine):
         auto_begin=st.booleans(),
         countdown_s=st.sampled_from([0.0, 2.0]),
         undo_window_s=st.sampled_from([None, 0.0, 5.0]),
-        blocks=st.sampled_from([(("final", "steer", 8, None),), (("train", "explore", None, 1000),)]),
+        plan=st.sampled_from(
+            [
+                (Block("final", "steer", 8),),
+                (Block("train", "explore", chunks=1000),),
+                evaluation_plan(("base_c", "steer"), 4, seed=1, error_rate=0.2),
+            ]
+        ),
     )
     def begin_run(
         self,
@@ -71,12 +77,12 @@ class AnySession(RuleBasedStateMachine):
         auto_begin: bool,
         countdown_s: float,
         undo_window_s: float | None,
-        blocks: tuple[tuple[str, str, int | None, int | None], ...],
+        plan: tuple[Block, ...],
     ) -> None:
         self.config = SessionConfig(
             run_id="run",
             seed=1,
-            plan=tuple(Block(*block) for block in blocks),  # type: ignore[arg-type]
+            plan=plan,
             horizon_chunks=CHUNKS,
             chunk_steps=8,
             lockstep=lockstep,

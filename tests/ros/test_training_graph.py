@@ -148,27 +148,56 @@ def _digests(send: SendChunk) -> tuple[str, ...]:
     return (send.weights, *(digest(array) for array in (plan.c, plan.z_tilde, plan.actions)))
 
 
-def test_a_state_that_was_kept_is_evaluated(setup: tuple[str, str], finished: Path, tmp_path: Path) -> None:
+def _evaluation(setup: tuple[str, str], finished: Path, out: Path, *more: str) -> list[str]:
+    words = ["evaluate", "--rig", "sim_xarm6", "--task", setup[0], "--policy", str(finished)]
+    return [*words, "--out", str(out), "--seed", "5", *more]
+
+
+def test_a_state_that_was_kept_is_evaluated_in_robustness_cases(
+    setup: tuple[str, str], finished: Path, tmp_path: Path
+) -> None:
     chunks, path = next(iter(RunFolder(finished).kept_checkpoints().items()))
     out = tmp_path / "evaluation"
-    words = ["evaluate", "--rig", "sim_xarm6", "--task", setup[0], "--policy", str(finished)]
-    words += ["--episodes", "1", "--out", str(out)]
+    words = _evaluation(setup, finished, out, "--only", "steered", "--episodes", "1")
+    words += ["--case", "model_orange", "--case", "distractors"]
     done = training.zprl(*words, "--checkpoint", str(chunks + 1))
     assert done.returncode == 2
     assert f"kept no state of {chunks + 1} training chunks; those it kept: {chunks}," in done.stderr
     done = training.zprl(*words, "--checkpoint", str(chunks))
     assert done.returncode == 0, done.stdout + done.stderr
     assert RunFolder(out).spec.actor == str(path)
+    records = read_records(out / "episodes.jsonl")
+    assert [(record.case, record.mode) for record in records] == [
+        ("model_orange", "steer"),
+        ("distractors", "steer"),
+    ]
+    assert "radius: 0.029" in records[0].layout and "shape: " in records[1].layout
+    assert records[0].layout_seed == records[1].layout_seed
+    assert [row["case"] for row in training.summary(out)["cases"]["rows"]] == ["model_orange", "distractors"]
+    assert "distractors, steered: " in done.stdout
 
 
-def test_a_run_is_evaluated_with_its_last_actor(
+def test_a_run_is_evaluated_in_turns_with_its_base_and_over_a_kill(
     setup: tuple[str, str], finished: Path, tmp_path: Path
 ) -> None:
-    task, _ = setup
-    out = tmp_path / "evaluation"
-    words = ["evaluate", "--rig", "sim_xarm6", "--task", task, "--policy", str(finished)]
-    done = training.zprl(*words, "--episodes", "2", "--out", str(out), "--seed", "5")
+    out, killed = tmp_path / "evaluation", tmp_path / "killed"
+    done = training.zprl(*_evaluation(setup, finished, out, "--episodes", "3"))
     assert done.returncode == 0, done.stdout + done.stderr
-    records = [json.loads(line) for line in training.lines(out / "episodes.jsonl")]
-    assert [record["mode"] for record in records] == ["steer", "steer"]
-    assert training.summary(out)["final_success_rate"] is not None
+    records = read_records(out / "episodes.jsonl")
+    for first, second in zip(records[::2], records[1::2], strict=True):
+        assert {first.mode, second.mode} == {"base_c", "steer"}
+        assert first.layout_seed == second.layout_seed
+    assert len(records) == 6
+    summary = training.summary(out)
+    assert (summary["comparison"]["pairs"], summary["complete"]) == (3, True)
+    assert summary["comparison"]["says"] in done.stdout
+    assert "trial" in done.stderr and "final" not in done.stderr and "base" not in done.stderr
+
+    process = training.start(*_evaluation(setup, finished, killed, "--episodes", "3"))
+    training.kill_after(killed, "policy_node.policy_node", 3, process)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0 and "steered" not in output
+    resumed = training.zprl("evaluate", "--resume", "--out", str(killed))
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    for name in ("episodes.jsonl", "chunks.log"):
+        assert training.lines(killed / name) == training.lines(out / name)

@@ -61,6 +61,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"given several times; '{ALL_CASES}' for all of them",
     )
     parser.add_argument(
+        "--layouts",
+        type=Path,
+        metavar="FILE",
+        help="layouts that somebody chose, in the task's region (default: the seed draws them)",
+    )
+    parser.add_argument(
         "--open", action="store_true", help="tell people which policy drives while it is measured"
     )
     parser.add_argument(
@@ -106,6 +112,7 @@ def _new(args: argparse.Namespace) -> start.Prepared:
         cases=args.case,
         error_rate=args.error_rate if args.stop_early else None,
         open_=args.open,
+        layouts=args.layouts,
         seed=EVALUATION_SEED if args.seed is None else args.seed,
         lockstep=False if args.realtime else None,
         shadow=args.shadow,
@@ -119,7 +126,7 @@ def _new(args: argparse.Namespace) -> start.Prepared:
 def _resumed(args: argparse.Namespace) -> start.Prepared:
     """What it was started with is read from its folder; only what may change is taken from here."""
     given = {name: getattr(args, name) for name in ("rig", "task", "seed") if getattr(args, name) is not None}
-    fixed = ("policy", "episodes", "checkpoint", "only", "case", "open", "stop_early")
+    fixed = ("policy", "episodes", "checkpoint", "only", "case", "layouts", "open", "stop_early")
     unwanted = [f"--{name.replace('_', '-')}" for name in fixed if getattr(args, name)]
     if unwanted:
         raise ConfigError(

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
     with SessionClient(author=getpass.getuser()) as session:
         if args.action == "state":
-            print(session.describe(lambda episode, block: _place(RunFolder(args.folder), episode, block)))
+            print(session.describe(lambda episode, block: where(RunFolder(args.folder), episode, block)))
             return 0
         if args.action in LABELS:
             answer = session.label(args.action)
@@ -74,6 +74,12 @@ def run(args: argparse.Namespace) -> int:
         return 0 if answer.accepted else 1
 
 
-def _place(folder: RunFolder, episode: int, block: str) -> str:
+def where(folder: RunFolder, episode: int, block: str) -> str:
+    """What a person is told of where an episode stands.
+
+    Args:
+        folder: of the run.
+        episode, block: as the session says.
+    """
     now = trial(read_plan(folder.plan_file), read_records(folder.episodes_file), episode)
     return place_in_words(now, block, blind=folder.spec.blind)

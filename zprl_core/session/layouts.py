@@ -16,8 +16,17 @@ def layout_seed(run_seed: int, kind: str, index: int) -> int:
     return int.from_bytes(digest, "little") >> 1
 
 
-def next_layout_seed(run_seed: int, position: Position, records: Sequence[EpisodeRecord]) -> int:
+def next_layout_seed(
+    run_seed: int, position: Position, records: Sequence[EpisodeRecord], presets: Sequence[int] = ()
+) -> int:
     """The layout of the next episode at ``position``.
+
+    Args:
+        run_seed: of the run.
+        position: where it stands.
+        records: of the episodes so far.
+        presets: seeds of preset layouts, which evaluation blocks go through instead of drawn ones, and then
+            through drawn ones.
 
     Every evaluation block runs through the same layouts, so that modes and robustness cases are compared on
     equal terms; training goes on through others. A void episode does not use its layout up.
@@ -25,5 +34,6 @@ def next_layout_seed(run_seed: int, position: Position, records: Sequence[Episod
     block = position.block
     kind = "training" if block.learns else "evaluation"
     used = {record.layout_seed for record in records if block.holds(record) and not record.void}
-    seeds = (layout_seed(run_seed, kind, index) for index in itertools.count())
+    drawn = (layout_seed(run_seed, kind, index) for index in itertools.count())
+    seeds = drawn if block.learns else itertools.chain(presets, drawn)
     return next(seed for seed in seeds if seed not in used)

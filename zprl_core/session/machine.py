@@ -395,7 +395,7 @@ class Session:
         self._position = position(config.plan, known)
         if self._position is None:
             return Episode(index, config.plan[-1], 0, last)
-        seed = next_layout_seed(config.seed, self._position, known)
+        seed = next_layout_seed(config.seed, self._position, known, config.presets)
         return Episode(index, self._position.block, seed, last)
 
     def _go(self, event: Event, target: State, reason: str = "") -> Answer:

@@ -23,6 +23,7 @@ class SessionConfig:
         auto_begin: an episode begins by itself once the reset is done, else when "begin" is commanded.
         countdown_s: between a reset and an episode that begins by itself.
         judge_window_s: at the horizon, time for a person to say success or failure; then it is the horizon.
+        presets: seeds of the evaluations' preset layouts; empty: they are drawn.
         undo_window_s: time after a label until the next episode starts by itself; None: it waits for "start".
 
     Raises:
@@ -39,6 +40,7 @@ class SessionConfig:
     countdown_s: float = 0.0
     judge_window_s: float = 10.0
     undo_window_s: float | None = None
+    presets: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.plan:

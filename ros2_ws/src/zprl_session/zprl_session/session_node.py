@@ -156,6 +156,7 @@ class SessionNode(Node):
             undo_window_s=None if self._operator else 0.0,
             auto_begin=task.reset == "automatic" or (simulated and not by_hand),
             countdown_s=0.0 if simulated else COUNTDOWN_S,
+            presets=tuple(preset.seed for preset in task.region.presets),
         )
         ledger = LedgerFile(self._folder.ledger_file)
         records = record_outcomes(self._folder.episodes_file, ledger.entries)
@@ -407,7 +408,10 @@ class SessionNode(Node):
             request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed, case_name=name)
             self.call(self._reset, request, partial(self._on_world, effect.episode))
             return
-        layout = layouts.describe(layouts.draw(self._setup.task.region, effect.layout_seed, case))
+        region = self._setup.task.region
+        layout = layouts.describe(layouts.draw(region, effect.layout_seed, case))
+        if preset := region.preset(effect.layout_seed):
+            layout = f"{preset.name}: {layout}"
         if case is not None:
             self.get_logger().info(f"episode {effect.episode}: case {case.name}: {case.description}")
         if self._setup.task.reset != "automatic":

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from zprl_core.config import CaseConfig
+from zprl_core.config.region import RegionConfig
 from zprl_core.errors import RigError
 from zprl_core.noise import Stream, generator
 from zprl_sim import dimensions as dim
@@ -69,11 +70,27 @@ class Layout:
         return yaml.safe_dump(rounded, default_flow_style=True, width=1000).strip()
 
 
-def draw_layout(seed: int, case: CaseConfig | None = None) -> Layout:
+def preset_place(region: RegionConfig, seed: int) -> tuple[float, float] | None:
+    """Where a preset layout has the half in the base frame, m; None where it is drawn.
+
+    The region is the tray as who stands opposite the arm sees it: x to the right is the base's y, y away from
+    them is towards the arm.
+    """
+    preset = region.preset(seed)
+    if preset is None:
+        return None
+    place = preset.places[0]
+    return dim.TRAY_CENTRE[0] - place.y_m, dim.TRAY_CENTRE[1] + place.x_m
+
+
+def draw_layout(
+    seed: int, case: CaseConfig | None = None, half_xy: tuple[float, float] | None = None
+) -> Layout:
     """The layout of a seed (0 <= seed < 2**64): the half anywhere on the tray, minus the margin.
 
     Args:
         seed: of the layout.
+        half_xy: where the half lies instead of a drawn place, m.
         case: robustness case: the same layout, and what the case changes, drawn from the same seed.
 
     Raises:
@@ -81,14 +98,14 @@ def draw_layout(seed: int, case: CaseConfig | None = None) -> Layout:
         RigError: the case asks for something that the cell is not made for.
     """
     draw = generator(seed, 0, 0, Stream.LAYOUT)
-    half_xy = [
+    drawn = [
         float(centre + (size / 2 - dim.LAYOUT_MARGIN) * draw.uniform(-1.0, 1.0))
         for centre, size in zip(dim.TRAY_CENTRE, dim.TRAY_SIZE, strict=True)
     ]
     yaw = float(draw.uniform(-3.141592653589793, 3.141592653589793))
     x, y, z = (float(home + HOME_JITTER * draw.uniform(-1.0, 1.0)) for home in HOME_TCP)
     layout = Layout(
-        (half_xy[0], half_xy[1]), yaw, (x, y, z), float(HOME_YAW_JITTER * draw.uniform(-1.0, 1.0))
+        half_xy or (drawn[0], drawn[1]), yaw, (x, y, z), float(HOME_YAW_JITTER * draw.uniform(-1.0, 1.0))
     )
     return layout if case is None else _staged(layout, case, generator(seed, 1, 0, Stream.LAYOUT))
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from zprl_arms.driver import ArmReading, ResetWorld, WorldState
 from zprl_core.config import ArmConfig, EvaluationConfig, RigConfig, TaskConfig
+from zprl_core.config.region import RegionConfig
 from zprl_core.errors import RigError
 from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose
 from zprl_sim import dimensions
-from zprl_sim.layout import draw_layout
+from zprl_sim.layout import draw_layout, preset_place
 from zprl_sim.rig import RigState, SimRig
 from zprl_sim.rig import Setpoint as SimSetpoint
 
@@ -23,12 +24,14 @@ class SimArm:
 
     streams_joints = False
 
-    def __init__(self, evaluation: EvaluationConfig | None = None) -> None:
+    def __init__(self, task: TaskConfig | None = None) -> None:
         """
         Args:
-            evaluation: of the task, with its robustness cases; None: it has none.
+            task: with its robustness cases and preset layouts; None: it has none.
         """
-        self._rig, self._evaluation = SimRig(), evaluation or EvaluationConfig()
+        self._rig = SimRig()
+        self._evaluation = task.evaluation if task else EvaluationConfig()
+        self._region = task.region if task else RegionConfig()
         self._state: RigState | None = None
 
     def connect(self, *, enable: bool = True) -> None:
@@ -62,7 +65,8 @@ class SimArm:
 
     def reset(self, layout_seed: int, case_name: str = "") -> ResetWorld:
         """A new layout, the arm at its home."""
-        self._state = self._rig.reset(draw_layout(layout_seed, self._evaluation.case(case_name)))
+        case, place = self._evaluation.case(case_name), preset_place(self._region, layout_seed)
+        self._state = self._rig.reset(draw_layout(layout_seed, case, place))
         held = self._rig.setpoint
         return ResetWorld(
             self._rig.layout.describe(), Setpoint(held.position, held.quaternion, held.gripper_width)
@@ -88,8 +92,8 @@ class SimArm:
         return self._state
 
 
-def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> SimArm:
-    """The driver of one arm of a rig.
+def make(rig: RigConfig, task: TaskConfig | None, arm: ArmConfig) -> SimArm:
+    """The driver of one arm of a rig; without a task it stages no robustness case.
 
     Raises:
         RigError: a rate or a world that the twin does not have.
@@ -104,4 +108,4 @@ def make(rig: RigConfig, task: TaskConfig, arm: ArmConfig) -> SimArm:
             f"rig {rig.name}: arm '{arm.name}': servo_rate_hz: {arm.servo_rate_hz}, "
             f"the twin has {dimensions.SERVO_HZ}"
         )
-    return SimArm(task.evaluation)
+    return SimArm(task)

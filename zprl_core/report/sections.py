@@ -311,7 +311,7 @@ def _table_three(found: Sequence[Method]) -> list[Part]:
             table.append([method.name, str(run.spec.seed), *both, f"{run.summary['wall_s'] / _HOUR:.2f}"])
     header = ["setting", "seed", "# of trajs.", "# of (o, a)", "robot time, h", "wall time of the run, h"]
     note = (
-        "[offline | online] as in the paper's Table III. Robot time is that of the motion, without resets; in "
+        "[offline | online] as in the paper's Table III. Robot time is that of motion, without resets; in "
         "lockstep it is simulated."
     )
     return [Table("table_3", header, table, note)]

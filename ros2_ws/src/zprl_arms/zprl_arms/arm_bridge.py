@@ -249,7 +249,7 @@ class ArmBridge(LifecycleNode):
             self._setup.task.smoothness,
             self._publish_motion,
             self.get_logger().warning,
-            rest_s=0.0 if self._setup.lockstep else REST_AFTER_S,
+            rest_s=0.0 if self._posture is None else REST_AFTER_S,
         )
 
     def _on_command(self, message: ActionChunk) -> None:

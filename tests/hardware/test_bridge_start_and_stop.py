@@ -42,12 +42,14 @@ def with_serial(rig: RigConfig, serial: str) -> RigConfig:
 
 
 def refusal(g: Graph, *names: str) -> str:
-    """Start a graph whose bridge must refuse: what it says."""
+    """Start a graph whose bridge must refuse, and then ends without a complaint: what it says."""
     for name in names:
         g.start(name)
     session = g.start("session", managed_nodes=[n for n in names if n != "camera"])
     assert session.wait(90) == 2, g.log("session")
     assert "bridge refused to configure; its log says why" in g.log("session")
+    g.processes["bridge"].terminate()
+    assert g.processes["bridge"].wait(20) == 0 and "Traceback" not in g.log("bridge"), g.log("bridge")
     (line,) = [line for line in g.log("bridge").splitlines() if "cannot configure: " in line]
     return line.partition("cannot configure: ")[2]
 

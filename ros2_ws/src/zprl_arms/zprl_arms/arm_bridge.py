@@ -47,7 +47,7 @@ from zprl_bringup import convert, qos
 from zprl_bringup.claim import Claim, claim_arm
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
-from zprl_core.errors import ConfigError, DataError, RigError
+from zprl_core.errors import ConfigError, DataError, RigError, ZprlError
 from zprl_core.run_folder import RunFolder
 from zprl_core.smoothness.episode import MotionRecord
 from zprl_core.transforms import Pose
@@ -89,15 +89,20 @@ class ArmBridge(LifecycleNode):
 
     def configure(self) -> None:
         """Connect, and hold where the arm is."""
-        self._driver = make_driver(self._setup.rig, self._setup.task, self._config)
+        driver = make_driver(self._setup.rig, self._setup.task, self._config)
         try:
-            self._connect(self._driver)
-        except RigError:
-            self._disconnect(self._driver)
+            self._connect(driver)
+            self._prepare(driver)
+        except ZprlError:
+            self._disconnect(driver)
             raise
-        self._readings = Readings(self._config, self._driver.read)
+        self._driver = driver
+
+    def _prepare(self, driver: ArmDriver) -> None:
+        """Everything that follows a connection."""
+        self._readings = Readings(self._config, driver.read)
         joints = self._readings.newest().joint_position_rad
-        simulated = isinstance(self._driver, SimulatedArm)
+        simulated = isinstance(driver, SimulatedArm)
         self._posture = None if simulated else Posture(self._setup.rig, self._config, joints)
         if self._shadow and self._posture is not None:
             self._readings.pose_of(self._posture.tool_at)
@@ -112,16 +117,16 @@ class ArmBridge(LifecycleNode):
             lease_s=None if self._setup.lockstep else self._config.lease_s,
             shadow=self._shadow,
             posture=self._posture,
-            streams_joints=self._driver.streams_joints,
+            streams_joints=driver.streams_joints,
             demonstrated=self._demonstrated,
         )
         self._lockstep: Lockstep | None = None
         self._realtime: RealTime | None = None
-        if isinstance(self._driver, SimulatedArm) and self._setup.lockstep:
-            self._lockstep = Lockstep(self._driver, self._controller, self._timing, self)
+        if isinstance(driver, SimulatedArm) and self._setup.lockstep:
+            self._lockstep = Lockstep(driver, self._controller, self._timing, self)
         else:
             self._realtime = RealTime(
-                self._driver,
+                driver,
                 self._controller,
                 self._timing,
                 self,
@@ -244,7 +249,7 @@ class ArmBridge(LifecycleNode):
             self._setup.task.smoothness,
             self._publish_motion,
             self.get_logger().warning,
-            rest_s=0.0 if self._setup.lockstep else REST_AFTER_S,
+            rest_s=0.0 if self._posture is None else REST_AFTER_S,
         )
 
     def _on_command(self, message: ActionChunk) -> None:

@@ -14,9 +14,9 @@ from zprl_core.config import SmoothnessConfig
 from zprl_core.smoothness.episode import EpisodeTracks, MotionRecord, append_motion, measured_motion
 from zprl_core.transforms import Pose
 
-REST_S = 0.5
-"""In real time an episode is measured so long after its motion was over: the arm holds by then, and a servo
-period that the thread makes late is one in which nothing moves. An episode's bag takes in a second more.
+REST_S = 0.3
+"""A real arm's episode is measured so long after its motion was over: the arm holds by then, and a servo
+period that the thread makes late is one in which nothing moves.
 """
 PATIENCE_S = 5.0
 """How long the last episodes may take at the end."""

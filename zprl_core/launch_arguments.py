@@ -7,15 +7,21 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zprl_core import panel_address, start
+from zprl_core.bags.named import bags_named
 from zprl_core.config import load_task
 from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import ConfigError
 from zprl_core.graph import Mode
+from zprl_core.replay.modes import AUTO, MODES
 from zprl_core.wanted_evaluation import ERROR_RATE, ONLY
 
+if TYPE_CHECKING:
+    from zprl_core.replay.session import Replay
+
+REPLAY = "replay"
 _COMMON = {
     "rig": "name of the rig, or a .yaml file",
     "task": "name of the task, or a .yaml file",
@@ -57,6 +63,19 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
         "out": "folder of the collection; empty: runs/<task>/collect-<date>-<time>",
         "episodes": "demonstrations; empty: the task's budget",
         "teleop": "host:port of the teleoperation page; empty: on this machine",
+    },
+    REPLAY: {
+        "bag": "bags or folders of bags, by commas",
+        "policy": "checkpoint or run folder; two or more, by commas, are compared (zprl launch)",
+        "out": "folder of the result; empty: runs/replay-<date>-<time>",
+        "checkpoint": "of a run: its state after so many training chunks; empty: its last one",
+        "mode": f"path of the policy: {', '.join(MODES)}; empty: steer for a run, base_c for a checkpoint",
+        "rig": "of bags that do not say: a name or a .yaml file",
+        "seed": "of the draws; empty: the recorded run's",
+        "rate": "times the recorded pace; empty: as fast as the policy takes it",
+        "start": "begin so many seconds into each bag; empty: 0",
+        "loop": "true: begin again after the last bag; empty: false",
+        "skip_bad": "true: leave out bags that cannot be replayed; empty: false",
     },
 }
 """Arguments of launch/<mode>.launch.py and of `zprl launch <mode>`, and what they mean."""
@@ -116,6 +135,48 @@ def prepare(mode: Mode, given: Mapping[str, str]) -> start.Prepared:
         base = Path(values.get("base") or home / "base.ckpt")
         return start.training(base=base, chunks=_number(values, "chunks"), eval_episodes=episodes, **common)
     return _evaluation(values, home, episodes, common)
+
+
+def replay(given: Mapping[str, str]) -> Replay:
+    """What launch/replay.launch.py and `zprl launch replay` start; an empty value means the default.
+
+    Raises:
+        ZprlError: a missing or wrong argument, or anything else that `Replay.prepare` refuses.
+    """
+    from zprl_core.replay.session import Replay, Request
+
+    values = {name: value for name, value in given.items() if value}
+    for name in ("bag", "policy"):
+        if name not in values:
+            text = LAUNCH_ARGUMENTS[REPLAY][name]
+            raise ConfigError(f"the launch argument {name}:=... is required: {text}")
+    request = Request(
+        bags=tuple(bags_named(Path(bag) for bag in values["bag"].split(","))),
+        policies=tuple(Path(policy) for policy in values["policy"].split(",")),
+        out=Path(values.get("out") or Path("runs") / time.strftime("replay-%Y%m%d-%H%M%S")),
+        checkpoint=_number(values, "checkpoint"),
+        rig=values.get("rig", ""),
+        seed=_number(values, "seed"),
+        mode=_choice(values, "mode", ("", *MODES)) or AUTO,
+        rate=_positive(values, "rate"),
+        start_s=_positive(values, "start") or 0.0,
+        loop=_choice(values, "loop", ("", "false", "true")) == "true",
+        skip_bad=_choice(values, "skip_bad", ("", "false", "true")) == "true",
+    )
+    return Replay.prepare(request)
+
+
+def _positive(values: Mapping[str, str], name: str) -> float | None:
+    text = values.get(name, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < math.inf:
+        raise ConfigError(f"launch argument {name}:={text}: not a number above 0")
+    return value
 
 
 def _evaluation(

@@ -37,15 +37,13 @@ def played(playback: Playback, now_ns: int, *, answer: bool = True) -> list[Even
 
 
 def test_a_chunk_follows_all_samples_that_its_snapshot_needs(queue: list[Event]) -> None:
-    asks = [number for number, event in enumerate(queue) if isinstance(event, Ask)]
+    asks = [(number, event) for number, event in enumerate(queue) if isinstance(event, Ask)]
     # Running for 2 s from t = 1 s: the first tick 0.2 s later, a chunk every 8 ticks of 1/30 s.
-    assert [queue[n].moment.chunk for n in asks] == list(range(len(asks)))
-    assert len(asks) == 6
-    for number in asks:
-        ask = queue[number]
+    assert [ask.moment.chunk for _, ask in asks] == list(range(6))
+    for number, ask in asks:
         sent = {(event.stream, event.stamp_ns) for event in queue[:number] if isinstance(event, Sample)}
         assert set(zip(("third_view", "proprioception"), ask.newest_ns, strict=True)) <= sent
-    assert [queue[n].begins for n in asks] == [True] + [False] * (len(asks) - 1)
+    assert [ask.begins for _, ask in asks] == [True] + [False] * 5
 
 
 def test_as_fast_as_possible_everything_goes_out_once_in_order(queue: list[Event]) -> None:

@@ -128,23 +128,3 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway"
     )
-
-
-def bags_named(named: list[Path]) -> list[Path]:
-    """The bags that were named, or in a folder that was named; each once, and superseded ones not."""
-    from zprl_core.bags.labels import SUPERSEDED
-
-    found: dict[Path, None] = {}
-    for path in named:
-        if path.name == SUPERSEDED:  # RUN/bags/* names it too
-            continue
-        inside: list[Path] = []
-        if path.is_dir() and not _is_bag(path):
-            inside = [each for each in sorted(path.iterdir()) if each.is_dir() and _is_bag(each)]
-        for bag in inside or [path]:
-            found[bag] = None
-    return list(found)
-
-
-def _is_bag(folder: Path) -> bool:
-    return any(folder.glob("*.mcap")) or any(folder.glob("*.db3")) or any(folder.glob("*.db3.zstd"))

@@ -141,13 +141,14 @@ def _simulated(dataset: StoredDataset) -> dict[str, Matrix]:
 
 
 def _build(args: argparse.Namespace) -> int:
+    from zprl_core.bags.named import bags_named
     from zprl_core.cli.progress import bar
     from zprl_core.config import load_task
     from zprl_core.data.building import BuildOptions, build
     from zprl_core.data.problems import check_repairs
     from zprl_core.data.writing import require_room
 
-    task, bags = load_task(args.task), arguments.bags_named(args.bags)
+    task, bags = load_task(args.task), bags_named(args.bags)
     options = BuildOptions(
         outcomes=tuple(word for word in args.outcomes.split(",") if word),
         repairs=check_repairs([word for word in args.repair.split(",") if word]),

@@ -11,7 +11,8 @@ NAME = "launch"
 HELP = "start a node graph with arguments in the style of ros2 launch"
 DESCRIPTION = """\
 Starts the same graph as `ros2 launch launch/train.launch.py ...` does, on machines where ROS 2 came from pip
-and `ros2 launch` does not exist. Arguments are name:=value; all but rig and task have defaults:
+and `ros2 launch` does not exist. Arguments are name:=value; all but rig and task (bag and policy) have
+defaults; `zprl replay --help` explains those of replay:
 
   rig, task       names from hardware_config, or .yaml files
   base            train: the base checkpoint (default runs/<task>/base.ckpt)
@@ -30,6 +31,7 @@ and `ros2 launch` does not exist. Arguments are name:=value; all but rig and tas
 EXAMPLE = """\
   zprl launch train rig:=sim_xarm6 task:=place_orange
   zprl launch collect rig:=sim_xarm6 task:=place_orange_demo teleop:=192.0.2.10:8771
+  zprl launch replay bag:=runs/my/run/bags policy:=runs/my/run
   zprl launch evaluate rig:=sim_xarm6 task:=place_orange_demo policy:=runs/my/run out:=runs/my/eval
 """
 
@@ -45,5 +47,11 @@ def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_core.cli.running import run_session
 
-    prepared = launch_arguments.prepare(args.mode, launch_arguments.split_arguments(args.mode, args.settings))
+    given = launch_arguments.split_arguments(args.mode, args.settings)
+    if args.mode == launch_arguments.REPLAY:
+        from zprl_core.cli.playing import play
+
+        play(launch_arguments.replay(given), verbose=not args.quiet)
+        return 0
+    prepared = launch_arguments.prepare(args.mode, given)
     return run_session(prepared, verbose=not args.quiet)

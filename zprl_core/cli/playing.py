@@ -13,21 +13,27 @@ from zprl_core import single_host
 from zprl_core.config import RigConfig
 from zprl_core.graph import NodeSpec
 from zprl_core.replay.plans import STATS
+from zprl_core.replay.session import Replay
 from zprl_core.run_folder import read_json
 from zprl_core.supervisor import Supervisor, node_command
 
 POLL_S = 0.1
 
 
-def play(nodes: tuple[NodeSpec, ...], folder: Path, rig: RigConfig, *, verbose: bool) -> str:
-    """Run until the player has played everything, or Ctrl-C; says how much that was, and how fast.
-
-    Args:
-        nodes: of the graph. folder: of the result. rig: of the bags. verbose: show what the nodes print.
+def play(replay: Replay, *, verbose: bool) -> None:
+    """Play all bags to each policy, one after the other, and conclude.
 
     Raises:
         SessionError: a process died; names it, its exit code and its last lines.
     """
+    for policy in replay.policies:
+        nodes, folder = replay.nodes(policy), replay.folder(policy)
+        print(_played(nodes, folder, replay.bags.rig, verbose=verbose), file=sys.stderr)
+    replay.conclude()
+
+
+def _played(nodes: tuple[NodeSpec, ...], folder: Path, rig: RigConfig, *, verbose: bool) -> str:
+    """Run until the player has played everything; says how much that was, and how fast."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     with single_host.free_domain(os.environ) as domain:

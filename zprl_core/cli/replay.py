@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from zprl_core.cli import arguments
@@ -27,7 +26,7 @@ EXAMPLE = """\
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    from zprl_core.replay.episodes import AUTO, MODES
+    from zprl_core.replay.modes import AUTO, MODES
 
     parser.add_argument(
         "--bag",
@@ -77,11 +76,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
-    from zprl_core.arithmetic import use_threads
+    from zprl_core.bags.named import bags_named
     from zprl_core.replay.session import Replay, Request
 
     request = Request(
-        bags=tuple(arguments.bags_named(args.bag)),
+        bags=tuple(bags_named(args.bag)),
         policies=tuple(args.policy),
         out=args.out,
         checkpoint=args.checkpoint,
@@ -93,15 +92,12 @@ def run(args: argparse.Namespace) -> int:
         skip_bad=args.skip_bad,
     )
     replay = Replay.prepare(request)
-    use_threads(1)  # as the policy node does: the last bits depend on it
-    for policy in replay.policies:
-        if args.in_process:
+    if args.in_process:
+        for policy in replay.policies:
             replay.plan_here(policy)
-        else:
-            from zprl_core.cli.playing import play
+        replay.conclude()
+    else:
+        from zprl_core.cli.playing import play
 
-            nodes, folder = replay.nodes(policy), replay.folder(policy)
-            print(play(nodes, folder, replay.bags.rig, verbose=args.verbose), file=sys.stderr)
-    print(replay.conclude())
-    print(f"replay: {args.out / 'replay.md'}")
+        play(replay, verbose=args.verbose)
     return 0

@@ -44,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_core.arithmetic import use_threads
+    from zprl_core.bags.named import bags_named
     from zprl_core.run_folder import make_folder, refuse_used, write_text
     from zprl_core.steering import study
 
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     use_threads(1)
     runs = study.open_runs(args.runs)
     if args.bag:
-        states = study.of_bags(arguments.bags_named(args.bag), runs[0], args.rig or "")
+        states = study.of_bags(bags_named(args.bag), runs[0], args.rig or "")
     elif args.data:
         states = study.of_dataset(args.data, runs[0])
     else:

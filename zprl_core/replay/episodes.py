@@ -14,16 +14,12 @@ from zprl_core.data.building import labelled
 from zprl_core.data.problems import BadBagError
 from zprl_core.data.recording import Recording, RunningEpisode, running_episodes
 from zprl_core.data.resampling import actions_at
-from zprl_core.errors import ConfigError
 from zprl_core.grid import TickGrid
 from zprl_core.observation import first_tick, snapshots
 from zprl_core.planned import Plan
 from zprl_core.snapshot import SnapshotError, SnapshotPolicy
 
 Array = NDArray[np.float64]
-AUTO, RECORDED = "auto", "recorded"
-MODES = (AUTO, RECORDED, "base_c", "base_z", "steer")
-"""Paths of the policy that a replay can be told: "auto" steers where there is an actor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,24 +184,3 @@ def _setpoints(recording: Recording, task: TaskConfig, start_ns: int) -> Array |
         return actions_at(recording, task, at_ns, hold=False)[0].astype(np.float64)
     except BadBagError:
         return None
-
-
-def replayed_mode(wanted: str, recorded: str, *, steers: bool) -> str:
-    """The path of the policy that an episode is replayed on.
-
-    Args:
-        wanted: of MODES. recorded: that of the episode, empty where nobody knows.
-        steers: whether the policy has an actor.
-
-    Raises:
-        ConfigError: a base policy cannot steer.
-    """
-    if wanted == RECORDED:
-        if recorded in ("base_c", "base_z"):
-            return recorded
-        wanted = AUTO
-    if wanted == AUTO:
-        return "steer" if steers else "base_c"
-    if wanted == "steer" and not steers:
-        raise ConfigError("--mode steer: a base policy has no actor; name a run, or another mode")
-    return wanted

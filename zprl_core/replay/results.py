@@ -15,7 +15,8 @@ from zprl_core.replay import figures
 from zprl_core.replay.analysis import ChunkRow, calibration, chunk_rows, differences, episode_rows
 from zprl_core.replay.checking import cell_note, normaliser_notes
 from zprl_core.replay.critics import Critics
-from zprl_core.replay.episodes import ReplayEpisode, filled_snapshots, replayed_mode
+from zprl_core.replay.episodes import ReplayEpisode, filled_snapshots
+from zprl_core.replay.modes import replayed_mode
 from zprl_core.replay.planning import plan_episode
 from zprl_core.replay.plans import PlanLog, Planned
 from zprl_core.replay.policies import ReplayPolicy

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from zprl_core import checkpoint
+from zprl_core.arithmetic import use_threads
 from zprl_core.base import KIND
 from zprl_core.config import RigConfig, load_rig
 from zprl_core.data.problems import BadBagError, listed
@@ -22,7 +23,8 @@ from zprl_core.errors import DataError
 from zprl_core.graph import NodeSpec, RunSettings, replay_graph
 from zprl_core.replay import results
 from zprl_core.replay.checking import require_task
-from zprl_core.replay.episodes import AUTO, ReplayEpisode, replay_episodes, replayed_mode
+from zprl_core.replay.episodes import ReplayEpisode, replay_episodes
+from zprl_core.replay.modes import AUTO, replayed_mode
 from zprl_core.replay.planning import replay_agent
 from zprl_core.replay.plans import PLANS, PlanLog, read_plans
 from zprl_core.replay.policies import ReplayPolicy, distinct, find_policy
@@ -123,14 +125,16 @@ class Replay:
 
     def plan_here(self, policy: ReplayPolicy) -> None:
         """Plan everything in this process, without a graph."""
+        use_threads(1)  # as the policy node does: the last bits depend on it
         log = PlanLog(self.folder(policy) / PLANS)
         agent = replay_agent(policy.runtime(), self.seed)
         for bag, episodes in self.bags.read():
             results.plan_in_process(agent, policy, bag, episodes, self.request.mode, log)
         log.close()
 
-    def conclude(self) -> str:
-        """Analyse what was planned, and write the results; returns the report."""
+    def conclude(self) -> None:
+        """Analyse what was planned, write the results, and print the report."""
+        use_threads(1)
         loaded = [
             results.Loaded.of(policy, read_plans(self.folder(policy) / PLANS)) for policy in self.policies
         ]
@@ -143,7 +147,8 @@ class Replay:
             "mode": self.request.mode,
             "seed": self.seed,
         }
-        return results.write_results(self.request.out, loaded, self.bags.notes, facts)
+        print(results.write_results(self.request.out, loaded, self.bags.notes, facts))
+        print(f"replay: {self.request.out / 'replay.md'}")
 
 
 @dataclass(eq=False)

@@ -14,11 +14,11 @@ from zprl_core.pairing import pair
 from zprl_core.plan import MEASURED, TRAIN
 from zprl_core.records import EpisodeRecord
 from zprl_core.report import figures
-from zprl_core.report.curves import WINDOW, points, running, steps_to
+from zprl_core.report.curves import WINDOW, Point, points, running, steps_to
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
 from zprl_core.report.runs import Method, ReportRun, methods
 from zprl_core.smoothness.estimates import Estimate
-from zprl_core.smoothness.report import Group, groups, rows
+from zprl_core.smoothness.report import ACCELERATION, VELOCITY, Group, groups, rows
 from zprl_core.smoothness.writing import SHOWN
 from zprl_core.stats import Proportion, mcnemar, paired_difference, pooled
 
@@ -26,6 +26,8 @@ RATE = 0.9
 """Whose controller steps the paper's Table I gives."""
 FEW_SEEDS = 3
 _HOUR = 3600.0
+DRAWN = (VELOCITY, ACCELERATION, "measured_jerk", "measured_sparc")
+"""Of the smoothness measures."""
 
 
 def report(runs: Sequence[ReportRun], out: Path, trajectories: Sequence[Part] = ()) -> Document:
@@ -112,7 +114,7 @@ def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
             seconds = [1e-9 * (record.end_stamp_ns - record.start_stamp_ns) for record in valid]
             name, p = _block_name(point.block), point.successes
             table.append([
-                run.name, name, str(point.steps), rate_text(p), f"{point.length:.0f}",
+                run.name, name, _trained(run, point), rate_text(p), f"{point.length:.0f}",
                 f"{sum(seconds) / len(seconds):.1f}", str(helped),
             ])  # fmt: skip
             bars.append((f"{run.name}: {name}", p.rate, *p.wilson()))
@@ -122,13 +124,23 @@ def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
     header = [
         "run",
         "policy",
-        "controller steps trained",
+        "trained",
         "success",
         "episode length, steps",
         "time, s",
         "helped",
     ]
     return [Table("success", header, table), Figure("rates.png", "Success rates, Wilson 95 % intervals")]
+
+
+def _trained(run: ReportRun, point: Point) -> str:
+    """How long the policy had learned that was measured."""
+    if run.trains:
+        return f"{point.steps} steps"
+    if point.block.startswith("base"):
+        return "0"
+    kept = Path(run.spec.actor).stem.removeprefix("chunks_")
+    return f"{int(kept)} chunks" if kept.isdigit() else "all of its run"
 
 
 def _learning(found: Sequence[Method], out: Path) -> list[Part]:
@@ -176,7 +188,11 @@ def _table_one(found: Sequence[Method]) -> list[Part]:
 
 def _paired(runs: Sequence[ReportRun]) -> list[Part]:
     parts: list[Part] = []
-    inside = [[run.name, comparison(run.blocks, run.records)["says"]] for run in runs if not run.trains]
+    inside = [
+        [run.name, comparison(run.blocks, run.records)["says"]]
+        for run in runs
+        if not run.trains and any(not record.case for record in run.records)
+    ]
     if inside:
         parts.append(Table("comparisons", ["evaluation", "what follows"], inside))
     table = []
@@ -253,7 +269,7 @@ def _smoothness(runs: Sequence[ReportRun], out: Path) -> list[Part]:
 def _series(made: Sequence[Group]) -> list[tuple[str, str, list[str], list[Estimate]]]:
     several = len({group.run for group in made}) > 1
     labels = [f"{group.run}: {group.block}" if several else group.block for group in made]
-    names = [name for name in SHOWN if any(group.means[name].value is not None for group in made)]
+    names = [name for name in DRAWN if any(group.means[name].value is not None for group in made)]
     return [(SHOWN[name], "", labels, [group.means[name] for group in made]) for name in names]
 
 

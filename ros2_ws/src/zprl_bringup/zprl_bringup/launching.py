@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from zprl_core import launch_arguments, single_host, start
+from zprl_core.config import RigConfig
+from zprl_core.errors import ConfigError
 from zprl_core.graph import Mode, NodeSpec
 from zprl_core.records import read_records
 from zprl_core.summary import write_summary
@@ -35,43 +38,69 @@ def node_arguments(spec: NodeSpec, environment: Mapping[str, str]) -> dict[str, 
     }
 
 
-def single_host_environment(prepared: start.Prepared) -> dict[str, str]:
+def single_host_environment(rig: RigConfig, logs: Path) -> dict[str, str]:
     """What a single-host rig needs beside the caller's environment; what the caller set wins."""
-    profile = single_host.dds_profile(prepared.rig.dds_profile)
-    wanted = single_host.environment(profile, 0, prepared.folder.logs / "ros", {})
+    profile = single_host.dds_profile(rig.dds_profile)
+    wanted = single_host.environment(profile, 0, logs / "ros", {})
     return {k: v for k, v in wanted.items() if k != "ROS_DOMAIN_ID" and k not in os.environ}
 
 
 def description(mode: Mode) -> Any:
     """The `LaunchDescription` of a mode: its arguments, and its graph once they are known."""
+    return _description(mode, ("rig", "task"), lambda context: _session(mode, context))
+
+
+def replay_description() -> Any:
+    """The `LaunchDescription` of a replay of one policy: its arguments, and its graph once they are known."""
+    return _description(launch_arguments.REPLAY, ("bag", "policy"), _replay)
+
+
+def _description(mode: str, required: Sequence[str], actions: Callable[[Any], list[Any]]) -> Any:
     from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
     from launch import LaunchDescription
 
-    known = launch_arguments.LAUNCH_ARGUMENTS[mode]
-    required = ("rig", "task")
     declared = [
         DeclareLaunchArgument(name, description=text, **({} if name in required else {"default_value": ""}))
-        for name, text in known.items()
+        for name, text in launch_arguments.LAUNCH_ARGUMENTS[mode].items()
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=lambda context: _actions(mode, context))])
+    return LaunchDescription([*declared, OpaqueFunction(function=actions)])
 
 
-def _actions(mode: Mode, context: Any) -> list[Any]:
+def _given(mode: str, context: Any) -> dict[str, str]:
+    from launch.substitutions import LaunchConfiguration
+
+    names = launch_arguments.LAUNCH_ARGUMENTS[mode]
+    return {name: LaunchConfiguration(name).perform(context) for name in names}
+
+
+def _session(mode: Mode, context: Any) -> list[Any]:
+    prepared = launch_arguments.prepare(mode, _given(mode, context))
+    start.note_versions(prepared.folder)
+    environment = single_host_environment(prepared.rig, prepared.folder.logs)
+    return _processes(prepared.nodes, environment, lambda: _summarise(prepared))
+
+
+def _replay(context: Any) -> list[Any]:
+    replay = launch_arguments.replay(_given(launch_arguments.REPLAY, context))
+    policy, *others = replay.policies
+    if others:
+        raise ConfigError("launch argument policy: ros2 launch replays one; `zprl replay` compares several")
+    environment = single_host_environment(replay.bags.rig, replay.folder(policy) / "logs")
+    return _processes(replay.nodes(policy), environment, replay.conclude)
+
+
+def _processes(
+    nodes: Sequence[NodeSpec], environment: Mapping[str, str], at_end: Callable[[], None]
+) -> list[Any]:
+    """Starts all of them; `at_end` is called when they have ended."""
     from launch.actions import OpaqueFunction, RegisterEventHandler
     from launch.event_handlers import OnShutdown
-    from launch.substitutions import LaunchConfiguration
     from launch_ros.actions import LifecycleNode, Node
     from launch_ros.parameter_descriptions import ParameterValue
 
-    given = {
-        name: LaunchConfiguration(name).perform(context) for name in launch_arguments.LAUNCH_ARGUMENTS[mode]
-    }
-    prepared = launch_arguments.prepare(mode, given)
-    start.note_versions(prepared.folder)
-    environment = single_host_environment(prepared)
     actions: list[Any] = []
-    for spec in prepared.nodes:
+    for spec in nodes:
         kind = LifecycleNode if spec.lifecycle else Node
         end = [] if spec.respawn else [OpaqueFunction(function=_end, args=[spec.name])]
         arguments = node_arguments(spec, environment)
@@ -82,7 +111,7 @@ def _actions(mode: Mode, context: Any) -> list[Any]:
         }
         respawn = {"respawn": spec.respawn, "respawn_delay": RESPAWN_S}
         actions.append(kind(**{**arguments, "parameters": [typed]}, on_exit=end, **respawn))
-    summarise = OpaqueFunction(function=lambda _context: _summarise(prepared))
+    summarise = OpaqueFunction(function=lambda _context: at_end())
     return [*actions, RegisterEventHandler(OnShutdown(on_shutdown=[summarise]))]
 
 

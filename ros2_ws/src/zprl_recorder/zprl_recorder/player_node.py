@@ -23,7 +23,8 @@ from zprl_bringup.node import Node, run
 from zprl_bringup.replayable import read_replayable
 from zprl_core.errors import ConfigError, RigError
 from zprl_core.observation import PROPRIOCEPTION
-from zprl_core.replay.episodes import MODES, filled_snapshots, replay_episodes, replayed_mode
+from zprl_core.replay.episodes import filled_snapshots, replay_episodes
+from zprl_core.replay.modes import MODES, replayed_mode
 from zprl_core.replay.plans import PLANS, STATS, PlanLog, Planned
 from zprl_core.replay.playback import Ask, Playback, Sample, events
 from zprl_core.run_folder import write_json

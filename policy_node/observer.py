@@ -27,6 +27,9 @@ class Observer:
         setup: of the session.
         profile: QoS of the streams.
         on_sample: called after every sample that was kept.
+
+    Attributes:
+        kept: how many samples were, by stream.
     """
 
     def __init__(self, node: Any, setup: Setup, profile: QoSProfile, on_sample: Any) -> None:
@@ -34,6 +37,7 @@ class Observer:
         self._node, self._on_sample, self._lockstep = node, on_sample, setup.lockstep
         self._sizes = {view.name: (view.height, view.width) for view in observation.cameras}
         self._proprio_dim = observation.proprio_dim
+        self.kept = dict.fromkeys((*self._sizes, PROPRIOCEPTION), 0)
         self._policy = snapshots(setup.rig, setup.task, lockstep=setup.lockstep)
         for name in self._sizes:
             topic = f"/cameras/{name}/image"
@@ -85,6 +89,7 @@ class Observer:
             self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
             return
         if kept:
+            self.kept[name] += 1
             self._on_sample()
 
     def _on_proprioception(self, message: Proprioception) -> None:
@@ -97,4 +102,5 @@ class Observer:
             self._node.get_logger().error(str(error), throttle_duration_sec=1.0)
             return
         if kept:
+            self.kept[PROPRIOCEPTION] += 1
             self._on_sample()

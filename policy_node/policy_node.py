@@ -56,6 +56,7 @@ from zprl_core.grid import TickGrid
 from zprl_core.joined import JoinedReports
 from zprl_core.observation import first_tick
 from zprl_core.rl.learner import load_actor
+from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.snapshot import SnapshotError
 from zprl_core.steering.guard import Guard
@@ -138,6 +139,8 @@ class PolicyNode(LifecycleNode):
         if hasattr(self, "_trace"):
             self._beside.close()
             self._trace.close()
+            if self._replay and self._setup.run_dir is not None:
+                RunFolder(self._setup.run_dir).write_stats("observed", self._observer.kept)
 
     def _open(self) -> None:
         setup = self._setup

@@ -93,6 +93,8 @@ def test_the_graph_plans_what_one_process_plans(tmp_path: Path) -> None:
         )
     stats = read_json(tmp_path / "graph" / "base" / STATS)
     assert (stats["images"], stats["vectors"], stats["chunks"]) == (4 * 30, 4 * 60, 6)
+    taken = read_json(tmp_path / "graph" / "base" / "stats" / "observed.json")
+    assert taken == {"third_view": 4 * 30, "proprioception": 4 * 60}
 
 
 @pytest.fixture

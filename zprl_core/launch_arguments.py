@@ -16,7 +16,7 @@ from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import ConfigError
 from zprl_core.graph import Mode
 from zprl_core.replay.modes import AUTO, MODES
-from zprl_core.wanted_evaluation import ERROR_RATE, ONLY
+from zprl_core.wanted_evaluation import ERROR_RATE, ONLY, SEED
 
 if TYPE_CHECKING:
     from zprl_core.replay.session import Replay
@@ -47,6 +47,7 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
     "evaluate": {
         **_COMMON,
         **_POLICY,
+        "seed": f"of every random draw; empty: {SEED}",
         "policy": "checkpoint or run folder; empty: runs/<task>/base.ckpt",
         "out": "folder of the result; empty: runs/<task>/evaluate-<date>-<time>",
         "episodes": "layouts that each policy gets; empty: the task's",
@@ -113,11 +114,12 @@ def prepare(mode: Mode, given: Mapping[str, str]) -> start.Prepared:
         if name not in values:
             raise ConfigError(f"the launch argument {name}:=... is required: {LAUNCH_ARGUMENTS[mode][name]}")
     home = Path("runs") / load_task(values["task"]).name
+    seed = _number(values, "seed")
     common: dict[str, Any] = {
         "rig": values["rig"],
         "task": values["task"],
         "out": Path(values.get("out") or home / time.strftime(f"{mode}-%Y%m%d-%H%M%S")),
-        "seed": _number(values, "seed") or 0,
+        "seed": SEED if seed is None and mode == "evaluate" else seed or 0,
         "panel": panel_address.wanted(values.get("panel")),
     }
     episodes = _number(values, "episodes")

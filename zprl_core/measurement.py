@@ -41,7 +41,7 @@ def unaided(records: Sequence[EpisodeRecord], block: str) -> Proportion:
 def modes(records: Sequence[EpisodeRecord]) -> list[dict[str, Any]]:
     """What was measured without a robustness case, block by block."""
     found = dict.fromkeys(record.block for record in records if record.block != TRAIN and not record.case)
-    return [row(records, block) for block in found]
+    return [row(records, block) for block in sorted(found, key=_place)]
 
 
 def cases(records: Sequence[EpisodeRecord]) -> dict[str, Any] | None:
@@ -50,8 +50,13 @@ def cases(records: Sequence[EpisodeRecord]) -> dict[str, Any] | None:
     Returns:
         rows: one a case and block; average: of the cases' rates, by block.
     """
-    found = dict.fromkeys((record.case, record.block) for record in records if record.case)
-    rows = [row(records, block, case) for case, block in found]
+    staged: dict[str, set[str]] = {}
+    for record in records:
+        if record.case:
+            staged.setdefault(record.case, set()).add(record.block)
+    rows = [
+        row(records, block, case) for case, blocks in staged.items() for block in sorted(blocks, key=_place)
+    ]
     if not rows:
         return None
     rates: dict[str, list[float]] = {}
@@ -59,6 +64,11 @@ def cases(records: Sequence[EpisodeRecord]) -> dict[str, Any] | None:
         if one["success_rate"] is not None:
             rates.setdefault(one["block"], []).append(one["success_rate"])
     return {"rows": rows, "average": {block: sum(found) / len(found) for block, found in rates.items()}}
+
+
+def _place(block: str) -> int:
+    """Base before steered, and the evaluations inside training, as they came, between them."""
+    return {"base_c": 0, "base_z": 1, "final": 3}.get(block, 2)
 
 
 def row(records: Sequence[EpisodeRecord], block: str, case: str = "") -> dict[str, Any]:

@@ -15,6 +15,8 @@ from zprl_core.plan import Mode
 
 ERROR_RATE = 0.05
 """Of an evaluation that may end early, unless another one is asked for."""
+SEED = 1_000_000
+"""Of an evaluation, unless another one is asked for: layouts that no training with a smaller seed has had."""
 ONLY: dict[str, Mode] = {"steered": "steer", "base": "base_c", "base_z": "base_z"}
 """Policies that can be measured alone."""
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.hardware.boxes import PATIENCE_S, box, own_address
+from zprl_core.config import load_task
 from zprl_core.errors import RigError
 from zprl_sim.xarm_box.client import BoxClient
 
@@ -321,6 +322,10 @@ def test_an_xarm_gripper_moves_and_tells_where_it_is() -> None:
 
 def test_the_twin_behind_the_box_is_reset_and_followed() -> None:
     with box("--scene", "place_orange", "--gripper", "robotiq_2f85") as client, sdk(client) as api:
+        case = load_task("place_orange_demo").evaluation.case("model_orange")
+        staged = client.reset(3, case=case)
+        assert "radius: 0.029" in staged.scene and staged.scene in staged.layout
+        assert client.reset(3).scene == ""
         first, second = client.reset(3), client.reset(4, arm="home")
         assert "half_xy" in first.layout and first.layout != second.layout
         api.set_tcp_offset([0, 0, 200, 0, 0, 0], wait=False)

@@ -150,7 +150,7 @@ def running(setup: Setup, run: Path, bags: int, rig: str = "sim_xarm6") -> subpr
     """An evaluation without end, once it has finished so many bags."""
     task, base = setup
     words = ["--rig", rig, "--task", task, "--policy", base, "--out", str(run), "--record"]
-    process = training.start("evaluate", *words, "--episodes", "100000")
+    process = training.start("evaluate", *words, "--only", "base", "--episodes", "100000")
     deadline = time.monotonic() + 90.0
     while len(list(run.glob("bags/*/metadata.yaml"))) < bags:
         assert process.poll() is None, process.communicate()

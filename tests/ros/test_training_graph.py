@@ -159,7 +159,9 @@ def test_a_state_that_was_kept_is_evaluated_in_robustness_cases(
     chunks, path = next(iter(RunFolder(finished).kept_checkpoints().items()))
     out = tmp_path / "evaluation"
     words = _evaluation(setup, finished, out, "--only", "steered", "--episodes", "1")
-    words += ["--case", "model_orange", "--case", "distractors"]
+    layouts = tmp_path / "layouts.yaml"
+    layouts.write_text("layouts: [{name: middle, places: [{object: orange half, x_m: 0.0, y_m: 0.0}]}]")
+    words += ["--case", "model_orange", "--case", "distractors", "--layouts", str(layouts)]
     done = training.zprl(*words, "--checkpoint", str(chunks + 1))
     assert done.returncode == 2
     assert f"kept no state of {chunks + 1} training chunks; those it kept: {chunks}," in done.stderr
@@ -173,6 +175,7 @@ def test_a_state_that_was_kept_is_evaluated_in_robustness_cases(
     ]
     assert "radius: 0.029" in records[0].layout and "shape: " in records[1].layout
     assert records[0].layout_seed == records[1].layout_seed
+    assert all("half_xy: [0.415, -0.095]" in record.layout for record in records)
     assert [row["case"] for row in training.summary(out)["cases"]["rows"]] == ["model_orange", "distractors"]
     assert "distractors, steered: " in done.stdout
 

@@ -10,7 +10,7 @@ from zprl_core import panel_address, start
 from zprl_core.cli import arguments
 from zprl_core.config import ALL_CASES
 from zprl_core.errors import ConfigError
-from zprl_core.wanted_evaluation import ERROR_RATE, ONLY
+from zprl_core.wanted_evaluation import ERROR_RATE, ONLY, SEED
 
 NAME = "evaluate"
 HELP = "measure a base policy or a trained run, on a rig"
@@ -26,7 +26,6 @@ EXAMPLE = """\
   zprl evaluate --rig sim_xarm6 --task place_orange_demo --policy runs/my/run --case all --out runs/my/cases
   zprl evaluate --resume --out runs/my/eval
 """
-EVALUATION_SEED = 1_000_000
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on with the evaluation in DIR")
     arguments.add_out(parser, "folder of the result, new or empty", "DIR")
-    note = f" (default {EVALUATION_SEED}: layouts that no training with a smaller seed has seen)"
+    note = f" (default {SEED}: layouts that no training with a smaller seed has seen)"
     arguments.add_seed(parser, None, note)
     arguments.add_session(parser)
 
@@ -113,7 +112,7 @@ def _new(args: argparse.Namespace) -> start.Prepared:
         error_rate=args.error_rate if args.stop_early else None,
         open_=args.open,
         layouts=args.layouts,
-        seed=EVALUATION_SEED if args.seed is None else args.seed,
+        seed=SEED if args.seed is None else args.seed,
         lockstep=False if args.realtime else None,
         shadow=args.shadow,
         operator=args.operator,

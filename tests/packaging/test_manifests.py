@@ -43,7 +43,7 @@ EXECUTABLES = {
     "zprl_cameras": {"camera_node", "proprioception_node"},
     "zprl_core": {"zprl"},
     "zprl_panel": {"panel_node"},
-    "zprl_recorder": {"recorder_node"},
+    "zprl_recorder": {"player_node", "recorder_node"},
     "zprl_session": {"auto_judge", "session_node"},
     "zprl_sim": {"world_node"},
 }

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader
@@ -36,6 +37,7 @@ PUBLISHED = {
     "/cameras/third_view/image",
     "/learner/actor",
     "/learner/status",
+    "/policy/plan",
     "/policy/status",
     "/proprioception",
     "/rig/observe",
@@ -188,9 +190,12 @@ def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
 
 
 def test_a_write_that_fails_ends_the_episode_and_the_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
-    """A limit on the recorder's files: the kernel refuses the same call as on a full disk."""
-    run = tmp_path / "run"
-    process = running(setup, run, 2)
+    """A limit on the recorder's files: the kernel refuses the same call as on a full disk. Episodes are longer
+    than the recorder takes to notice and to have the session stop.
+    """
+    run, task = tmp_path / "run", tmp_path / "longer.yaml"
+    task.write_text(yaml.safe_dump({**training.TINY, "horizon_steps": 480}))
+    process = running((str(task), setup[1]), run, 2)
     resource.prlimit(training.node_pid(run, RECORDER), resource.RLIMIT_FSIZE, (30_000, 30_000))
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2

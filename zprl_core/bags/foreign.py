@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import apsw
 from mcap.records import Channel, Message, Schema
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 
 from zprl_core.bags.definitions import ENCODING
 from zprl_core.bags.rosbag2 import METADATA, read_metadata
@@ -60,5 +59,5 @@ def foreign_records(bag: Path) -> Iterator[Schema | Channel | Message]:
                     sequence=number,
                     data=bytes(data),
                 )
-    except (ReaderError, apsw.Error, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # rosbags raises what SQLite and its decompressors raise
         raise DataError(f"{bag}: cannot be read as a bag of rosbag2: {error}") from error

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 
 import numpy as np
@@ -22,11 +23,10 @@ def flat_map(rows: NDArray[np.floating], seed: int) -> tuple[Array, str]:
     spread = data.std(axis=0)
     data = (data - data.mean(axis=0)) / np.where(spread > 1e-9, spread, 1.0)
     try:
+        umap = importlib.import_module("umap")  # of the extra `analysis`
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its own, about one thread where a seed is given
-            from umap import UMAP
-
-            found = UMAP(n_components=2, random_state=seed, n_jobs=1).fit_transform(data)
+            found = umap.UMAP(n_components=2, random_state=seed, n_jobs=1).fit_transform(data)
         return np.asarray(found, dtype=np.float64), "UMAP"
     except ImportError:
         from sklearn.decomposition import PCA

@@ -189,7 +189,7 @@ def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
     assert describe(paths[0]).damage.finished
 
 
-def test_a_write_that_fails_ends_the_episode_and_the_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
+def test_a_write_that_fails_ends_episode_and_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
     """A limit on the recorder's files: the kernel refuses the same call as on a full disk. Episodes are longer
     than the recorder takes to notice and to have the session stop.
     """

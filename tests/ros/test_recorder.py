@@ -190,8 +190,8 @@ def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
 
 
 def test_a_write_that_fails_ends_episode_and_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
-    """A limit on the recorder's files: the kernel refuses the same call as on a full disk. Episodes are longer
-    than the recorder takes to notice and to have the session stop.
+    """A limit on the recorder's files: the kernel refuses the same call as on a full disk. An episode takes
+    longer than the recorder needs to notice and to have the session stop.
     """
     run, task = tmp_path / "run", tmp_path / "longer.yaml"
     task.write_text(yaml.safe_dump({**training.TINY, "horizon_steps": 480}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from zprl_core.config import load_rig, load_task
 from zprl_core.noise import digest
 from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
+from zprl_core.replay.policies import find_policy
 from zprl_core.rl.learner import Learner, Setup
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
@@ -168,6 +170,7 @@ def test_a_state_that_was_kept_is_evaluated_in_robustness_cases(
     done = training.zprl(*words, "--checkpoint", str(chunks))
     assert done.returncode == 0, done.stdout + done.stderr
     assert RunFolder(out).spec.actor == str(path)
+    assert find_policy(path) == replace(find_policy(finished, chunks), name=f"{finished.name}-{chunks:06d}")
     records = read_records(out / "episodes.jsonl")
     assert [(record.case, record.mode) for record in records] == [
         ("model_orange", "steer"),

@@ -42,7 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=Path,
         metavar="CKPT_OR_RUN",
-        help="a base checkpoint, or the folder of a `zprl train`; given twice or more, they are compared",
+        help="a base checkpoint, the folder of a `zprl train`, or one of its checkpoints; given twice or "
+        "more, they are compared",
     )
     arguments.add_out(parser, "folder of the result, new or empty", "DIR")
     parser.add_argument(

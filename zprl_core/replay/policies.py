@@ -59,29 +59,36 @@ def find_policy(path: Path, chunks: int | None = None) -> ReplayPolicy:
     """A policy by its checkpoint or run folder.
 
     Args:
-        path: a base checkpoint, or a training run's folder.
-        chunks: of a run: the state that it kept after so many training chunks; None: its last one.
+        path: a base checkpoint, a training run's folder, or one of its checkpoints.
+        chunks: of a run's folder: the state that it kept after so many training chunks; None: its last one.
 
     Raises:
         CheckpointError: there is none, or the run has no such state.
         DataError: the folder is no run.
     """
-    if not path.is_dir():
-        if chunks is not None:
-            raise ConfigError(f"--checkpoint {chunks}: {path} is no run, so it has one state only")
-        if not path.is_file():
-            raise CheckpointError(f"{path}: no such checkpoint; `zprl pretrain` makes one")
-        task = checkpoint.load(path, KIND).task_config()
-        # A base policy steers nothing, so any lambda will do.
-        rl = task.rl if task.rl.lambda_ is not None else replace(task.rl, lambda_=1.0)
-        return ReplayPolicy(path.stem, path.absolute(), None, replace(task, rl=rl))
-    run = RunFolder.open(path)
+    if path.is_dir():
+        run = RunFolder.open(path)
+        name = run.path.name if chunks is None else f"{run.path.name}-{chunks}"
+        return _trained(run, run.learner_state(chunks), name)
+    if chunks is not None:
+        raise ConfigError(f"--checkpoint {chunks}: {path} is no run, so it has one state only")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; `zprl pretrain` makes one")
+    run = RunFolder(path.absolute().parent.parent)
+    if path.absolute().parent == run.checkpoints and run.spec_file.is_file():
+        return _trained(run, path.absolute(), f"{run.path.name}-{path.stem.removeprefix('chunks_')}")
+    task = checkpoint.load(path, KIND).task_config()
+    # A base policy steers nothing, so any lambda will do.
+    rl = task.rl if task.rl.lambda_ is not None else replace(task.rl, lambda_=1.0)
+    return ReplayPolicy(path.stem, path.absolute(), None, replace(task, rl=rl))
+
+
+def _trained(run: RunFolder, actor: Path, name: str) -> ReplayPolicy:
+    """The policy of a training run with this state of its learner."""
     if run.spec.mode != "train":
         raise CheckpointError(
             f"{run.path}: is no training run, so it has no actor; name the run that trained it"
         )
-    actor = run.learner_state(chunks)
-    name = run.path.name if chunks is None else f"{run.path.name}-{chunks}"
     return ReplayPolicy(name, Path(run.spec.base), actor, load_task(run.task_file))
 
 

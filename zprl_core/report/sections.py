@@ -88,8 +88,8 @@ def doubts(runs: Sequence[ReportRun], found: Sequence[Method]) -> list[str]:
         if helped := [record for record in run.records if record.counts and record.helped_chunks]:
             won, episodes = sum(record.success for record in helped), _count(len(helped), "episode")
             said.append(
-                f"{run.name}: a person had the arm in {episodes}, {won} of which succeeded. They count in rates, "
-                "so the policy alone may be worse; smoothness leaves them out."
+                f"{run.name}: a person had the arm in {episodes}, {won} of which succeeded. They count, so "
+                "the policy alone may be worse; smoothness leaves them out."
             )
     commits = {_commit(run) for run in runs}
     if len(commits) > 1:
@@ -227,20 +227,22 @@ def _paired(runs: Sequence[ReportRun]) -> list[Part]:
     if inside:
         parts.append(Table("comparisons", ["evaluation", "what follows"], inside))
     table = []
-    for (name, a), (other, b) in itertools.combinations(_measured_policies(runs), 2):
+    for (name, a, early), (other, b, late) in itertools.combinations(_measured_policies(runs), 2):
         pairs = pair(b, a)
         if pairs.count:
             low, high = paired_difference(pairs)
             gap = pairs.a.rate - pairs.b.rate
             table.append([
                 other, name, str(pairs.count), str(pairs.both), str(pairs.only_a), str(pairs.only_b),
-                str(pairs.neither), f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{mcnemar(pairs):.2g}",
+                str(pairs.neither), f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]",
+                "-" if early or late else f"{mcnemar(pairs):.2g}",
             ])  # fmt: skip
     if table:
         header = ["a", "b", "layouts", "both", "only a", "only b", "neither", "a - b", "McNemar p"]
         note = (
             "Episodes on the same layouts. The difference has Newcombe's paired 95 % interval; p is exact, "
-            f"two-sided, of one comparison by itself: there are {len(table)} here."
+            f"two-sided, of each comparison by itself, of which this table has {len(table)}; none where "
+            "an evaluation could end early."
         )
         parts.append(Table("paired", header, table, note))
     if parts:
@@ -250,12 +252,14 @@ def _paired(runs: Sequence[ReportRun]) -> list[Part]:
     return [Caution(f"{only} two policies were measured on the same layouts; give evaluations one seed.")]
 
 
-def _measured_policies(runs: Sequence[ReportRun]) -> list[tuple[str, list[EpisodeRecord]]]:
+def _measured_policies(runs: Sequence[ReportRun]) -> list[tuple[str, list[EpisodeRecord], bool]]:
+    """Name, episodes, and whether their number was not fixed before."""
     found = []
     for run in runs:
         for block in MEASURED.values():
             if valid := measured(run.records, block):
-                found.append((f"{run.name}: {block_name(block)}", valid))
+                early = any(each.error_rate is not None for each in run.blocks)
+                found.append((f"{run.name}: {block_name(block)}", valid, early))
     return found
 
 

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     text = study.written(found, states, method)
     write_text(args.out / "steering.md", text)
     data = {"states": states.source, "map": method, "seed": args.seed, "runs": study.plain(found)}
-    write_text(args.out / "steering.json", json.dumps(data, indent=2) + "\n")
+    write_text(args.out / "steering.json", json.dumps(data, indent=2, allow_nan=False) + "\n")
     study.write_table(found, args.out / "steering.csv")
     print(text)
     return 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import beta
 
 from zprl_core import transforms
 from zprl_core.actions import ActionCodec
@@ -20,7 +21,6 @@ from zprl_core.replay.critics import Critics
 from zprl_core.replay.episodes import Moment, PlannedBefore, ReplayEpisode
 from zprl_core.replay.plans import Planned
 from zprl_core.runtime import PolicyRuntime
-from zprl_core.stats import Proportion
 from zprl_core.steering.guard import measure
 
 Array = NDArray[np.float64]
@@ -221,9 +221,9 @@ class EpisodeRow:
         chunks: that were planned.
         position_m, rotation_rad, gripper_m: mean errors, NaN where nothing is known.
         far: chunks whose z lies beyond the distance that 1 % of the offline latents exceed.
-        far_low: lower end of that share's Wilson 95 % interval.
+        far_low: lower end of that share's exact 95 % interval (Clopper and Pearson, two-sided).
         distance: mean Mahalanobis distance of z over that quantile.
-        out_of_distribution: whether the share is certainly above 1 %.
+        out_of_distribution: whether the share is certainly above 1 %; None where that is not known.
         q, value: of the first chunk: mean of the critics, and what followed.
     """
 
@@ -256,7 +256,7 @@ def _episode_row(rows: Sequence[ChunkRow]) -> EpisodeRow:
     first, distances = rows[0], [row.mahalanobis_z for row in rows]
     known = all(math.isfinite(distance) for distance in distances)
     far = sum(distance > 1.0 for distance in distances) if known else 0
-    low = Proportion(far, len(rows)).wilson()[0]
+    low = at_least(far, len(rows))
     return EpisodeRow(
         source=first.source,
         episode=first.episode,
@@ -273,6 +273,13 @@ def _episode_row(rows: Sequence[ChunkRow]) -> EpisodeRow:
         q=mean(first.q),
         value=first.value,
     )
+
+
+def at_least(count: int, of: int) -> float:
+    """Lower end of the exact 95 % interval of a share: Wilson's is too high for few and rare ones, and would
+    call every tenth ordinary episode of ten chunks out of distribution.
+    """
+    return float(beta.ppf(0.025, count, of - count + 1)) if count else 0.0
 
 
 def mean(values: Iterable[float]) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from zprl_core.replay.summary import FEW, PolicyResult
 
-OUTCOMES = {"success": "#0072b2", "failure": "#d55e00", "horizon": "#999999", "": "#999999"}
+OUTCOMES = {"success": "#0072b2", "failure": "#d55e00", "horizon": "#009e73", "": "#777777"}
 """Colours of Okabe and Ito, which colour-blind readers can tell apart; markers differ too."""
 MARKERS = {"success": "o", "failure": "X", "horizon": "s", "": "."}
 
@@ -23,7 +23,7 @@ def draw(results: Sequence[PolicyResult], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(
-        len(results), 3, figsize=(13.0, 3.8 * len(results)), dpi=110, layout="constrained", squeeze=False
+        len(results), 3, figsize=(11.0, 3.6 * len(results)), dpi=115, layout="constrained", squeeze=False
     )
     for row, result in zip(axes, results, strict=True):
         _errors(row[0], result)
@@ -50,9 +50,7 @@ def _distances(axes: Any, result: PolicyResult) -> None:
         for number, row in enumerate(result.episodes)
         if math.isfinite(row.distance)
     ]
-    axes.set(
-        xlabel="episodes, the farthest first", ylabel="Mahalanobis distance of z / 99 % quantile offline"
-    )
+    axes.set(xlabel="episodes, the farthest first", ylabel="distance of z / 99 % offline (Mahalanobis)")
     if not points:
         _say(axes, "no offline latents in the base checkpoint")
         return
@@ -61,7 +59,7 @@ def _distances(axes: Any, result: PolicyResult) -> None:
 
 
 def _calibration(axes: Any, result: PolicyResult) -> None:
-    axes.set(xlabel="mean Q of the critics", ylabel="discounted reward that followed")
+    axes.set(xlabel="mean Q of the critics", ylabel="discounted reward that followed, ± 2 s.e.")
     episodes = {(row.source, row.episode) for row in result.rows if math.isfinite(row.value)}
     if not result.bins:
         _say(axes, "no critics, or no episode with a success or a failure")
@@ -85,7 +83,7 @@ def _scatter(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
             label = outcome or "outcome unknown"
             axes.scatter(x, y, s=14, color=OUTCOMES[outcome], marker=MARKERS[outcome], label=label, alpha=0.8)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=9)
 
 
 def _say(axes: Any, text: str) -> None:

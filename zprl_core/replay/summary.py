@@ -150,7 +150,7 @@ def _episodes(result: PolicyResult) -> str:
     far = [row for row in rows if row.out_of_distribution]
     text = (
         f"{len(far)} of {len(rows)} episodes look unlike the demonstrations: surely more than 1 % of their "
-        "latents z lie where 1 % of the offline ones do (Mahalanobis distance, Wilson 95 %).\n\n"
+        "latents z lie where 1 % of the offline ones do (Mahalanobis distance, exact 95 %).\n\n"
     )
     header = [
         "episode",
@@ -208,7 +208,9 @@ def _bin(each: CalibrationBin) -> list[str]:
         str(each.chunks),
         str(each.episodes),
         f"{each.q:.3g}",
-        f"{each.value:.3g} ± {2.0 * each.error:.2g}",
+        f"{each.value:.3g} ± {2.0 * each.error:.2g}"
+        if math.isfinite(each.error)
+        else f"{each.value:.3g}, ± not known",
         f"{gap:+.3g}",
     ]
 

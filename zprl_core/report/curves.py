@@ -39,10 +39,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Point:
-    """An evaluation without exploration: steps trained before it, successes, mean episode length in steps."""
+    """An evaluation without exploration: controller steps and chunks trained before it, successes, mean
+    episode length in steps.
+    """
 
     block: str
     steps: int
+    chunks: int
     successes: Proportion
     length: float
 
@@ -61,19 +64,21 @@ def running(records: Sequence[EpisodeRecord], window: int = WINDOW) -> Running:
 
 
 def points(run: ReportRun) -> list[Point]:
-    """The evaluations of a run in their order."""
-    found, trained = list[Point](), 0
+    """The evaluations of a run in their order; of trials in turns the base policy first."""
+    found, trained, chunks = list[Point](), 0, 0
     seen = set[str]()
     for record in run.records:
         if record.block == TRAIN:
             trained += record.steps if record.counts else 0
+            chunks += record.chunks if record.counts else 0
         elif record.block not in seen and not record.case:
             seen.add(record.block)
             valid = measured(run.records, record.block)
             if valid:
                 p = Proportion(sum(each.success for each in valid), len(valid))
-                found.append(Point(record.block, trained, p, float(np.mean([each.steps for each in valid]))))
-    return found
+                length = float(np.mean([each.steps for each in valid]))
+                found.append(Point(record.block, trained, chunks, p, length))
+    return sorted(found, key=lambda point: (point.steps, not point.block.startswith("base"), point.block))
 
 
 def steps_to(run: ReportRun, rate: float) -> float | None:
@@ -90,18 +95,24 @@ class Band:
     Attributes:
         steps: (n,). mean: over the seeds, (n,).
         low, high: Student's 95 % interval of the mean over seeds, (n,); None with fewer than three seeds.
+        curves: how many seeds.
     """
 
     steps: Array
     mean: Array
     low: Array | None
     high: Array | None
+    curves: int
 
 
-def band(curves: Sequence[tuple[Array, Array]]) -> Band | None:
+def band(curves: Sequence[tuple[Array, Array]], *, independent: bool = True) -> Band | None:
     """Curves (steps, values) of several seeds, where all of them are known; None where none are.
 
-    Two seeds give no interval: with one degree of freedom it would be wider than the axis.
+    Seeds with no value at all are left out. Two seeds give no interval: with one degree of freedom it would
+    be wider than the axis.
+
+    Args:
+        curves: of one method. independent: whether the seeds differ; there is no interval otherwise.
     """
     curves = [curve for curve in curves if len(curve[0])]
     if not curves:
@@ -112,15 +123,15 @@ def band(curves: Sequence[tuple[Array, Array]]) -> Band | None:
     steps = np.linspace(begin, end, POINTS)
     values = np.stack([np.interp(steps, x, y) for x, y in curves])
     mean = values.mean(axis=0)
-    if len(curves) < 3:
-        return Band(steps, mean, None, None)
+    if len(curves) < 3 or not independent:
+        return Band(steps, mean, None, None, len(curves))
     from scipy.stats import t
 
     half = float(t.ppf(0.975, len(curves) - 1)) * values.std(axis=0, ddof=1) / math.sqrt(len(curves))
-    return Band(steps, mean, mean - half, mean + half)
+    return Band(steps, mean, mean - half, mean + half, len(curves))
 
 
 def method_band(method: Method, what: str) -> Band | None:
     """Of "success" or "length" over a method's seeds."""
     curves = [running(run.trained) for run in method.runs]
-    return band([(curve.steps, getattr(curve, what)) for curve in curves])
+    return band([(curve.steps, getattr(curve, what)) for curve in curves], independent=not method.repeated)

@@ -14,20 +14,24 @@ from zprl_core.run_folder import make_folder, write_text
 from zprl_core.tables import markdown, write_csv
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 1100px;
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 1180px;
   margin: 0 auto; padding: 20px }
 h1 { font-size: 1.6em; margin: 0 0 .2em }
 h2 { font-size: 1.2em; margin-top: 2.2em; border-bottom: 1px solid #ccc }
 table { border-collapse: collapse; margin: .6em 0; font-variant-numeric: tabular-nums }
 caption { text-align: left; color: #444; padding-bottom: 4px }
-th, td { padding: 3px 16px 3px 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e4e4e4 }
+th, td { padding: 3px 12px 3px 0; text-align: left; vertical-align: top; border-bottom: 1px solid #e4e4e4 }
 th { font-size: .85em; color: #444 } figure { margin: 1em 0 } figcaption { color: #444; font-size: .92em }
 img { max-width: 100%; height: auto } .scroll { overflow-x: auto }
 .caution { border-left: 4px solid #d55e00; padding: 2px 0 2px 12px }
-nav { columns: 2; font-size: .92em } nav a { color: #0b5394 } code { font-size: .9em }
+nav ul { columns: 2; font-size: .92em; margin: 1em 0; padding-left: 1.2em } .whole { white-space: nowrap }
+nav a { color: #0b5394 } code { font-size: .9em }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } nav { display: none }
   h2 { break-after: avoid }
-  figure, table { break-inside: avoid } a { color: inherit; text-decoration: none } }
+  th, td { padding-right: 6px; overflow-wrap: anywhere }
+  .whole { white-space: normal } .scroll { overflow: visible } table { font-size: 7.5pt }
+  thead { display: table-header-group } figure, tr { break-inside: avoid }
+  a { color: inherit; text-decoration: none } }
 """
 
 
@@ -111,6 +115,9 @@ class Document:
         return f'<!doctype html><html lang="en">{head}<body>{"".join(parts)}</body></html>\n'
 
 
+_INTERVAL = re.compile(r"\[[-+.\d]+, [-+.\d]+\]")
+
+
 def _slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
@@ -121,7 +128,7 @@ def _markdown(part: Part) -> str:
             caption = f"{part.caption}\n\n" if part.caption else ""
             return caption + markdown(part.header, part.rows)
         case Figure():
-            return f"![{part.caption}]({part.file})\n\n*{part.caption}*\n"
+            return f"![{part.file}]({part.file})\n\n{part.caption}\n"
         case Caution():
             return f"> **Note.** {part.text}\n"
         case _:
@@ -149,5 +156,6 @@ def _html(part: Part, out: Path) -> str:
 
 
 def _inline(text: str) -> str:
-    """Escaped; what stands in backticks is code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    """Escaped; what stands in backticks is code, and an interval is not broken."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return _INTERVAL.sub(r'<span class="whole">\g<0></span>', text)

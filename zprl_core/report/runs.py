@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import Any, NamedTuple
 from zprl_core.config import TaskConfig, load_task
 from zprl_core.data.reading import open_dataset
 from zprl_core.errors import ConfigError, DataError
+from zprl_core.measurement import NAMES
 from zprl_core.plan import TRAIN, Block, read_plan
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder, RunSpec, read_json
 from zprl_core.smoothness.episode import MotionRecord, read_run
 from zprl_core.summary import summarise
 
+NAMED = 3
+"""Settings that a method is named by; what else differs is counted."""
 GUARD = ("rms_ratio", "mahalanobis", "displacement")
 
 
@@ -70,30 +74,53 @@ class Method:
     """Training runs that differ in nothing but their seed.
 
     Attributes:
-        name: for legends. runs: one for each seed, in the order of the seeds.
+        name: for legends. runs: in the order of their seeds.
     """
 
     name: str
     runs: tuple[ReportRun, ...]
+
+    @property
+    def repeated(self) -> list[int]:
+        """Seeds that several runs have: these are not independent, so there is no interval over them."""
+        seeds = [run.spec.seed for run in self.runs]
+        return sorted({seed for seed in seeds if seeds.count(seed) > 1})
+
+
+def block_name(block: str) -> str:
+    """What people call the policy that drove in a block."""
+    if block == TRAIN:
+        return "while learning"
+    return NAMES.get(block, block.replace("eval_", "steered, evaluation "))
 
 
 def read_runs(paths: Sequence[Path]) -> list[ReportRun]:
     """Read run folders.
 
     Raises:
-        DataError: one is none, is damaged, is named twice, or has not a single episode; names it.
+        DataError: one is none, is damaged, is named twice or a copy of another, holds demonstrations; they
+            are of different tasks, or have not a single episode.
     """
     folders = [RunFolder.open(path) for path in paths]
     if len({folder.path for folder in folders}) < len(folders):
         raise DataError("a run is named twice; name each once")
     names = _names([folder.path for folder in folders])
     found = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
+    _refuse_copies(found)
     if not any(run.records for run in found):
         raise DataError("not one episode in any of these runs: there is nothing to report")
     tasks = {run.task.name for run in found}
     if len(tasks) > 1:
         raise DataError(f"runs of different tasks: {', '.join(sorted(tasks))}; report each task by itself")
     return found
+
+
+def _refuse_copies(runs: Sequence[ReportRun]) -> None:
+    seen: dict[str, ReportRun] = {}
+    for run in runs:
+        other = seen.setdefault(run.spec.run_id, run)
+        if other is not run:
+            raise DataError(f"{run.folder.path}: is the same run as {other.folder.path}; name one of them")
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -106,7 +133,10 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _read(folder: RunFolder, name: str) -> ReportRun:
-    spec, blocks, records = folder.spec, read_plan(folder.plan_file), read_records(folder.episodes_file)
+    spec = folder.spec
+    if spec.mode == "collect":
+        raise DataError(f"{folder.path}: holds demonstrations; a report is of training runs and evaluations")
+    blocks, records = read_plan(folder.plan_file), read_records(folder.episodes_file)
     stats = folder.read_stats()
     versions = read_json(folder.versions_file)["starts"] if folder.versions_file.exists() else []
     return ReportRun(
@@ -120,7 +150,7 @@ def _read(folder: RunFolder, name: str) -> ReportRun:
         motions=read_run(folder.motion),
         stats=stats,
         versions=versions,
-        guard=_guard(folder.chunks_file),
+        guard=_guard(folder.chunks_file, records),
         offline=_offline(Path(spec.base)),
     )
 
@@ -131,31 +161,32 @@ def _offline(base: Path) -> Offline | None:
     if not beside.is_file():
         return None
     info = read_json(beside)
-    if "demonstrations" in info:
-        return Offline(**info["demonstrations"])
     try:
+        if "demonstrations" in info:
+            return Offline(**{name: int(count) for name, count in info["demonstrations"].items()})
         lengths = open_dataset(Path(info["data"])).lengths
-    except (DataError, ConfigError, KeyError):
+    except (DataError, ConfigError, LookupError, TypeError, ValueError, AttributeError):
         return None
     return Offline(len(lengths), sum(lengths))
 
 
-def _guard(path: Path) -> dict[str, list[float]]:
-    """The guard's values of the steered chunks of RUN/chunks.log; a torn last line does not count."""
-    found: dict[str, list[float]] = {name: [] for name in GUARD}
-    if not path.exists():
-        return found
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n")[:-1], start=1):
+def _guard(path: Path, records: Iterable[EpisodeRecord]) -> dict[str, list[float]]:
+    """The guard's values of the training chunks of RUN/chunks.log.
+
+    A chunk's last line counts, as a run that was taken up again planned it anew; a torn last line does not.
+    """
+    training = {record.episode for record in records if record.block == TRAIN}
+    found: dict[tuple[int, int], list[float]] = {}
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    for number, line in enumerate(lines, start=1):
         try:
             values = json.loads(line)
-            if values["rms_ratio"] is None:
-                continue
-            for name in GUARD:
-                value = values[name]
-                found[name].append(float("nan") if value is None else float(value))
+            if values["rms_ratio"] is not None and values["episode"] in training:
+                each = [math.nan if values[name] is None else float(values[name]) for name in GUARD]
+                found[values["episode"], values["chunk"]] = each
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path}: line {number}: {error!r}; move the file away") from error
-    return found
+    return {name: [each[at] for each in found.values()] for at, name in enumerate(GUARD)}
 
 
 def methods(runs: Iterable[ReportRun]) -> list[Method]:
@@ -171,13 +202,30 @@ def methods(runs: Iterable[ReportRun]) -> list[Method]:
 
 
 def _differences(runs: Sequence[ReportRun]) -> list[str]:
-    """What each method has that another has not, such as "lambda 0.3"."""
+    """What each method has that another has not, such as "lambda 0.3"; numbered where that is too much."""
     if len(runs) < 2:
         return ["ZPRL" for _ in runs]
     settings = [_flat({**run.task.to_dict(), "rig": run.spec.rig, "chunks": run.spec.chunks}) for run in runs]
-    keys = [key for key in settings[0] if len({json.dumps(each.get(key)) for each in settings}) > 1]
-    names = [", ".join(f"{key} {each.get(key)}" for key in keys) for each in settings]
-    return [name or "ZPRL" for name in names]
+    keys = [
+        key
+        for key in dict.fromkeys(key for each in settings for key in each)
+        if len({json.dumps(each.get(key)) for each in settings}) > 1
+    ]
+    last = [key.rpartition(".")[2] for key in keys]
+    shown = [short if last.count(short) == 1 else key for short, key in zip(last, keys, strict=True)][:NAMED]
+    names = [
+        ", ".join(f"{name} {_short(each.get(key))}" for name, key in zip(shown, keys, strict=False))
+        + (f" and {len(keys) - NAMED} more" if len(keys) > NAMED else "")
+        for each in settings
+    ]
+    if len(set(names)) < len(names):
+        return [f"{number}: {name}" for number, name in enumerate(names, 1)]
+    return names
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 24 else f"{text[:23]}…"
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

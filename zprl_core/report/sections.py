@@ -6,17 +6,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from zprl_core.measurement import NAMES, comparison, measured, proportion
+from zprl_core.measurement import comparison, measured, proportion
 from zprl_core.pairing import pair
 from zprl_core.plan import MEASURED, TRAIN
 from zprl_core.records import EpisodeRecord
 from zprl_core.report import figures
 from zprl_core.report.curves import WINDOW, Point, points, running, steps_to
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
-from zprl_core.report.runs import Method, ReportRun, methods
+from zprl_core.report.runs import Method, ReportRun, block_name, methods
 from zprl_core.smoothness.estimates import Estimate
 from zprl_core.smoothness.report import ACCELERATION, VELOCITY, Group, groups, rows
 from zprl_core.smoothness.writing import SHOWN
@@ -25,6 +26,8 @@ from zprl_core.stats import Proportion, mcnemar, paired_difference, pooled
 RATE = 0.9
 """Whose controller steps the paper's Table I gives."""
 FEW_SEEDS = 3
+LINES = 40
+"""Rows of a figure; the rest is in its table."""
 _HOUR = 3600.0
 DRAWN = (VELOCITY, ACCELERATION, "measured_jerk", "measured_sparc")
 """Of the smoothness measures."""
@@ -70,15 +73,30 @@ def doubts(runs: Sequence[ReportRun], found: Sequence[Method]) -> list[str]:
                 f"{method.name}: {one}. Intervals are over episodes; how much the result varies from seed to "
                 "seed, which no band shows here, is not known from it."
             )
+        for seed in method.repeated:
+            said.append(
+                f"{method.name}: several runs have seed {seed}. They are not independent, so no band is "
+                "drawn over the seeds."
+            )
     for run in runs:
         if not any(record.counts for record in run.records):
             said.append(f"{run.name}: not one episode counts, so it says nothing.")
         elif not run.summary["complete"]:
             said.append(f"{run.name}: is not finished; its numbers are of what there is so far.")
-        if run.summary["shadow_episodes"]:
+        if shadow := run.summary["shadow_episodes"]:
+            said.append(f"{run.name}: {_count(shadow, 'episode')} with the motors off left out.")
+        if helped := [record for record in run.records if record.counts and record.helped_chunks]:
+            won, episodes = sum(record.success for record in helped), _count(len(helped), "episode")
             said.append(
-                f"{run.name}: {run.summary['shadow_episodes']} episodes with motors off are left out."
+                f"{run.name}: a person had the arm in {episodes}, {won} of which succeeded. They count, so "
+                "the policy alone may be worse; smoothness leaves them out."
             )
+    commits = {_commit(run) for run in runs}
+    if len(commits) > 1:
+        said.append(
+            f"These runs were made with {len(commits)} states of the code ({', '.join(sorted(commits))}), so "
+            "a difference between runs may come from that."
+        )
     if not found:
         said.append("No training run among these: nothing is said of learning.")
     return said
@@ -86,11 +104,16 @@ def doubts(runs: Sequence[ReportRun], found: Sequence[Method]) -> list[str]:
 
 def _lead(runs: Sequence[ReportRun], found: Sequence[Method]) -> str:
     trained = sum(len(method.runs) for method in found)
+    runs_of, settings = _count(len(runs), "run"), _count(len(found), "setting")
     return (
-        f"{len(runs)} runs of task {runs[0].task.name}: {trained} of training ({len(found)} settings), "
-        f"{len(runs) - trained} of evaluation. Rates carry their episodes and Wilson 95 % intervals; void "
-        "episodes and those with the motors off are left out. Every number is in tables/*.csv."
+        f"{runs_of} of task {runs[0].task.name}: {trained} of training ({settings}), {len(runs) - trained} "
+        "of evaluation. Rates carry their episodes and Wilson 95 % intervals; void episodes and those with "
+        "the motors off are left out. Every number is in tables/*.csv."
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def rate_text(p: Proportion) -> str:
@@ -101,10 +124,6 @@ def rate_text(p: Proportion) -> str:
     return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}"
 
 
-def _block_name(block: str) -> str:
-    return NAMES.get(block, block.replace("eval_", "evaluation "))
-
-
 def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
     table, bars = [], []
     for run in runs:
@@ -112,71 +131,79 @@ def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
             valid = measured(run.records, point.block)
             helped = sum(record.helped_chunks > 0 for record in valid)
             seconds = [1e-9 * (record.end_stamp_ns - record.start_stamp_ns) for record in valid]
-            name, p = _block_name(point.block), point.successes
+            name, p = block_name(point.block), point.successes
             table.append([
                 run.name, name, _trained(run, point), rate_text(p), f"{point.length:.0f}",
                 f"{sum(seconds) / len(seconds):.1f}", str(helped),
             ])  # fmt: skip
-            bars.append((f"{run.name}: {name}", p.rate, *p.wilson()))
+            bars.append(figures.Bar(f"{run.name}: {name}", valid[0].mode, p.rate, *p.wilson()))
     if not table:
-        return [Caution("No evaluation among these runs: success rates are those of training only.")]
-    figures.rates(bars[:40], out / "rates.png")
-    header = [
-        "run",
-        "policy",
-        "trained",
-        "success",
-        "episode length, steps",
-        "time, s",
-        "helped",
+        cases = (
+            "robustness cases are below" if any(record.case for run in runs for record in run.records) else ""
+        )
+        rest = cases or "success rates are those of training only"
+        return [Caution(f"No evaluation on the task's own layouts among these runs: {rest}.")]
+    figures.rates(bars[:LINES], out / "rates.png")
+    header = ["run", "policy", "trained, chunks", "success", "episode length, steps", "time, s", "helped"]
+    note = "Mean length of all episodes, successes or not; helped: in which a person had the arm."
+    cut = f"; the first {LINES} of {len(bars)} rows of the table" if len(bars) > LINES else ""
+    return [
+        Table("success", header, table, note),
+        Figure("rates.png", f"Success rates with Wilson 95 % intervals{cut}"),
     ]
-    return [Table("success", header, table), Figure("rates.png", "Success rates, Wilson 95 % intervals")]
 
 
 def _trained(run: ReportRun, point: Point) -> str:
-    """How long the policy had learned that was measured."""
+    """After how many training chunks the policy was measured."""
     if run.trains:
-        return f"{point.steps} steps"
+        return str(point.chunks)
     if point.block.startswith("base"):
         return "0"
-    kept = Path(run.spec.actor).stem.removeprefix("chunks_")
-    return f"{int(kept)} chunks" if kept.isdigit() else "all of its run"
+    kept = re.fullmatch(r"chunks_(\d+)", Path(run.spec.actor).stem)
+    return str(int(kept[1])) if kept else "all of its run"
 
 
 def _learning(found: Sequence[Method], out: Path) -> list[Part]:
+    if not found:
+        return ["No training run."]
     if not any(len(running(run.trained).steps) for method in found for run in method.runs):
         return [Caution(f"No run has {WINDOW} training episodes, so no learning curve is drawn.")]
     figures.learning(found, out / "learning.png")
-    wide = any(len(method.runs) >= FEW_SEEDS for method in found)
+    wide = any(len(method.runs) >= FEW_SEEDS and not method.repeated for method in found)
     band = (
-        "Bands: Student's 95 % interval of the mean over seeds. "
+        "Bands: Student's 95 % interval of the mean over seeds."
         if wide
-        else "No band: fewer than three seeds. "
+        else "No band: fewer than three different seeds."
     )
     text = (
         f"Success and episode length while learning, running means over {WINDOW} training episodes, against "
-        f"controller steps; thin lines are seeds. {band} Markers are evaluations without exploration with "
-        "Wilson 95 % intervals, hollow ones of the base policy."
+        "controller steps of training; thin lines are seeds, thick ones their mean where all are known. "
+        f"{band} Markers are evaluations without exploration, with Wilson 95 % intervals: full ones steered, "
+        "hollow ones of the base policy through c, half-filled ones through z."
     )
     return [Figure("learning.png", text)]
 
 
 def _table_one(found: Sequence[Method]) -> list[Part]:
     if not found:
-        return [Caution("No training run.")]
+        return ["No training run."]
     table = []
     for method in found:
         reached = [steps_to(run, RATE) for run in method.runs]
         known = [steps for steps in reached if steps is not None]
-        seeds = ", ".join("not reached" if steps is None else f"{steps:.0f}" for steps in reached)
+        seeds = ", ".join(
+            _not_reached(run) if steps is None else f"{steps:.0f}"
+            for run, steps in zip(method.runs, reached, strict=True)
+        )
         # As in the paper: where a seed does not get there, there is no mean.
         mean = f"{sum(known) / len(known):.0f}" if len(known) == len(reached) else "N/A"
-        final = pooled(proportion(run.records, "final") for run in method.runs)
-        each = ", ".join(f"{proportion(run.records, 'final').rate:.2f}" for run in method.runs)
+        finals = [proportion(run.records, "final") for run in method.runs]
+        final = pooled(finals)
+        each = ", ".join(f"{p.rate:.2f}" if p.trials else "-" for p in finals)
         last = [running(run.trained).success for run in method.runs]
         train = ", ".join(f"{curve[-1]:.2f}" if len(curve) else "-" for curve in last)
         table.append([method.name, str(len(method.runs)), mean, seeds, rate_text(final), each, train])
-    header = ["setting", "seeds", f"steps to {RATE:g}", "by seed", "final, pooled", "final by seed",
+    header = ["setting", "seeds", f"steps to {RATE:g}, mean", "by seed", "final, pooled", "final by seed",
               f"last {WINDOW} training episodes"]  # fmt: skip
     note = (
         f"Controller steps of training until the running mean over {WINDOW} episodes (exploring) first "
@@ -184,6 +211,10 @@ def _table_one(found: Sequence[Method]) -> list[Part]:
         "for one population."
     )
     return [Table("table_1", header, table, note)]
+
+
+def _not_reached(run: ReportRun) -> str:
+    return "not reached" if run.summary["complete"] else "not reached so far"
 
 
 def _paired(runs: Sequence[ReportRun]) -> list[Part]:
@@ -196,31 +227,39 @@ def _paired(runs: Sequence[ReportRun]) -> list[Part]:
     if inside:
         parts.append(Table("comparisons", ["evaluation", "what follows"], inside))
     table = []
-    for (name, a), (other, b) in itertools.combinations(_measured_policies(runs), 2):
+    for (name, a, early), (other, b, late) in itertools.combinations(_measured_policies(runs), 2):
         pairs = pair(b, a)
         if pairs.count:
             low, high = paired_difference(pairs)
             gap = pairs.a.rate - pairs.b.rate
             table.append([
                 other, name, str(pairs.count), str(pairs.both), str(pairs.only_a), str(pairs.only_b),
-                str(pairs.neither), f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]", f"{mcnemar(pairs):.2g}",
+                str(pairs.neither), f"{gap:+.2f} [{low:+.2f}, {high:+.2f}]",
+                "-" if early or late else f"{mcnemar(pairs):.2g}",
             ])  # fmt: skip
     if table:
         header = ["a", "b", "layouts", "both", "only a", "only b", "neither", "a - b", "McNemar p"]
         note = (
             "Episodes on the same layouts. The difference has Newcombe's paired 95 % interval; p is exact, "
-            f"two-sided, of one comparison by itself: there are {len(table)} here."
+            f"two-sided, of each comparison by itself, of which this table has {len(table)}; none where "
+            "an evaluation could end early."
         )
         parts.append(Table("paired", header, table, note))
-    return parts or [Caution("No two policies were measured on the same layouts; give evaluations one seed.")]
+    if parts:
+        return parts
+    cases = any(record.case for run in runs for record in run.records)
+    only = "Outside robustness cases, no" if cases else "No"
+    return [Caution(f"{only} two policies were measured on the same layouts; give evaluations one seed.")]
 
 
-def _measured_policies(runs: Sequence[ReportRun]) -> list[tuple[str, list[EpisodeRecord]]]:
+def _measured_policies(runs: Sequence[ReportRun]) -> list[tuple[str, list[EpisodeRecord], bool]]:
+    """Name, episodes, and whether their number was not fixed before."""
     found = []
     for run in runs:
         for block in MEASURED.values():
             if valid := measured(run.records, block):
-                found.append((f"{run.name}: {_block_name(block)}", valid))
+                early = any(each.error_rate is not None for each in run.blocks)
+                found.append((f"{run.name}: {block_name(block)}", valid, early))
     return found
 
 
@@ -230,9 +269,9 @@ def _table_four(runs: Sequence[ReportRun]) -> list[Part]:
         found = run.summary["cases"]
         for row in found["rows"] if found else ():
             p = Proportion(row["successes"], row["episodes"])
-            table.append([run.task.name, row["case"], run.name, _block_name(row["block"]), rate_text(p)])
+            table.append([run.task.name, row["case"], run.name, block_name(row["block"]), rate_text(p)])
         for block, rate in (found["average"] if found else {}).items():
-            table.append([run.task.name, "average", run.name, _block_name(block), f"{rate:.2f}"])
+            table.append([run.task.name, "average", run.name, block_name(block), f"{rate:.2f}"])
     if not table:
         return ["No robustness case was measured: `zprl evaluate --case all` does."]
     header = ["task", "test case", "run", "policy", "success"]
@@ -244,49 +283,88 @@ def _smoothness(runs: Sequence[ReportRun], out: Path) -> list[Part]:
     found = [row for run in runs for row in rows(run.name, run.records, run.motions)]
     made = groups(found)
     if not made:
-        return ["No run has the motion of its episodes (RUN/motion)."]
-    header = ["run", "block", "arm", "episodes", "with an alarm", *SHOWN.values()]
-    table = [
-        [group.run, _block_name(group.block), group.arm, str(group.episodes), str(group.alarmed),
+        return ["No run has the motion of an episode that counts (RUN/motion)."]
+    order = [run.name for run in runs]
+    made.sort(key=lambda group: (order.index(group.run), group.env_steps, not group.mode.startswith("base")))
+    parts: list[Part] = [_smoothness_means(made)]
+    if ratios := _smoothness_ratios(made):
+        parts.append(ratios)
+    figures.smoothness(_panels(made[:LINES]), out / "smoothness.png")
+    cut = f"; the first {LINES} of {len(made)} rows of the table" if len(made) > LINES else ""
+    text = f"Smoothness, means over episodes with bootstrap 95 % intervals; axes do not begin at 0{cut}"
+    return [*parts, Figure("smoothness.png", text)]
+
+
+def _smoothness_means(made: Sequence[Group]) -> Table:
+    rows = [
+        [*_who(group, made), str(group.episodes), str(group.alarmed),
          *[_estimate(group.means[name]) for name in SHOWN]]
         for group in made
     ]  # fmt: skip
-    ratios = [
-        [group.run, _block_name(group.block), group.arm,
-         *[_estimate(group.ratios[name]) for name in SHOWN]]
+    header = [*_who_header(made), "episodes", "with an alarm", *SHOWN.values()]
+    note = (
+        "Means over episodes with bootstrap 95 % intervals. Vel_EE and Acc_EE are the paper's, of what the "
+        "policy put out; `told` is of setpoints, the rest of how the arm moved."
+    )
+    return Table("smoothness", header, rows, note)
+
+
+def _smoothness_ratios(made: Sequence[Group]) -> Table | None:
+    rows = [
+        [*_who(group, made), *[_estimate(group.ratios[name]) for name in SHOWN]]
         for group in made
-        if group.mode != "base_c" and group.ratios[next(iter(SHOWN))].value is not None
-    ]  # fmt: skip
-    parts: list[Part] = [Table("smoothness", header, table, "Means over episodes, bootstrap 95 %; by arm")]
-    if ratios:
-        heads = ["run", "block", "arm", *SHOWN.values()]
-        parts.append(Table("table_2", heads, ratios, "The same over the base policy's (through c)"))
-    figures.smoothness(_series(made), out / "smoothness.png")
-    parts.append(Figure("smoothness.png", "Smoothness by block, with 95 % intervals over episodes"))
-    return parts
+        if group.mode != "base_c" and any(group.ratios[name].value is not None for name in SHOWN)
+    ]
+    if not rows:
+        return None
+    header = [*_who_header(made), *(title.partition(",")[0] for title in SHOWN.values())]
+    note = (
+        "Ratios to the base policy through c, of the same run where that has it. Above 1 is rougher, "
+        "of SPARC too."
+    )
+    return Table("table_2", header, rows, note)
 
 
-def _series(made: Sequence[Group]) -> list[tuple[str, str, list[str], list[Estimate]]]:
-    several = len({group.run for group in made}) > 1
-    labels = [f"{group.run}: {group.block}" if several else group.block for group in made]
+def _who_header(made: Sequence[Group]) -> list[str]:
+    return ["run", "policy", *(["arm"] if _several_arms(made) else [])]
+
+
+def _who(group: Group, made: Sequence[Group]) -> list[str]:
+    return [group.run, block_name(group.block), *([group.arm] if _several_arms(made) else [])]
+
+
+def _several_arms(made: Sequence[Group]) -> bool:
+    return len({group.arm for group in made}) > 1
+
+
+def _panels(made: Sequence[Group]) -> list[tuple[str, list[tuple[str, str, Estimate]]]]:
     names = [name for name in DRAWN if any(group.means[name].value is not None for group in made)]
-    return [(SHOWN[name], "", labels, [group.means[name] for group in made]) for name in names]
+    labels = [": ".join(_who(group, made)) for group in made]
+    return [
+        (SHOWN[name], [(label, g.mode, g.means[name]) for label, g in zip(labels, made, strict=True)])
+        for name in names
+    ]
 
 
 def _estimate(found: Estimate) -> str:
     if found.value is None:
         return "-"
     if found.low is None or found.high is None:
-        return f"{found.value:.3g}"
-    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+        return _digits(found.value)
+    return f"{_digits(found.value)} [{_digits(found.low)}, {_digits(found.high)}]"
+
+
+def _digits(value: float) -> str:
+    return f"{value:#.3g}".removesuffix(".")
 
 
 def _guard(found: Sequence[Method], out: Path) -> list[Part]:
     if not figures.guards(found, out / "guard.png"):
-        return ["No training run has enough steered chunks for a curve."]
+        return [f"No training run has {figures.GUARD_WINDOW} steered chunks, so there is no curve."]
     text = (
-        "How far each chunk was steered, running means over 100 chunks, in training and evaluation; dashed: "
-        "the guard's limits. `zprl steering` says what that does to features and actions."
+        f"How far chunks were steered while learning (exploring), running means over {figures.GUARD_WINDOW} "
+        "chunks, a line for each seed; dotted: the guard's limits. `zprl steering` says what that does "
+        "to features and actions."
     )
     return [Figure("guard.png", text)]
 
@@ -305,14 +383,14 @@ def _timing(runs: Sequence[ReportRun]) -> list[Part]:
             str(summary["stalls"]), str(summary["skipped_steps"]), str(summary["updates"]),
             f"{learner['update_ms']:.1f}" if learner.get("update_ms") else "-", str(summary["excluded"]),
         ])  # fmt: skip
-    header = ["run", "time", "inference, ms p50 / p99", "control period, ms p50 / p99", "stalls",
+    header = ["run", "clock", "inference, ms p50 / p99", "control period, ms p50 / p99", "stalls",
               "skipped waypoints", "updates", "update, ms", "transitions not learned from"]  # fmt: skip
     return [Table("timing", header, table)]
 
 
 def _table_three(found: Sequence[Method]) -> list[Part]:
     if not found:
-        return [Caution("No training run.")]
+        return ["No training run."]
     table = []
     for method in found:
         for run in method.runs:
@@ -324,13 +402,21 @@ def _table_three(found: Sequence[Method]) -> list[Part]:
                 offline = str(run.offline.episodes), str(run.offline.ticks), f"{hours:.2f}"
             online = str(len(training)), str(pairs), f"{seconds / _HOUR:.2f}"
             both = [" | ".join(pair) for pair in zip(offline, online, strict=True)]
-            table.append([method.name, str(run.spec.seed), *both, f"{run.summary['wall_s'] / _HOUR:.2f}"])
+            table.append([method.name, str(run.spec.seed), *both, _hours(run.summary["wall_s"])])
     header = ["setting", "seed", "# of trajs.", "# of (o, a)", "robot time, h", "wall time of the run, h"]
     note = (
         "[offline | online] as in the paper's Table III. Robot time is that of motion, without resets; in "
         "lockstep it is simulated."
     )
     return [Table("table_3", header, table, note)]
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / _HOUR:.2f}" if seconds else "not known"
+
+
+def _commit(run: ReportRun) -> str:
+    return str((run.versions[-1] if run.versions else {}).get("commit") or "unknown")[:12]
 
 
 def _provenance(runs: Sequence[ReportRun]) -> list[Part]:
@@ -340,7 +426,7 @@ def _provenance(runs: Sequence[ReportRun]) -> list[Part]:
         packages = start.get("packages", {})
         config = hashlib.sha256(json.dumps(run.task.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
         table.append([
-            run.name, str(start.get("commit") or "unknown")[:12], config, str(run.spec.seed), run.spec.rig,
+            run.name, _commit(run), config, str(run.spec.seed), run.spec.rig,
             f"{start.get('platform', 'unknown')}, {start.get('cpus', '?')} CPUs",
             f"Python {start.get('python')}, torch {packages.get('torch')}, mujoco {packages.get('mujoco')}",
             str(len(run.versions)),

@@ -13,11 +13,10 @@ from zprl_core.bags.labels import bag_name
 from zprl_core.config import RigConfig, load_rig
 from zprl_core.data.projection import Matrix, project
 from zprl_core.errors import ConfigError, DataError, RigError
-from zprl_core.measurement import NAMES
 from zprl_core.records import EpisodeRecord
 from zprl_core.report import figures
 from zprl_core.report.document import Caution, Figure, Part
-from zprl_core.report.runs import ReportRun
+from zprl_core.report.runs import ReportRun, block_name
 from zprl_core.smoothness.episode import EpisodeTracks
 
 EACH = 3
@@ -64,7 +63,7 @@ def drawn(
     figures.trajectories(image, ways, out / "ways.png")
     text = (
         f"The tool's way in the picture of camera {name}, {EACH} episodes or fewer of each policy, "
-        "on the same layouts where both had them; darker dots are later. "
+        "on the same layouts where all of them had such; darker dots are later. "
         "Measured; in lockstep the waypoints."
     )
     return [Figure("ways.png", text)]
@@ -77,7 +76,7 @@ def _panels(runs: Sequence[ReportRun]) -> list[_Panel]:
         for record in run.records:
             bag = run.folder.bags / bag_name(record.episode)
             if record.counts and not record.case and bag.is_dir():
-                title = NAMES.get(record.block, record.block)
+                title = block_name(record.block)
                 key = f"{run.name}: {title}" if len(runs) > 1 else title
                 recorded.setdefault(key, []).append((record, bag))
     if not recorded:

@@ -48,8 +48,8 @@ class Effect:
         mahalanobis, mahalanobis_base: mean distance of z~, and of z, to the offline latents (Ledoit-Wolf).
         far: share of the z~ beyond the distance that 1 % of the offline latents exceed.
         displacement, displacement_p95: L2 distance of g(z~) to g(z), mean and 95th percentile.
-        action_shift: RMS difference of the actions over their standard deviation without steering; NaN where
-            no actions are known.
+        action_shift: RMS difference of the actions over their standard deviation without steering, of those
+            numbers that vary; NaN where none do, or no actions are known.
     """
 
     states: int
@@ -62,7 +62,7 @@ class Effect:
     action_shift: float
 
     def within(self) -> dict[str, bool]:
-        """The paper's two guidelines and the offline latents' own limit: whether each is kept."""
+        """The paper's two guidelines: whether each is kept."""
         return {
             f"RMS(z~ - z) / RMS(z) is at most {GUIDELINE[1]:.0%}": self.rms_ratio <= GUIDELINE[1],
             f"g(z~) is on average within {DISPLACEMENT:g} of g(z)": self.displacement <= DISPLACEMENT,
@@ -119,8 +119,10 @@ def effect(found: Steered, latents: LatentDistribution | None) -> Effect:
     far = np.nan if latents is None else latents.far
     shift = np.nan
     if found.actions is not None and found.steered_actions is not None:
-        spread = np.maximum(found.actions.std(axis=0), 1e-9)
-        shift = rms((found.steered_actions - found.actions) / spread)
+        spread = found.actions.std(axis=0)
+        moves = spread > 1e-6
+        if moves.any():
+            shift = rms((found.steered_actions - found.actions)[:, moves] / spread[moves])
     return Effect(
         states=len(found.z),
         rms_ratio=rms(found.z_tilde - found.z) / max(rms(found.z), 1e-9),

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +71,37 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
 
     Raises:
         CheckpointError, DataError: no training run, or no state of its learner.
-        DataError: their embeddings have different lengths.
+        DataError: their embeddings differ, so that one's states mean nothing to the other.
     """
     found = []
     for path in paths:
-        policy, folder = find_policy(path), RunFolder.open(path)
+        policy = find_policy(path)
+        if not policy.steers:
+            raise DataError(f"{path}: a base policy steers nothing; name a folder of `zprl train`")
+        folder = RunFolder.open(path)
         model, _, _ = load_base(policy.base, policy.task)
         found.append(Run(folder, path.name, load_task(folder.task_file), model))
     sizes = {run.model.policy.c_dim for run in found}
     if len(sizes) > 1:
         raise DataError(f"runs of different policies: their embeddings have {sorted(sizes)} numbers")
+    for run in found[1:]:
+        if not _same_policy(run.model, found[0].model):
+            raise DataError(
+                f"{run.folder.path}: has another base policy than {found[0].folder.path}, so their "
+                "embeddings cannot be compared; look at each by itself"
+            )
     names = [run.name for run in found]
     if len(set(names)) < len(names):
         found = [replace(run, name=f"{number}_{run.name}") for number, run in enumerate(found, 1)]
     return found
+
+
+def _same_policy(a: BaseModel, b: BaseModel) -> bool:
+    states = [model.policy.state_dict() for model in (a, b)]
+    return states[0].keys() == states[1].keys() and all(
+        value.shape == states[1][name].shape and bool((value == states[1][name]).all())
+        for name, value in states[0].items()
+    )
 
 
 def visited(runs: Sequence[Run]) -> States:
@@ -124,6 +142,7 @@ def of_bags(paths: Sequence[Path], run: Run, rig: str) -> States:
     from zprl_core.config import load_rig
     from zprl_core.replay.episodes import filled_snapshots
     from zprl_core.replay.session import Bags
+    from zprl_core.snapshot import SnapshotError
 
     bags = Bags(list(paths), find_policy(run.folder.path), load_rig(rig) if rig else None, skip_bad=False)
     bags.look()
@@ -135,9 +154,14 @@ def of_bags(paths: Sequence[Path], run: Run, rig: str) -> States:
             for moment in episode.moments:
                 if moment.chunk == 0:
                     snapshots.begin_episode(moment.observed_ns)
-                found = snapshots.snapshot(moment.observed_ns)
+                try:
+                    found = snapshots.snapshot(moment.observed_ns)
+                except SnapshotError:  # a hole in a stream: nothing was seen there
+                    continue
                 images = {name: np.stack(frames) for name, frames in found.images.items()}
                 rows.append(runtime.encode(images, found.proprioception))
+    if not rows:
+        raise DataError(f"{', '.join(map(str, bags.paths))}: hold no moment at which a chunk is planned")
     return States(np.stack(rows), f"{len(bags.paths)} bags")
 
 
@@ -162,12 +186,15 @@ def studied(run: Run, states: States, seed: int) -> Studied:
 
 
 def plain(found: Sequence[Studied]) -> list[dict[str, Any]]:
-    """For JSON."""
+    """For JSON; what is not known is None."""
     return [
         {
             "run": each.run.name,
             "lambda": each.run.lambda_,
-            "effects": [{"chunks": chunks, **flat(row)} for chunks, row in each.effects.items()],
+            "effects": [
+                {"chunks": chunks, **{k: None if v == "" else v for k, v in flat(row).items()}}
+                for chunks, row in each.effects.items()
+            ],
         }
         for each in found
     ]
@@ -176,7 +203,7 @@ def plain(found: Sequence[Studied]) -> list[dict[str, Any]]:
 def write_table(found: Sequence[Studied], path: Path) -> None:
     """A row for each state of each run."""
     rows = [
-        {"run": each.run.name, "lambda": each.run.lambda_, "chunks": chunks, **asdict(row)}
+        {"run": each.run.name, "lambda": each.run.lambda_, "chunks": chunks, **flat(row)}
         for each in found
         for chunks, row in each.effects.items()
     ]
@@ -209,13 +236,14 @@ def written(found: Sequence[Studied], states: States, method: str) -> str:
 
 
 def _row(run: Run, chunks: int, row: Effect) -> list[str]:
+    known = math.isfinite(row.mahalanobis)
     return [
         run.name,
         f"{run.lambda_:g}",
         str(chunks),
         f"{row.rms_ratio:.1%}",
-        f"{row.mahalanobis:.2f} ({row.mahalanobis_base:.2f})",
-        f"{row.far:.1%}",
+        f"{row.mahalanobis:.2f} ({row.mahalanobis_base:.2f})" if known else "not known",
+        f"{row.far:.1%}" if known else "not known",
         f"{row.displacement:.3g} ({row.displacement_p95:.3g})",
     ]
 
@@ -239,19 +267,26 @@ def draw(found: Sequence[Studied], path: Path, seed: int) -> str:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 4, figsize=(16.0, 4.0), dpi=110, layout="constrained")
+    figure, axes = pyplot.subplots(2, 2, figsize=(10.0, 8.0), dpi=130, layout="constrained")
+    axes = axes.ravel()
     method = _maps(axes[0], axes[1], found, seed)
     for number, each in enumerate(found):
         colour, label = COLOURS[number % len(COLOURS)], f"{each.run.name}, lambda {each.run.lambda_:g}"
         chunks, rows = list(each.effects), list(each.effects.values())
         style = {"color": colour, "marker": MARKERS[number % len(MARKERS)], "label": label}
         axes[2].plot(chunks, [row.mahalanobis for row in rows], **style)
-        axes[2].axhline(rows[-1].mahalanobis_base, color=colour, linestyle=":", linewidth=1.0)
+        axes[2].axhline(rows[-1].mahalanobis_base, color=colour, linestyle=":", linewidth=1.5)
+        if each.run.model.latents is not None:
+            axes[2].axhline(each.run.model.latents.far, color=colour, linestyle="--", linewidth=1.0)
         axes[3].plot(chunks, [row.displacement for row in rows], **style)
     axes[3].axhline(DISPLACEMENT, color="black", linestyle="--", linewidth=1.0)
-    axes[2].set(title="(c) distance of z~ to offline latents", xlabel="training chunks", ylabel="Mahalanobis")
-    axes[3].set(title="(d) displacement of g(z~)", xlabel="training chunks", ylabel="L2, units of c")
-    axes[3].legend(frameon=False, fontsize=8)
+    axes[2].set(title="(c) distance of z~ to offline latents", xlabel="training chunks")
+    axes[2].set(ylabel="Mahalanobis; dotted: of z, dashed: 99 % offline")
+    axes[3].set(title="(d) displacement of g(z~)", xlabel="training chunks")
+    axes[3].set(ylabel=f"L2, units of c; dashed: guideline {DISPLACEMENT:g}")
+    axes[3].legend(frameon=False)
+    if all(each.run.model.latents is None for each in found):
+        axes[2].text(0.5, 0.5, "not known", ha="center", va="center", transform=axes[2].transAxes)
     for each_axes in axes[2:]:
         each_axes.set_ylim(0.0, 1.15 * each_axes.get_ylim()[1])
         each_axes.grid(alpha=0.3)
@@ -283,5 +318,5 @@ def _maps(features: Any, actions: Any, found: Sequence[Studied], seed: int) -> s
             label = name if steered or number == 0 else None
             axes.scatter(*points[start:end].T, label=label, **style)
         axes.set(title=title, xticks=[], yticks=[])
-    features.legend(frameon=False, fontsize=8, markerscale=2.0)
+    features.legend(frameon=False, markerscale=2.0)
     return method

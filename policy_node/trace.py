@@ -23,14 +23,15 @@ REMEMBERED = 20_000
 class Trace:
     """One line of JSON per planned chunk, hashes of everything that went into it; and the node's counters.
 
-    Two lockstep runs with one seed leave the same lines. `rewind` drops the lines of an unfinished episode
+    A line is handed to the kernel as soon as it is written, so that a kill loses none. Two lockstep runs with
+    one seed leave the same lines. `rewind` drops the lines of an unfinished episode
     that a resumed run plans again.
     """
 
     def __init__(self, run_dir: Path) -> None:
         self._path = run_dir / "chunks.log"
         self._stats = run_dir / "stats" / "policy_node.json"
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = self._path.open("a", encoding="utf-8", buffering=1)
         before = read_json(self._stats) if self._stats.exists() else {}
         self.stalls = int(before.get("stalls", 0))
         self._guard = guarded.GuardRecord(run_dir / "tb", before, REMEMBERED)
@@ -69,7 +70,7 @@ class Trace:
         lines = self._path.read_text(encoding="utf-8").split("\n")
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["episode"] < episode]
         self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = self._path.open("a", encoding="utf-8", buffering=1)
         values = guarded.from_lines(map(json.loads, kept))
         self._guard.resume(len(values))
         return values

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -58,35 +58,52 @@ def cell_note(recording: Recording, policy: ReplayPolicy, trained: Provenance | 
     return compare(policy.name, trained, now, policy.task.tick_s)
 
 
-def normaliser_notes(
-    runtime: PolicyRuntime, episodes: Iterable[ReplayEpisode], recording: Recording
-) -> list[str]:
-    """Where a bag's numbers lie outside of what the policy's normalisers were fitted to."""
-    model, found = runtime.model.policy, list[str]()
-    executed = [
-        moment.executed for each in episodes for moment in each.moments if moment.executed is not None
-    ]
-    if executed:
-        away = _normalised(model.actions, np.concatenate(executed))
-        found += _outside("executed actions", away, 1.0 + ACTION_MARGIN)
-    vectors = recording.proprioception.samples
-    if len(vectors):
-        away = _normalised(model.proprioception, np.stack(vectors))
-        found += _outside("proprioception", away, PROPRIO_LIMIT)
-    return found
+class NormaliserCheck:
+    """Counts how often numbers of bags lie far outside of what a policy was fitted to.
+
+    Args:
+        runtime: of the policy.
+    """
+
+    def __init__(self, runtime: PolicyRuntime) -> None:
+        policy = runtime.model.policy
+        self._parts = {
+            "executed actions": _Outside(policy.actions, 1.0 + ACTION_MARGIN),
+            "proprioception": _Outside(policy.proprioception, PROPRIO_LIMIT),
+        }
+
+    def add(self, episodes: Iterable[ReplayEpisode], recording: Recording) -> None:
+        """Take in a bag."""
+        executed = [
+            moment.executed for each in episodes for moment in each.moments if moment.executed is not None
+        ]
+        if executed:
+            self._parts["executed actions"].add(np.concatenate(executed))
+        if len(recording.proprioception):
+            self._parts["proprioception"].add(np.stack(recording.proprioception.samples))
+
+    def notes(self) -> list[str]:
+        """What a reader has to know; nothing where all fits."""
+        return [f"{what}: {said}" for what, part in self._parts.items() if (said := part.said())]
 
 
-def _normalised(normalizer: Normalizer, rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    with torch.no_grad():
-        return np.asarray(normalizer(torch.from_numpy(rows.astype(np.float32))).numpy())
+class _Outside:
+    def __init__(self, normalizer: Normalizer, limit: float) -> None:
+        self._normalizer, self._limit = normalizer, limit
+        self._beyond, self._rows = np.zeros(len(normalizer.offset)), 0
 
+    def add(self, rows: NDArray[np.float64]) -> None:
+        with torch.no_grad():
+            away = self._normalizer(torch.from_numpy(rows.astype(np.float32))).abs().numpy()
+        self._beyond += (away > self._limit).sum(axis=0)
+        self._rows += len(rows)
 
-def _outside(what: str, rows: NDArray[np.float32], limit: float) -> Sequence[str]:
-    shares = (np.abs(rows) > limit).mean(axis=0)
-    columns = [f"{number} ({share:.0%})" for number, share in enumerate(shares) if share > SHARE]
-    if not columns:
-        return []
-    return [
-        f"{what}: numbers {', '.join(columns)} lie far outside of the policy's demonstrations "
-        f"(beyond {limit:g} of its normaliser's scale): errors and Q say little here"
-    ]
+    def said(self) -> str:
+        shares = self._beyond / max(self._rows, 1)
+        columns = [f"{number} ({share:.0%})" for number, share in enumerate(shares) if share > SHARE]
+        if not columns:
+            return ""
+        return (
+            f"numbers {', '.join(columns)} lie far outside of the policy's demonstrations "
+            f"(beyond {self._limit:g} of its normaliser's scale): errors and Q say little here"
+        )

@@ -13,7 +13,7 @@ from zprl_core.agent import EpisodeAgent
 from zprl_core.data.recording import Recording
 from zprl_core.replay import figures
 from zprl_core.replay.analysis import ChunkRow, calibration, chunk_rows, differences, episode_rows
-from zprl_core.replay.checking import cell_note, normaliser_notes
+from zprl_core.replay.checking import NormaliserCheck, cell_note
 from zprl_core.replay.critics import Critics
 from zprl_core.replay.episodes import ReplayEpisode, filled_snapshots
 from zprl_core.replay.modes import replayed_mode
@@ -46,19 +46,21 @@ class Loaded:
 
     Attributes:
         policy, runtime, critics: see there.
-        planned: of all bags, in order. rows: the same, analysed.
+        check: of its normalisers. planned: of all bags, in order. rows: the same, analysed.
     """
 
     policy: ReplayPolicy
     runtime: PolicyRuntime
     critics: Critics | None
+    check: NormaliserCheck
     planned: list[Planned]
     rows: list[ChunkRow] = field(default_factory=list)
 
     @classmethod
     def of(cls, policy: ReplayPolicy, planned: list[Planned]) -> Loaded:
         """Load it."""
-        return cls(policy, policy.runtime(), policy.critics(), planned)
+        runtime = policy.runtime()
+        return cls(policy, runtime, policy.critics(), NormaliserCheck(runtime), planned)
 
 
 def plan_in_process(
@@ -84,8 +86,7 @@ def analyse(
     loaded.rows += chunk_rows(episodes, loaded.planned, loaded.runtime, loaded.critics)
     if note := cell_note(bag.recording, loaded.policy, trained, bag.lockstep):
         notes(note)
-    for note in normaliser_notes(loaded.runtime, episodes, bag.recording):
-        notes(f"{loaded.policy.name}: {note}")
+    loaded.check.add(episodes, bag.recording)
 
 
 def write_results(out: Path, policies: Sequence[Loaded], notes: Sequence[str], facts: dict[str, Any]) -> str:

@@ -142,6 +142,9 @@ class Replay:
             for each in loaded:
                 trained = checkpoint.load(each.policy.base, KIND).provenance
                 results.analyse(each, bag, episodes, trained, self.bags.note)
+        for each in loaded:
+            for note in each.check.notes():
+                self.bags.note(f"{each.policy.name}: {note}")
         facts = {
             "bags": [str(path) for path in self.bags.paths],
             "mode": self.request.mode,

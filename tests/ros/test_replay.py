@@ -77,6 +77,14 @@ def test_what_was_planned_live_is_planned_again(recorded: tuple[Path, Path], tmp
         assert {n: digest(getattr(plan.plan, n)) for n in names} == {n: line[n] for n in names}
 
 
+def test_an_evaluation_is_no_policy(recorded: tuple[Path, Path], tmp_path: Path) -> None:
+    run, _ = recorded
+    words = ["replay", "--bag", str(run / "bags"), "--policy", str(run), "--out", str(tmp_path / "out")]
+    done = training.zprl(*words)
+    assert done.returncode == 2
+    assert "is no training run, so it has no actor; name the run that trained it" in done.stderr
+
+
 def test_the_graph_plans_what_one_process_plans(tmp_path: Path) -> None:
     """Of a bag of real time, with everything counted that was sent."""
     bag, base = made.bag(tmp_path / "bag"), made.base(tmp_path / "base.ckpt")

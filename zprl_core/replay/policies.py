@@ -67,7 +67,7 @@ def find_policy(path: Path, chunks: int | None = None) -> ReplayPolicy:
         DataError: the folder is no run.
     """
     if path.is_dir():
-        run = RunFolder.open(path)
+        run = _training_run(path)
         name = run.path.name if chunks is None else f"{run.path.name}-{chunks}"
         return _trained(run, run.learner_state(chunks), name)
     if chunks is not None:
@@ -76,6 +76,7 @@ def find_policy(path: Path, chunks: int | None = None) -> ReplayPolicy:
         raise CheckpointError(f"{path}: no such checkpoint; `zprl pretrain` makes one")
     run = RunFolder(path.absolute().parent.parent)
     if path.absolute().parent == run.checkpoints and run.spec_file.is_file():
+        run = _training_run(run.path)
         return _trained(run, path.absolute(), f"{run.path.name}-{path.stem.removeprefix('chunks_')}")
     task = checkpoint.load(path, KIND).task_config()
     # A base policy steers nothing, so any lambda will do.
@@ -83,12 +84,17 @@ def find_policy(path: Path, chunks: int | None = None) -> ReplayPolicy:
     return ReplayPolicy(path.stem, path.absolute(), None, replace(task, rl=rl))
 
 
-def _trained(run: RunFolder, actor: Path, name: str) -> ReplayPolicy:
-    """The policy of a training run with this state of its learner."""
+def _training_run(path: Path) -> RunFolder:
+    run = RunFolder.open(path)
     if run.spec.mode != "train":
         raise CheckpointError(
             f"{run.path}: is no training run, so it has no actor; name the run that trained it"
         )
+    return run
+
+
+def _trained(run: RunFolder, actor: Path, name: str) -> ReplayPolicy:
+    """The policy of a training run with this state of its learner."""
     return ReplayPolicy(name, Path(run.spec.base), actor, load_task(run.task_file))
 
 

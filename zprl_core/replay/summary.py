@@ -68,7 +68,10 @@ def _result(result: PolicyResult) -> dict[str, Any]:
         "out_of_distribution": [
             f"{row.source}#{row.episode}" for row in result.episodes if row.out_of_distribution
         ],
-        "calibration": [asdict(each) for each in result.bins],
+        "calibration": [
+            {name: value if math.isfinite(value) else None for name, value in asdict(each).items()}
+            for each in result.bins
+        ],
         "inference_ms": _spread([1e3 * row.inference_s for row in rows]),
         "reproduced": {
             "chunks": len(repeated),

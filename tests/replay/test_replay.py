@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from tests.replay import made
 from zprl_core.arithmetic import use_threads
 from zprl_core.cli import main
 from zprl_core.errors import CheckpointError, ConfigError, DataError
+from zprl_core.replay.analysis import CalibrationBin
 from zprl_core.replay.plans import PLANS, Planned, read_plans
 from zprl_core.replay.session import Replay, Request
+from zprl_core.replay.summary import PolicyResult, summarised
 
 
 def planned(out: Path, bags: tuple[Path, ...], policy: Path, **more: object) -> list[Planned]:
@@ -196,3 +199,12 @@ def test_a_normaliser_that_disagrees_is_noted(tmp_path: Path) -> None:
     planned(tmp_path / "out", (made.bag(tmp_path / "bag"),), narrow)
     notes = json.loads((tmp_path / "out" / "summary.json").read_text())["notes"]
     assert any("proprioception: numbers 0 (" in note and "errors and Q say little" in note for note in notes)
+
+
+def test_what_is_not_known_of_a_critic_is_null_and_not_nan() -> None:
+    """The value of one episode has no standard error."""
+    one = CalibrationBin(low=0.1, high=0.2, chunks=3, episodes=1, q=0.15, value=0.9, error=math.nan)
+    found = summarised([PolicyResult("run", [], [], [one])], [])
+    assert json.loads(json.dumps(found, allow_nan=False))["policies"]["run"]["calibration"][0] == {
+        "low": 0.1, "high": 0.2, "chunks": 3, "episodes": 1, "q": 0.15, "value": 0.9, "error": None,
+    }  # fmt: skip

@@ -28,7 +28,7 @@ nav ul { columns: 2; font-size: .92em; margin: 1em 0; padding-left: 1.2em } .who
 nav a { color: #0b5394 } code { font-size: .9em }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } nav { display: none }
   h2 { break-after: avoid }
-  th, td { padding-right: 6px; overflow-wrap: anywhere }
+  th, td { padding-right: 6px } td { overflow-wrap: anywhere }
   .whole { white-space: normal } .scroll { overflow: visible } table { font-size: 7.5pt }
   thead { display: table-header-group } figure, tr { break-inside: avoid }
   a { color: inherit; text-decoration: none } }

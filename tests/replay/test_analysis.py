@@ -87,7 +87,7 @@ def test_distances_of_poses() -> None:
     assert (found.gripper_m, found.gripper_max_m) == pytest.approx((0.02, 0.03), abs=1e-7)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.floats(-0.5, 0.5), min_size=14, max_size=14), st.integers(0, 99))
 def test_a_distance_is_symmetric_and_zero_to_itself(numbers: list[float], seed: int) -> None:
     a = np.array(numbers).reshape(2, 7)

@@ -63,6 +63,7 @@ class Made:
         length_s: how long the streams go on, from one second before the episode runs.
         events: of the session; at_s counts from the beginning of the streams.
         label: custom_data; None: metadata.yaml is missing.
+        task: attached too, as the recorder does; None: not.
         change: may change (topic, stamp_ns, message), or drop it (None).
     """
 
@@ -75,6 +76,7 @@ class Made:
     label: dict[str, str] | None = field(default_factory=lambda: {"episode": "0", "outcome": "success"})
     run: dict[str, str] = field(default_factory=lambda: {"lead_steps": "2", "lockstep": "false"})
     rig: dict[str, Any] = field(default_factory=lambda: load_rig("sim_xarm6").to_dict())
+    task: dict[str, Any] | None = None
     size: tuple[int, int] = (20, 24)
     jpeg: bool = False
     type_hash: dict[str, str] = field(default_factory=dict)
@@ -87,6 +89,8 @@ class Made:
         file = McapFile(folder / f"{folder.name}_0.mcap")
         file.add_metadata(RUN_RECORD, self.run)
         file.attach("rig.yaml", yaml.safe_dump(self.rig).encode())
+        if self.task is not None:
+            file.attach("task.yaml", yaml.safe_dump(self.task).encode())
         channels: dict[str, int] = {}
         for log_ns, topic, message in sorted(self._messages(), key=lambda each: each[0]):
             data = bytes(serialize_message(message))

@@ -47,7 +47,7 @@ def _errors(axes: Any, result: PolicyResult) -> None:
 def _distances(axes: Any, result: PolicyResult) -> None:
     points = [
         (float(number), row.distance, row.outcome)
-        for number, row in enumerate(result.episodes)
+        for number, row in enumerate(result.episodes, start=1)
         if math.isfinite(row.distance)
     ]
     axes.set(xlabel="episodes, the farthest first", ylabel="distance of z / 99 % offline (Mahalanobis)")
@@ -55,6 +55,8 @@ def _distances(axes: Any, result: PolicyResult) -> None:
         _say(axes, "no offline latents in the base checkpoint")
         return
     _scatter(axes, points)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_ylim(bottom=0.0)
     axes.axhline(1.0, color="black", linewidth=1.0, linestyle="--")
 
 

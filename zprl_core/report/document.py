@@ -25,10 +25,10 @@ th { font-size: .85em; color: #444 } figure { margin: 1em 0 } figcaption { color
 img { max-width: 100%; height: auto } .scroll { overflow-x: auto }
 .caution { border-left: 4px solid #d55e00; padding: 2px 0 2px 12px }
 nav ul { columns: 2; font-size: .92em; margin: 1em 0; padding-left: 1.2em } .whole { white-space: nowrap }
-nav a { color: #0b5394 } code { font-size: .9em }
+.wide .whole { display: block } nav a { color: #0b5394 } code { font-size: .9em }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } nav { display: none }
   h2 { break-after: avoid }
-  th, td { padding-right: 6px; overflow-wrap: anywhere }
+  th, td { padding-right: 6px } td { overflow-wrap: anywhere }
   .whole { white-space: normal } .scroll { overflow: visible } table { font-size: 7.5pt }
   thead { display: table-header-group } figure, tr { break-inside: avoid }
   a { color: inherit; text-decoration: none } }
@@ -37,12 +37,13 @@ nav a { color: #0b5394 } code { font-size: .9em }
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a header; `name` is its file."""
+    """Rows under a header; `name` is its file. Where it is wide, intervals stand under their values."""
 
     name: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,8 @@ def _html(part: Part, out: Path) -> str:
             body = "".join(
                 f"<tr>{''.join(f'<td>{_inline(cell)}</td>' for cell in row)}</tr>" for row in part.rows
             )
-            table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+            kind = ' class="wide"' if part.wide else ""
+            table = f"<table{kind}>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
             return f'<div class="scroll">{table}</div>'
         case Figure():
             data = base64.b64encode((out / part.file).read_bytes()).decode()

@@ -306,7 +306,7 @@ def _smoothness_means(made: Sequence[Group]) -> Table:
         "Means over episodes with bootstrap 95 % intervals. Vel_EE and Acc_EE are the paper's, of what the "
         "policy put out; `told` is of setpoints, the rest of how the arm moved."
     )
-    return Table("smoothness", header, rows, note)
+    return Table("smoothness", header, rows, note, wide=True)
 
 
 def _smoothness_ratios(made: Sequence[Group]) -> Table | None:
@@ -322,7 +322,7 @@ def _smoothness_ratios(made: Sequence[Group]) -> Table | None:
         "Ratios to the base policy through c, of the same run where that has it. Above 1 is rougher, "
         "of SPARC too."
     )
-    return Table("table_2", header, rows, note)
+    return Table("table_2", header, rows, note, wide=True)
 
 
 def _who_header(made: Sequence[Group]) -> list[str]:

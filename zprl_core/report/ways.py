@@ -113,6 +113,7 @@ def _way(episodes: Sequence[EpisodeTracks], matrix: Matrix) -> np.ndarray:
     if not episodes:
         return np.empty((0, 2))
     tracks = episodes[0]
-    told = np.concatenate([chunk.waypoints.position for chunk in tracks.chunks])
-    measured = np.concatenate([tracks.measured.within(*span).position for span in tracks.intervals])
+    none = np.empty((0, 3))
+    told = np.concatenate([none, *(chunk.waypoints.position for chunk in tracks.chunks)])
+    measured = np.concatenate([none, *(tracks.measured.within(*span).position for span in tracks.intervals)])
     return project(matrix, (measured if len(measured) > len(told) else told).astype(np.float32))

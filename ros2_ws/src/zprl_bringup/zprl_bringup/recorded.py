@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ from zprl_core.data.recording import RUNNING, Recording, SessionEvent, Stream
 from zprl_core.errors import ConfigError, DataError
 
 SESSION, PROPRIOCEPTION = "/session/state", "/proprioception"
+T = TypeVar("T")
 MARGIN_NS = 3_000_000_000
 """Pictures that arrived this long before or after an episode ran are read as well: a snapshot looks back."""
 Decode = Callable[[bytes], tuple[int, NDArray[Any]]]
@@ -194,17 +195,28 @@ def rig_of(scan: Scan) -> RigConfig:
     Raises:
         BadBagError: the bag does not say.
     """
-    if not scan.rig:
-        raise refuse(
-            "rig", "has no attachment rig.yaml, which says what was recorded under which calibration"
-        )
+    return attached(scan.rig, "rig.yaml", load_rig, "what was recorded under which calibration")
+
+
+def attached(content: bytes, name: str, load: Callable[[str], T], says: str) -> T:
+    """What a YAML file holds that is attached to a bag.
+
+    Args:
+        content: of the file, empty where there is none. name: of the file. load: reads it by its path.
+        says: what is not known without it, for the message.
+
+    Raises:
+        BadBagError: there is none, or it cannot be read.
+    """
+    if not content:
+        raise refuse("rig", f"has no attachment {name}, which says {says}")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rig.yaml"
-        path.write_bytes(scan.rig)
+        path = Path(folder) / name
+        path.write_bytes(content)
         try:
-            return load_rig(str(path))
+            return load(str(path))
         except ConfigError as error:
-            raise refuse("rig", f"its rig.yaml cannot be read: {error}") from error
+            raise refuse("rig", f"its {name} cannot be read: {error}") from error
 
 
 def _decoders(scan: Scan, states: Collection[str], task: TaskConfig) -> dict[str, Decode]:

@@ -7,7 +7,6 @@ that were live. In lockstep states are published once a chunk only: such a bag g
 
 from __future__ import annotations
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,12 +19,12 @@ from rclpy.serialization import deserialize_message
 from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport
 
 from zprl_bringup import convert
-from zprl_bringup.recorded import Scan, require_session, require_type, rig_of, scanned
+from zprl_bringup.recorded import Scan, attached, require_session, require_type, rig_of, scanned
 from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig, load_task
 from zprl_core.data.problems import BadBagError, refuse
 from zprl_core.data.recording import RunningEpisode, running_episodes
-from zprl_core.errors import ConfigError, DataError
+from zprl_core.errors import DataError
 from zprl_core.grid import TickGrid
 from zprl_core.smoothness import Track
 from zprl_core.smoothness.episode import EpisodeTracks
@@ -77,7 +76,7 @@ def read_motion(bag: Path) -> RecordedMotion:
 def _read(bag: Path) -> RecordedMotion:
     scan = scanned(bag)
     require_session(scan)
-    rig, task = rig_of(scan), _task(scan)
+    rig, task = rig_of(scan), attached(scan.task, "task.yaml", load_task, "what its chunks mean")
     heard = _heard(scan, [arm.name for arm in rig.arms])
     lockstep = scan.label.get("lockstep") == "true"
     codec = ActionCodec.from_config(task.action).single_arm()
@@ -87,18 +86,6 @@ def _read(bag: Path) -> RecordedMotion:
         for arm in rig.arms
     ]
     return RecordedMotion(scan.label, task, tuple(tracks for tracks in found if tracks is not None))
-
-
-def _task(scan: Scan) -> TaskConfig:
-    if not scan.task:
-        raise refuse("rig", "has no attachment task.yaml, which says what its chunks mean")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "task.yaml"
-        path.write_bytes(scan.task)
-        try:
-            return load_task(str(path))
-        except ConfigError as error:
-            raise refuse("rig", f"its task.yaml cannot be read: {error}") from error
 
 
 def _heard(scan: Scan, arms: Iterable[str]) -> dict[str, _Heard]:

@@ -38,6 +38,8 @@ GUARD_WINDOW = 100
 """Steered chunks that a running mean of the guard's values is taken over."""
 _FILLED = {"base_c": "none", "base_z": "left"}
 """How a base policy's marker in the learning curve is filled."""
+LINES = 40
+"""Rows of a figure at most; the rest is in its table."""
 WAYS = 3
 """Pictures of the tool's way side by side."""
 

@@ -18,19 +18,13 @@ from zprl_core.report import figures
 from zprl_core.report.curves import WINDOW, Point, points, running, steps_to
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
 from zprl_core.report.runs import Method, ReportRun, block_name, methods
-from zprl_core.smoothness.estimates import Estimate
-from zprl_core.smoothness.report import ACCELERATION, VELOCITY, Group, groups, rows
-from zprl_core.smoothness.writing import SHOWN
+from zprl_core.report.smoothness import smoothness
 from zprl_core.stats import Proportion, mcnemar, paired_difference, pooled
 
 RATE = 0.9
 """Whose controller steps the paper's Table I gives."""
 FEW_SEEDS = 3
-LINES = 40
-"""Rows of a figure; the rest is in its table."""
 _HOUR = 3600.0
-DRAWN = (VELOCITY, ACCELERATION, "measured_jerk", "measured_sparc")
-"""Of the smoothness measures."""
 
 
 def report(runs: Sequence[ReportRun], out: Path, trajectories: Sequence[Part] = ()) -> Document:
@@ -48,7 +42,7 @@ def report(runs: Sequence[ReportRun], out: Path, trajectories: Sequence[Part] = 
         Section("Steps to a success rate of 0.9, and the final rate (Table I)", _table_one(found)),
         Section("Policies on the same layouts", _paired(runs)),
         Section("Robustness (Table IV)", _table_four(runs)),
-        Section("Smoothness (Table II)", _smoothness(runs, out)),
+        Section("Smoothness (Table II)", smoothness(runs, out)),
         Section("The tool's way in the picture (Fig. 10)", trajectories or [_NO_BAGS]),
         Section("The steered latent", _guard(found, out)),
         Section("Rates and stalls", _timing(runs)),
@@ -143,10 +137,10 @@ def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
         )
         rest = cases or "success rates are those of training only"
         return [Caution(f"No evaluation on the task's own layouts among these runs: {rest}.")]
-    figures.rates(bars[:LINES], out / "rates.png")
+    figures.rates(bars[: figures.LINES], out / "rates.png")
     header = ["run", "policy", "trained, chunks", "success", "episode length, steps", "time, s", "helped"]
     note = "Mean length of all episodes, successes or not; helped: in which a person had the arm."
-    cut = f"; the first {LINES} of {len(bars)} rows of the table" if len(bars) > LINES else ""
+    cut = f"; the first {figures.LINES} of {len(bars)} rows of the table" if len(bars) > figures.LINES else ""
     return [
         Table("success", header, table, note),
         Figure("rates.png", f"Success rates with Wilson 95 % intervals{cut}"),
@@ -277,85 +271,6 @@ def _table_four(runs: Sequence[ReportRun]) -> list[Part]:
     header = ["task", "test case", "run", "policy", "success"]
     note = "Trials unseen in training, as in the paper's Table IV; ten trials leave wide intervals."
     return [Table("table_4", header, table, note)]
-
-
-def _smoothness(runs: Sequence[ReportRun], out: Path) -> list[Part]:
-    found = [row for run in runs for row in rows(run.name, run.records, run.motions)]
-    made = groups(found)
-    if not made:
-        return ["No run has the motion of an episode that counts (RUN/motion)."]
-    order = [run.name for run in runs]
-    made.sort(key=lambda group: (order.index(group.run), group.env_steps, not group.mode.startswith("base")))
-    parts: list[Part] = [_smoothness_means(made)]
-    if ratios := _smoothness_ratios(made):
-        parts.append(ratios)
-    figures.smoothness(_panels(made[:LINES]), out / "smoothness.png")
-    cut = f"; the first {LINES} of {len(made)} rows of the table" if len(made) > LINES else ""
-    text = f"Smoothness, means over episodes with bootstrap 95 % intervals; axes do not begin at 0{cut}"
-    return [*parts, Figure("smoothness.png", text)]
-
-
-def _smoothness_means(made: Sequence[Group]) -> Table:
-    rows = [
-        [*_who(group, made), str(group.episodes), str(group.alarmed),
-         *[_estimate(group.means[name]) for name in SHOWN]]
-        for group in made
-    ]  # fmt: skip
-    header = [*_who_header(made), "episodes", "with an alarm", *SHOWN.values()]
-    note = (
-        "Means over episodes with bootstrap 95 % intervals. Vel_EE and Acc_EE are the paper's, of what the "
-        "policy put out; `told` is of setpoints, the rest of how the arm moved."
-    )
-    return Table("smoothness", header, rows, note, wide=True)
-
-
-def _smoothness_ratios(made: Sequence[Group]) -> Table | None:
-    rows = [
-        [*_who(group, made), *[_estimate(group.ratios[name]) for name in SHOWN]]
-        for group in made
-        if group.mode != "base_c" and any(group.ratios[name].value is not None for name in SHOWN)
-    ]
-    if not rows:
-        return None
-    header = [*_who_header(made), *(title.partition(",")[0] for title in SHOWN.values())]
-    note = (
-        "Ratios to the base policy through c, of the same run where that has it. Above 1 is rougher, "
-        "of SPARC too."
-    )
-    return Table("table_2", header, rows, note, wide=True)
-
-
-def _who_header(made: Sequence[Group]) -> list[str]:
-    return ["run", "policy", *(["arm"] if _several_arms(made) else [])]
-
-
-def _who(group: Group, made: Sequence[Group]) -> list[str]:
-    return [group.run, block_name(group.block), *([group.arm] if _several_arms(made) else [])]
-
-
-def _several_arms(made: Sequence[Group]) -> bool:
-    return len({group.arm for group in made}) > 1
-
-
-def _panels(made: Sequence[Group]) -> list[tuple[str, list[tuple[str, str, Estimate]]]]:
-    names = [name for name in DRAWN if any(group.means[name].value is not None for group in made)]
-    labels = [": ".join(_who(group, made)) for group in made]
-    return [
-        (SHOWN[name], [(label, g.mode, g.means[name]) for label, g in zip(labels, made, strict=True)])
-        for name in names
-    ]
-
-
-def _estimate(found: Estimate) -> str:
-    if found.value is None:
-        return "-"
-    if found.low is None or found.high is None:
-        return _digits(found.value)
-    return f"{_digits(found.value)} [{_digits(found.low)}, {_digits(found.high)}]"
-
-
-def _digits(value: float) -> str:
-    return f"{value:#.3g}".removesuffix(".")
 
 
 def _guard(found: Sequence[Method], out: Path) -> list[Part]:

@@ -209,7 +209,7 @@ def value_that_followed(episode: ReplayEpisode, chunk: int, gamma: float) -> flo
     reward = rewards.get(episode.running.outcome)
     if reward is None:
         return math.nan
-    return reward * gamma ** (episode.moments[-1].chunk - chunk)
+    return reward * gamma ** (episode.last_chunk - chunk)
 
 
 @dataclass(frozen=True)

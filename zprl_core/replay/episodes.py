@@ -80,6 +80,7 @@ class ReplayEpisode:
         running: number, times, outcome, block and mode.
         moments: in order.
         seed: of the run that it was recorded in; None: not known.
+        last_chunk: index of the last one, left out or not.
         left_out: chunks of which the bag has no whole snapshot, and why.
     """
 
@@ -87,6 +88,7 @@ class ReplayEpisode:
     running: RunningEpisode
     moments: tuple[Moment, ...]
     seed: int | None
+    last_chunk: int
     left_out: tuple[str, ...] = ()
 
 
@@ -106,10 +108,11 @@ def replay_episodes(
     seed = recording.label.get("seed", "")
     found = []
     for running in running_episodes(recording.events, recording.end_ns):
-        moments, left_out = _moments(recording, running, task, account, lockstep)
+        moments, left_out, last = _moments(recording, running, task, account, lockstep)
         label = labelled(running, recording)
         known = int(seed) if seed.isdecimal() else None
-        found.append(ReplayEpisode(str(recording.path), label, tuple(moments), known, tuple(left_out)))
+        source = str(recording.path)
+        found.append(ReplayEpisode(source, label, tuple(moments), known, last, tuple(left_out)))
     return found
 
 
@@ -133,10 +136,12 @@ def filled_snapshots(recording: Recording, task: TaskConfig, *, lockstep: bool) 
 
 def _moments(
     recording: Recording, running: RunningEpisode, task: TaskConfig, account: Account, lockstep: bool
-) -> tuple[list[Moment], list[str]]:
+) -> tuple[list[Moment], list[str], int]:
+    """The chunks that can be planned, why others cannot be, and the number of the last one (-1: none)."""
     policy = filled_snapshots(recording, task, lockstep=lockstep)
-    moments, left_out = list[Moment](), list[str]()
+    moments, left_out, last = list[Moment](), list[str](), -1
     for chunk, observed_ns, start_ns, before in _times(running, task, account, lockstep):
+        last = max(last, chunk)
         try:
             policy.snapshot(observed_ns)
         except SnapshotError as error:
@@ -147,7 +152,7 @@ def _moments(
         if executed is None and not lockstep:
             executed = _setpoints(recording, task, start_ns)
         moments.append(Moment(chunk, observed_ns, start_ns, executed, before))
-    return moments, left_out
+    return moments, left_out, last
 
 
 def _times(

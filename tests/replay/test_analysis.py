@@ -125,9 +125,7 @@ def test_the_value_that_followed(outcome: str, expected: list[float]) -> None:
     running = RunningEpisode(0, ((0, 1),), outcome=outcome)
     episode = ReplayEpisode("bag", running, moments, None, last_chunk=2)
     assert [value_that_followed(episode, chunk, 0.9) for chunk in range(3)] == pytest.approx(expected)
-    cut = replace(
-        episode, moments=moments[:1]
-    )  # by a hole in a stream; the reward came as late
+    cut = replace(episode, moments=moments[:1])  # by a hole in a stream; the reward came as late
     assert value_that_followed(cut, 0, 0.9) == pytest.approx(expected[0])
     late = replace(episode, running=replace(running, outcome="horizon"))
     assert math.isnan(value_that_followed(late, 0, 0.9))

@@ -57,7 +57,7 @@ def test_the_next_chunk_waits_for_the_plan_of_the_one_before(queue: list[Event])
     first = played(playback, 0, answer=False)
     second = next(event for event in queue if isinstance(event, Ask) and event.moment.chunk == 1)
     assert first == queue[: queue.index(second)]
-    assert playback.due(0) is None and playback.wait_ns(0) is None
+    assert playback.due(0) is None and not playback.over
     assert playback.planned(0, 3, 0) is None  # another chunk's plan is no answer
     assert playback.planned(0, 0, 0) is not None
     assert playback.due(0) is second

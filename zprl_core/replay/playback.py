@@ -141,17 +141,6 @@ class Playback:
             self._asked = event
         return event
 
-    def wait_ns(self, now_ns: int) -> int | None:
-        """How long until the next event may be due; None: until a plan comes, or it is resumed."""
-        if self._paused or self._next >= len(self._queue):
-            return None
-        event = self._queue[self._next]
-        if isinstance(event, Ask) and self._asked is not None:
-            return None
-        if self._rate is None:
-            return 0
-        return max(0, round((event.at_ns - self.position_ns(now_ns)) / self._rate))
-
     def planned(self, episode: int, chunk: int, now_ns: int) -> Ask | None:
         """A plan has come; the chunk that was asked for, if it is this one."""
         asked = self._asked

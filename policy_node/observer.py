@@ -18,6 +18,9 @@ from zprl_core.errors import DataError
 from zprl_core.observation import PROPRIOCEPTION, snapshots
 from zprl_core.snapshot import SnapshotError
 
+AHEAD = {"capacity": 256, "vectors": 4096}
+"""Samples that are kept where they come ahead of time."""
+
 
 class Observer:
     """Subscribes to the task's cameras and to proprioception, and takes snapshots of them.
@@ -26,19 +29,23 @@ class Observer:
         node: that subscribes.
         setup: of the session.
         profile: QoS of the streams.
+        ahead_of_time: samples come faster than they are used, up to a whole chunk's, as in a replay.
         on_sample: called after every sample that was kept.
 
     Attributes:
         kept: how many samples were, by stream.
     """
 
-    def __init__(self, node: Any, setup: Setup, profile: QoSProfile, on_sample: Any) -> None:
+    def __init__(
+        self, node: Any, setup: Setup, profile: QoSProfile, on_sample: Any, *, ahead_of_time: bool
+    ) -> None:
         observation = setup.task.observation
         self._node, self._on_sample, self._lockstep = node, on_sample, setup.lockstep
         self._sizes = {view.name: (view.height, view.width) for view in observation.cameras}
         self._proprio_dim = observation.proprio_dim
         self.kept = dict.fromkeys((*self._sizes, PROPRIOCEPTION), 0)
-        self._policy = snapshots(setup.rig, setup.task, lockstep=setup.lockstep)
+        ahead = AHEAD if ahead_of_time else {}
+        self._policy = snapshots(setup.rig, setup.task, lockstep=setup.lockstep, **ahead)
         for name in self._sizes:
             topic = f"/cameras/{name}/image"
             node.create_subscription(Image, topic, lambda m, n=name: self._on_image(n, m), profile)

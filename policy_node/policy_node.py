@@ -157,7 +157,7 @@ class PolicyNode(LifecycleNode):
         self._status = self.create_publisher(SteeringStatus, "/policy/status", qos.status())
         self._plans = self.create_publisher(PlannedChunk, "/policy/plan", profile)
         self._learner = self.create_client(Update, "/learner/update")
-        self._observer = Observer(self, setup, profile, self._on_sample)
+        self._observer = Observer(self, setup, profile, self._on_sample, ahead_of_time=self._replay)
         self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         self.create_subscription(Correction, "/session/correction", self._on_correction, qos.changes())
         if self._replay:

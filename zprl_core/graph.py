@@ -144,7 +144,7 @@ def replay_graph(
 
     Args:
         run: what both are told; `lockstep` is how the bags were recorded.
-        bags: to be played. mode: path of the policy, see `zprl_core.replay.episodes.MODES`.
+        bags: to be played. mode: path of the policy, see `zprl_core.replay.modes.MODES`.
         rate: times the recorded pace; None: as fast as possible. start_s: of each bag, s.
         loop: begin again after the last one.
     """

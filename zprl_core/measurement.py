@@ -17,6 +17,7 @@ from zprl_core.stats import Pairs, Proportion, e_value, mcnemar, paired_differen
 NAMES = {"base_c": "base, through c", "base_z": "base, through z", "final": "steered"}
 """What people call the policies, by block."""
 _LEVEL = 0.05
+_CASES_ONLY = "only robustness cases were measured: their rates stand, each by itself"
 
 
 def measured(records: Sequence[EpisodeRecord], block: str, case: str = "") -> list[EpisodeRecord]:
@@ -110,7 +111,8 @@ def comparison(blocks: Sequence[Block], records: Sequence[EpisodeRecord]) -> dic
          "e_value", "stopped_early"),
     )  # fmt: skip
     if len(names) < 2:
-        return {**none, "error_rate": error_rate, "says": _alone(names)}
+        says = _CASES_ONLY if not names and any(record.case for record in records) else _alone(names)
+        return {**none, "error_rate": error_rate, "says": says}
     a, b = names[-1], names[0]
     pairs = pair(measured(records, a), measured(records, b))
     known = {**none, "a": a, "b": b, "pairs": pairs.count, "error_rate": error_rate}

@@ -29,6 +29,7 @@ def snapshots(
     steps: int | None = None,
     max_age_s: float | None = None,
     capacity: int = 64,
+    vectors: int | None = None,
 ) -> SnapshotPolicy:
     """What takes a task's snapshots on a rig.
 
@@ -37,7 +38,7 @@ def snapshots(
         lockstep: time waits for every sample, so that no stream is late.
         steps: observations of one snapshot; None: the task's.
         max_age_s: oldest sample that may be used, s; None: the task's.
-        capacity: samples that are kept of each stream.
+        capacity: samples that are kept of each stream. vectors: of proprioception; None: as many.
 
     Raises:
         ConfigError: the task has no camera, or a delay is longer than `max_age_s`.
@@ -51,6 +52,7 @@ def snapshots(
         steps=observation.steps if steps is None else steps,
         tick_s=task.tick_s,
         capacity=capacity,
+        vectors=vectors,
     )
 
 

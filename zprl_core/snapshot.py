@@ -137,7 +137,7 @@ class SnapshotPolicy:
         proprioception: the vector stream.
         steps: observation steps in one snapshot, 1 to 3.
         tick_s: time between them, s.
-        capacity: samples kept of each stream.
+        capacity: samples kept of each stream. vectors: of proprioception; None: as many.
 
     Raises:
         ConfigError: no camera, a name used twice, or steps outside 1 to 3.
@@ -151,6 +151,7 @@ class SnapshotPolicy:
         steps: int,
         tick_s: float,
         capacity: int = 64,
+        vectors: int | None = None,
     ) -> None:
         names = [spec.name for spec in (*cameras, proprioception)]
         if not cameras or len(set(names)) != len(names):
@@ -163,7 +164,7 @@ class SnapshotPolicy:
         self._steps, self._tick_s = steps, tick_s
         self._begin_ns: int | None = None
         self._images = {c.name: StreamBuffer[NDArray[np.uint8]](c.name, capacity) for c in cameras}
-        self._vectors = StreamBuffer[NDArray[np.float64]](proprioception.name, capacity)
+        self._vectors = StreamBuffer[NDArray[np.float64]](proprioception.name, vectors or capacity)
 
     def add_image(self, camera: str, stamp_ns: int, image: NDArray[np.uint8]) -> bool:
         """An image has come. False where its stamp was known already.
@@ -213,7 +214,8 @@ class SnapshotPolicy:
         return found
 
     def clear(self) -> None:
-        """Forgets all samples."""
+        """Forgets all samples, and where an episode began."""
+        self._begin_ns = None
         self._vectors.clear()
         for images in self._images.values():
             images.clear()

@@ -118,11 +118,6 @@ class Pairs:
         """Successes of b."""
         return Proportion(self.both + self.only_b, self.count)
 
-    @property
-    def flipped(self) -> Pairs:
-        """The same with a and b exchanged."""
-        return Pairs(self.both, self.only_b, self.only_a, self.neither)
-
 
 def paired_difference(pairs: Pairs, z: float = Z95) -> tuple[float, float]:
     """Interval of rate(a) - rate(b) on the same layouts.

@@ -9,6 +9,7 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tests.datasets.bags import Event
 from tests.replay import made
 from zprl_core.arithmetic import use_threads
 from zprl_core.cli import main
+from zprl_core.config import load_rig
 from zprl_core.errors import CheckpointError, ConfigError, DataError
 from zprl_core.replay.analysis import CalibrationBin
 from zprl_core.replay.plans import PLANS, Planned, read_plans
@@ -208,3 +210,53 @@ def test_what_is_not_known_of_a_critic_is_null_and_not_nan() -> None:
     assert json.loads(json.dumps(found, allow_nan=False))["policies"]["run"]["calibration"][0] == {
         "low": 0.1, "high": 0.2, "chunks": 3, "episodes": 1, "q": 0.15, "value": 0.9, "error": None,
     }  # fmt: skip
+
+
+def with_delay(seconds: float) -> dict[str, object]:
+    """The rig with another delay of its camera."""
+    rig = load_rig("sim_xarm6").to_dict()
+    for camera in rig["cameras"] if isinstance(rig["cameras"], list) else rig["cameras"].values():
+        camera["delay_s"] = seconds
+    return rig
+
+
+def test_bags_of_two_calibrations_are_not_mixed(tmp_path: Path) -> None:
+    """The policy node would take both with the delays of the first."""
+    policy, first = made.base(tmp_path / "base.ckpt"), made.bag(tmp_path / "first")
+    second = made.bag(tmp_path / "second", rig=with_delay(0.01))
+    request = Request(bags=(first, second), policies=(policy,), out=tmp_path / "out")
+    with pytest.raises(DataError, match="1 of 2 bags cannot be replayed"):
+        Replay.prepare(request)
+    assert not (tmp_path / "out").exists()
+    assert len(planned(tmp_path / "skipped", (first, second), policy, skip_bad=True)) == 6
+
+
+def test_a_number_that_is_none_makes_a_bad_bag(tmp_path: Path) -> None:
+    def spoilt(topic: str, _stamp: int, message: Any) -> Any:
+        if topic == "/proprioception":
+            message.q[0] = math.nan
+        return message
+
+    policy, good = made.base(tmp_path / "base.ckpt"), made.bag(tmp_path / "good")
+    bad = made.bag(tmp_path / "bad", change=spoilt)
+    with pytest.raises(DataError, match="bad: numbers: stream proprioception"):
+        Replay.prepare(Request(bags=(good, bad), policies=(policy,), out=tmp_path / "out"))
+    assert len(planned(tmp_path / "skipped", (good, bad), policy, skip_bad=True)) == 6
+
+
+def test_what_follows_an_ending_is_compared_with_nothing(tmp_path: Path) -> None:
+    """The label of the record says 4 chunks; the regular ones go on to 6."""
+    label = {"episode": "0", "outcome": "success", "chunks": "4"}
+    policy = made.base(tmp_path / "base.ckpt")
+    planned(tmp_path / "out", (made.bag(tmp_path / "bag", label=label),), policy)
+    rows = list(csv.DictReader((tmp_path / "out" / "chunks.csv").open()))
+    gamma = made.task().rl.gamma
+    assert [float(row["value"]) for row in rows[:4]] == pytest.approx([gamma**n for n in (3, 2, 1, 0)])
+    assert [row["value"] for row in rows[4:]] == ["", ""]
+
+
+def test_start_and_rate_are_the_player_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bag, policy = made.bag(tmp_path / "bag"), made.base(tmp_path / "base.ckpt")
+    words = ["replay", "--bag", str(bag), "--policy", str(policy), "--out", str(tmp_path / "out")]
+    assert main([*words, "--in-process", "--start", "1"]) == 2
+    assert "--start and --rate are the player's" in capsys.readouterr().err

@@ -90,6 +90,20 @@ def test_a_run_without_the_base_policy_is_held_against_the_others() -> None:
     assert nothing.ratios["vel_ee"].value is None
 
 
+def test_a_robustness_case_is_no_base_for_plain_layouts() -> None:
+    """A pushed object makes another motion; it is held against the same case."""
+    plain = run("zprl", 0.2)
+    cases = [
+        Row("cases", replace(record(40 + n, block, mode), case="pushed"), motion(40 + n, speed), 0)
+        for block, mode, speed in (("base_c", "base_c", 0.5), ("final", "steer", 1.0))
+        for n in (range(6) if mode == "base_c" else range(6, 12))
+    ]
+    alone = [replace(row, run="alone") for row in run("x", 0.3) if row.record.mode == "steer"]
+    found = {(g.run, g.block, g.case): g.ratios["vel_ee"].value for g in groups(plain + cases + alone)}
+    assert found["alone", "eval_1", ""] == pytest.approx(3.0)
+    assert found["cases", "final", "pushed"] == pytest.approx(2.0)
+
+
 def test_table_two_has_a_run_beside_the_other() -> None:
     found = groups(run("po_dec", 0.3) + run("zprl", 0.2))
     table = evaluations(found)

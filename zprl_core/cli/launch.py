@@ -20,7 +20,7 @@ defaults; `zprl replay --help` explains those of replay:
   out             folder of the run (default runs/<task>/<mode>-<date>-<time>)
   chunks          train: training chunks (default: the task's budget)
   episodes        episodes of each evaluation, or demonstrations (default: the task's)
-  seed            of every random draw (default 0)
+  seed            of every random draw (default 0; evaluate: 1000000; replay: the recorded one)
   realtime        true: wall clock; false: lockstep (default: the rig's)
   shadow          true: motors off (default false)
   operator        true: a person labels instead of the judge, on a simulated rig (default false)

@@ -26,9 +26,12 @@ def play(replay: Replay, *, verbose: bool) -> None:
     Raises:
         SessionError: a process died; names it, its exit code and its last lines.
     """
-    for policy in replay.policies:
-        nodes, folder = replay.nodes(policy), replay.folder(policy)
-        print(_played(nodes, folder, replay.bags.rig, verbose=verbose), file=sys.stderr)
+    try:
+        for policy in replay.policies:
+            nodes, folder = replay.nodes(policy), replay.folder(policy)
+            print(_played(nodes, folder, replay.bags.rig, verbose=verbose), file=sys.stderr)
+    except KeyboardInterrupt:
+        replay.bags.note("it was ended before all was played: what follows is of the chunks until then")
     replay.conclude()
 
 

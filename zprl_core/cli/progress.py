@@ -152,11 +152,12 @@ class RunBars:
         return f"success {p.rate:.2f}" if p.trials else ""
 
 
-def bars(blocks: Sequence[Block], records: Sequence[EpisodeRecord]) -> TrialBar | RunBars:
+def bars(blocks: Sequence[Block], records: Sequence[EpisodeRecord], *, blind: bool) -> TrialBar | RunBars:
     """What follows a plan.
 
     Args:
         blocks: the plan.
         records: episodes that were there before this start.
+        blind: people are not to know which policy drives.
     """
-    return TrialBar(blocks, records) if interleaved(blocks) else RunBars(blocks, records)
+    return TrialBar(blocks, records) if blind or interleaved(blocks) else RunBars(blocks, records)

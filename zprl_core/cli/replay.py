@@ -70,7 +70,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="play X times as fast as it was recorded (default: as fast as the policy takes it)",
     )
-    parser.add_argument("--start", type=float, default=0.0, metavar="S", help="begin S seconds into each bag")
+    parser.add_argument(
+        "--start", type=arguments.scale, metavar="S", help="begin S seconds into each bag (default: at once)"
+    )
     parser.add_argument("--skip-bad", action="store_true", help="leave out bags that cannot be replayed")
     parser.add_argument("--verbose", action="store_true", help="show what the nodes print")
 
@@ -78,8 +80,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_core.bags.named import bags_named
+    from zprl_core.errors import ConfigError
     from zprl_core.replay.session import Replay, Request
 
+    if args.in_process and (args.start or args.rate):
+        raise ConfigError("--start and --rate are the player's: leave them out, or --in-process")
     request = Request(
         bags=tuple(bags_named(args.bag)),
         policies=tuple(args.policy),
@@ -89,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
         mode=args.mode,
         rate=args.rate,
-        start_s=args.start,
+        start_s=args.start or 0.0,
         skip_bad=args.skip_bad,
     )
     replay = Replay.prepare(request)

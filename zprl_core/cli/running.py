@@ -136,7 +136,7 @@ class _Follower:
         self._blocks, self._folder = blocks, folder
         self._records = read_records(folder.episodes_file)
         self._size = -1
-        self._bars = bars(blocks, self._records) if show else None
+        self._bars = bars(blocks, self._records, blind=folder.spec.blind) if show else None
         self._curves = CurveWriter(folder.curves, ".session")
         self._unlinked = {name: getattr(folder, link) for name, _, link in _PAGES.values()}
 

@@ -69,6 +69,8 @@ def _rows(path: Path) -> list[Row]:
     Raises:
         DataError: it is neither, or damaged.
     """
+    from zprl_core.bags.named import bags_named
+    from zprl_core.bags.rosbag2 import METADATA
     from zprl_core.records import read_records
     from zprl_core.run_folder import RunFolder
     from zprl_core.smoothness.episode import read_run
@@ -81,7 +83,7 @@ def _rows(path: Path) -> list[Row]:
     found = rows(name, records, read_run(run.motion))
     if found or not run.bags.is_dir():
         return found
-    bags = [bag for bag in sorted(run.bags.iterdir()) if bag.is_dir()]
+    bags = [bag for bag in bags_named([run.bags]) if (bag / METADATA).is_file()]
     return rows(name, records, [row.motion for bag in bags for row in _of_bag(bag)])
 
 

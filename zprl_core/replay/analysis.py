@@ -207,7 +207,7 @@ def value_that_followed(episode: ReplayEpisode, chunk: int, gamma: float) -> flo
     """gamma ** (chunks until the last one) * r for an episode that succeeded or failed, else NaN."""
     rewards: Mapping[str, float] = {"success": 1.0, "failure": 0.0}
     reward = rewards.get(episode.running.outcome)
-    if reward is None:
+    if reward is None or chunk > episode.last_chunk:  # in real time one more may have been planned
         return math.nan
     return reward * gamma ** (episode.last_chunk - chunk)
 

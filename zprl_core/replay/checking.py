@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from zprl_core.data.problems import refuse
 from zprl_core.data.recording import Recording
 from zprl_core.policy.normalizer import Normalizer
-from zprl_core.provenance import Provenance, compare
 from zprl_core.replay.episodes import ReplayEpisode
 from zprl_core.replay.policies import ReplayPolicy
 from zprl_core.runtime import PolicyRuntime
@@ -46,16 +45,6 @@ def require_task(recording: Recording, policy: ReplayPolicy) -> None:
                 "stream",
                 f"/proprioception has {len(vector)} numbers, the policy needs {task.observation.proprio_dim}",
             )
-
-
-def cell_note(recording: Recording, policy: ReplayPolicy, trained: Provenance | None, lockstep: bool) -> str:
-    """What there is to know where policy and bag come from different cells; empty where nothing is.
-
-    Raises:
-        CheckpointError: a delay of the same rig is another one by more than half a tick.
-    """
-    now = Provenance.of(recording.rig, policy.task, lockstep=lockstep)
-    return compare(policy.name, trained, now, policy.task.tick_s)
 
 
 class NormaliserCheck:

@@ -34,7 +34,6 @@ class Critics:
         trained_for = data.task_config()
         checkpoint.require_same_task(path, trained_for, task)
         rl, state = trained_for.rl, data.state
-        self.gamma, self.updates = rl.gamma, int(state["counters"]["updates"])
         self._mean, self._std = state["c_mean"], state["c_std"]
         self._ensemble = CriticEnsemble(
             rl.critics, len(self._mean), int(state["dim"]), rl.hidden, rl.layers, rl.layer_norm

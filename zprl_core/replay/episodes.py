@@ -80,7 +80,7 @@ class ReplayEpisode:
         running: number, times, outcome, block and mode.
         moments: in order.
         seed: of the run that it was recorded in; None: not known.
-        last_chunk: index of the last one, left out or not.
+        last_chunk: index of the last one that was executed, as far as is known, left out or not.
         left_out: chunks of which the bag has no whole snapshot, and why.
     """
 
@@ -112,6 +112,8 @@ def replay_episodes(
         label = labelled(running, recording)
         known = int(seed) if seed.isdecimal() else None
         source = str(recording.path)
+        if label.outcome and recording.label.get("episode") == str(running.episode):
+            last = int(recording.label.get("chunks", last + 1)) - 1
         found.append(ReplayEpisode(source, label, tuple(moments), known, last, tuple(left_out)))
     return found
 
@@ -142,6 +144,8 @@ def _moments(
     moments, left_out, last = list[Moment](), list[str](), -1
     for chunk, observed_ns, start_ns, before in _times(running, task, account, lockstep):
         last = max(last, chunk)
+        if chunk == 0:
+            policy.begin_episode(observed_ns)
         try:
             policy.snapshot(observed_ns)
         except SnapshotError as error:
@@ -150,7 +154,7 @@ def _moments(
         key = (running.episode, chunk)
         executed = account.executed.get(key)
         if executed is None and not lockstep:
-            executed = _setpoints(recording, task, start_ns)
+            executed = _setpoints(recording, running, task, start_ns)
         moments.append(Moment(chunk, observed_ns, start_ns, executed, before))
     return moments, left_out, last
 
@@ -179,12 +183,18 @@ def _times(
         chunk += 1
 
 
-def _setpoints(recording: Recording, task: TaskConfig, start_ns: int) -> Array | None:
-    """Where the arms were told to be at the times of a chunk's waypoints; None where that is not known."""
+def _setpoints(
+    recording: Recording, running: RunningEpisode, task: TaskConfig, start_ns: int
+) -> Array | None:
+    """Where the arms were told to be at the times of a chunk's waypoints; None where that is not known, or
+    the episode was not running all the time: then it was no chunk of the policy's.
+    """
     if len(recording.setpoints) < len(recording.rig.arms) or task.action.rotation == "none":
         return None
     step_ns = round(task.tick_s * task.action.repeat * 1e9)
     at_ns = start_ns + step_ns * np.arange(1, task.action.chunk + 1, dtype=np.int64)
+    if not any(begin <= start_ns and at_ns[-1] <= end for begin, end in running.intervals):
+        return None
     try:
         return actions_at(recording, task, at_ns, hold=False)[0].astype(np.float64)
     except BadBagError:

@@ -115,9 +115,9 @@ class Playback:
         return (self._all[-1].at_ns - self._all[0].at_ns) * 1e-9 if self._all else 0.0
 
     @property
-    def paused(self) -> bool:
-        """Whether it stands still because somebody wants it to."""
-        return self._paused
+    def asked(self) -> Ask | None:
+        """The chunk whose plan is waited for."""
+        return self._asked
 
     def position_ns(self, now_ns: int) -> int:
         """The time of arrival that is being played."""

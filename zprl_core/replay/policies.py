@@ -10,6 +10,7 @@ from zprl_core import checkpoint
 from zprl_core.base import KIND, load_base
 from zprl_core.config import TaskConfig, load_task
 from zprl_core.errors import CheckpointError, ConfigError
+from zprl_core.provenance import Provenance
 from zprl_core.replay.critics import Critics
 from zprl_core.rl.learner import load_actor
 from zprl_core.run_folder import RunFolder
@@ -49,6 +50,10 @@ class ReplayPolicy:
         if self.actor is not None:
             runtime.set_actor(*load_actor(self.actor, self.task))
         return runtime
+
+    def provenance(self) -> Provenance | None:
+        """From which cell its demonstrations come; None: not known."""
+        return checkpoint.load(self.base, KIND).provenance
 
     def critics(self) -> Critics | None:
         """Of its run; a base policy has none."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from zprl_core.agent import EpisodeAgent
 from zprl_core.data.recording import Recording
 from zprl_core.replay import figures
 from zprl_core.replay.analysis import ChunkRow, calibration, chunk_rows, differences, episode_rows
-from zprl_core.replay.checking import NormaliserCheck, cell_note
+from zprl_core.replay.checking import NormaliserCheck
 from zprl_core.replay.critics import Critics
 from zprl_core.replay.episodes import ReplayEpisode, filled_snapshots
 from zprl_core.replay.modes import replayed_mode
@@ -79,13 +79,9 @@ def plan_in_process(
             log.add(planned)
 
 
-def analyse(
-    loaded: Loaded, bag: Bag, episodes: Sequence[ReplayEpisode], trained: Any, notes: Callable[[str], None]
-) -> None:
-    """Add a bag's rows, and say what a reader has to know."""
+def analyse(loaded: Loaded, bag: Bag, episodes: Sequence[ReplayEpisode]) -> None:
+    """Add a bag's rows."""
     loaded.rows += chunk_rows(episodes, loaded.planned, loaded.runtime, loaded.critics)
-    if note := cell_note(bag.recording, loaded.policy, trained, bag.lockstep):
-        notes(note)
     loaded.check.add(episodes, bag.recording)
 
 

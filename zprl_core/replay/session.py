@@ -7,20 +7,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from zprl_core import checkpoint
 from zprl_core.arithmetic import use_threads
-from zprl_core.base import KIND
 from zprl_core.config import RigConfig, load_rig
-from zprl_core.data.problems import BadBagError, listed
-from zprl_core.errors import DataError
+from zprl_core.data.problems import BadBagError, listed, refuse
+from zprl_core.errors import CheckpointError, ConfigError, DataError
 from zprl_core.graph import NodeSpec, RunSettings, replay_graph
+from zprl_core.provenance import Provenance, compare
 from zprl_core.replay import results
 from zprl_core.replay.checking import require_task
 from zprl_core.replay.episodes import ReplayEpisode, replay_episodes
@@ -43,7 +42,7 @@ class Request:
         checkpoint: of a run: its state after so many training chunks; None: its last one.
         rig: of bags that do not say; empty: they must.
         seed: of the draws; None: the recorded run's.
-        mode: path of the policy, of `episodes.MODES`.
+        mode: path of the policy, of `modes.MODES`.
         rate: times the recorded pace; None: as fast as possible. start_s: begin so long into each bag, s.
         loop: begin again after the last bag. skip_bad: leave out bags that cannot be replayed.
     """
@@ -86,7 +85,7 @@ class Replay:
         for policy in policies:
             replayed_mode(request.mode, "", steers=policy.steers)
         rig = load_rig(request.rig) if request.rig else None
-        bags = Bags(list(request.bags), policies[0], rig, skip_bad=request.skip_bad)
+        bags = Bags(list(request.bags), policies, rig, skip_bad=request.skip_bad)
         bags.look()
         for policy in policies:
             make_folder(request.out / policy.name)
@@ -136,12 +135,13 @@ class Replay:
         """Analyse what was planned, write the results, and print the report."""
         use_threads(1)
         loaded = [
-            results.Loaded.of(policy, read_plans(self.folder(policy) / PLANS)) for policy in self.policies
+            results.Loaded.of(policy, read_plans(self.folder(policy) / PLANS))
+            for policy in self.policies
+            if (self.folder(policy) / PLANS).exists()
         ]
         for bag, episodes in self.bags.read():
             for each in loaded:
-                trained = checkpoint.load(each.policy.base, KIND).provenance
-                results.analyse(each, bag, episodes, trained, self.bags.note)
+                results.analyse(each, bag, episodes)
         for each in loaded:
             for note in each.check.notes():
                 self.bags.note(f"{each.policy.name}: {note}")
@@ -159,7 +159,7 @@ class Bags:
     """The bags that were named, read one after another as often as they are needed.
 
     Attributes:
-        paths: those that can be replayed. policy: whose task they have to be of.
+        paths: those that can be replayed. policies: whose task they have to be of, and whose cell.
         given_rig: of bags that do not say; None: they must.
         skip_bad: leave out those that cannot be replayed.
         notes: what a reader has to know, each once.
@@ -168,7 +168,7 @@ class Bags:
     """
 
     paths: list[Path]
-    policy: ReplayPolicy
+    policies: Sequence[ReplayPolicy]
     given_rig: RigConfig | None
     skip_bad: bool
     notes: list[str] = field(default_factory=list)
@@ -190,9 +190,11 @@ class Bags:
         """
         good, bad = list[Path](), list[tuple[Path, BadBagError]]()
         seeds, kinds, chunks = set[int | None](), set[bool](), 0
+        cell: Provenance | None = None
         for path in self.paths:
             try:
                 bag, episodes = self._read(path)
+                cell = self._same_cell(bag, cell)
             except BadBagError as error:
                 bad.append((path, error))
                 continue
@@ -226,7 +228,32 @@ class Bags:
     def _read(self, path: Path) -> tuple[Replayable, list[ReplayEpisode]]:
         from zprl_bringup.replayable import read_replayable
 
-        task = self.policy.task
-        bag = read_replayable(path, task, self.given_rig)
-        require_task(bag.recording, self.policy)
-        return bag, replay_episodes(bag.recording, task, bag.account, lockstep=bag.lockstep)
+        policy = self.policies[0]
+        bag = read_replayable(path, policy.task, self.given_rig)
+        require_task(bag.recording, policy)
+        try:
+            episodes = replay_episodes(bag.recording, policy.task, bag.account, lockstep=bag.lockstep)
+        except BadBagError:
+            raise
+        except (DataError, ConfigError) as error:  # a number that is not finite, a delay beyond the task's
+            raise refuse("numbers", str(error)) from error
+        return bag, episodes
+
+    def _same_cell(self, bag: Replayable, first: Provenance | None) -> Provenance:
+        """The cell of a bag, which has to be the first one's, and near enough to the policies'.
+
+        Raises:
+            BadBagError: it is another, or a delay changed too much since a policy was trained.
+        """
+        task = self.policies[0].task
+        found = Provenance.of(bag.recording.rig, task, lockstep=bag.lockstep)
+        if first is not None and found != first:
+            raise refuse("rig", f"{found}; the first bag has {first}. Replay each by itself")
+        for policy in self.policies:
+            try:
+                note = compare(policy.name, policy.provenance(), found, task.tick_s)
+            except CheckpointError as error:
+                raise refuse("rig", str(error)) from error
+            if note:
+                self.note(note)
+        return found

@@ -181,10 +181,10 @@ def _guard(path: Path, records: Iterable[EpisodeRecord]) -> dict[str, list[float
     for number, line in enumerate(lines, start=1):
         try:
             values = json.loads(line)
-            if values["rms_ratio"] is not None and values["episode"] in training:
+            if values.get("rms_ratio") is not None and values["episode"] in training:
                 each = [math.nan if values[name] is None else float(values[name]) for name in GUARD]
                 found[values["episode"], values["chunk"]] = each
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: line {number}: {error!r}; move the file away") from error
     return {name: [each[at] for each in found.values()] for at, name in enumerate(GUARD)}
 
@@ -194,18 +194,25 @@ def methods(runs: Iterable[ReportRun]) -> list[Method]:
     grouped: dict[str, list[ReportRun]] = {}
     for run in runs:
         if run.trains:
-            key = json.dumps([run.task.to_dict(), run.spec.rig, run.spec.chunks], sort_keys=True)
+            key = json.dumps(_settings(run), sort_keys=True)
             grouped.setdefault(key, []).append(run)
     groups = [sorted(group, key=lambda run: run.spec.seed) for group in grouped.values()]
     names = _differences([group[0] for group in groups])
     return [Method(name, tuple(group)) for name, group in zip(names, groups, strict=True)]
 
 
+def _settings(run: ReportRun) -> dict[str, Any]:
+    """All that makes one setting."""
+    spec = run.spec
+    session = {"rig": spec.rig, "chunks": spec.chunks, "lockstep": spec.lockstep, "operator": spec.operator}
+    return {**run.task.to_dict(), **session}
+
+
 def _differences(runs: Sequence[ReportRun]) -> list[str]:
     """What each method has that another has not, such as "lambda 0.3"; numbered where that is too much."""
     if len(runs) < 2:
         return ["ZPRL" for _ in runs]
-    settings = [_flat({**run.task.to_dict(), "rig": run.spec.rig, "chunks": run.spec.chunks}) for run in runs]
+    settings = [_flat(_settings(run)) for run in runs]
     keys = [
         key
         for key in dict.fromkeys(key for each in settings for key in each)

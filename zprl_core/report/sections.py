@@ -102,7 +102,7 @@ def _lead(runs: Sequence[ReportRun], found: Sequence[Method]) -> str:
     return (
         f"{runs_of} of task {runs[0].task.name}: {trained} of training ({settings}), {len(runs) - trained} "
         "of evaluation. Rates carry their episodes and Wilson 95 % intervals; void episodes and those with "
-        "the motors off are left out. Every number is in tables/*.csv."
+        "the motors off are left out. The tables' numbers are in tables/*.csv."
     )
 
 

@@ -28,7 +28,10 @@ def smoothness(runs: Sequence[ReportRun], out: Path) -> list[Part]:
     parts: list[Part] = [_smoothness_means(made)]
     if ratios := _smoothness_ratios(made):
         parts.append(ratios)
-    figures.smoothness(_panels(made[: figures.LINES]), out / "smoothness.png")
+    panels = _panels([group for group in made if not group.case][: figures.LINES])
+    if not panels:
+        return parts
+    figures.smoothness(panels, out / "smoothness.png")
     cut = f"; the first {figures.LINES} of {len(made)} rows of the table" if len(made) > figures.LINES else ""
     text = f"Smoothness, means over episodes with bootstrap 95 % intervals; axes do not begin at 0{cut}"
     return [*parts, Figure("smoothness.png", text)]
@@ -58,8 +61,8 @@ def _smoothness_ratios(made: Sequence[Group]) -> Table | None:
         return None
     header = [*_who_header(made), *(title.partition(",")[0] for title in SHOWN.values())]
     note = (
-        "Ratios to the base policy through c, of the same run where that has it. Above 1 is rougher, "
-        "of SPARC too."
+        "Ratios to the base policy through c, of the same run where that has it, else of the others; a case "
+        "against the same case. Above 1 is rougher, of SPARC too."
     )
     return Table("table_2", header, rows, note, wide=True)
 
@@ -69,7 +72,8 @@ def _who_header(made: Sequence[Group]) -> list[str]:
 
 
 def _who(group: Group, made: Sequence[Group]) -> list[str]:
-    return [group.run, block_name(group.block), *([group.arm] if _several_arms(made) else [])]
+    policy = f"{block_name(group.block)}, {group.case}" if group.case else block_name(group.block)
+    return [group.run, policy, *([group.arm] if _several_arms(made) else [])]
 
 
 def _several_arms(made: Sequence[Group]) -> bool:

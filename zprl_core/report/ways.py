@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from zprl_core.bags.labels import bag_name
 from zprl_core.config import RigConfig, load_rig
 from zprl_core.data.projection import Matrix, project
 from zprl_core.errors import ConfigError, DataError, RigError
+from zprl_core.graph import JUDGED_SCENES
+from zprl_core.plan import TRAIN
 from zprl_core.records import EpisodeRecord
 from zprl_core.report import figures
 from zprl_core.report.document import Caution, Figure, Part
@@ -81,8 +84,12 @@ def _panels(runs: Sequence[ReportRun]) -> list[_Panel]:
                 recorded.setdefault(key, []).append((record, bag))
     if not recorded:
         return []
-    layouts = [{record.layout_seed for record, _ in found} for found in recorded.values()]
-    common = set.intersection(*layouts)
+    layouts = [
+        {record.layout_seed for record, _ in found}
+        for found in recorded.values()
+        if found[0][0].block != TRAIN  # which has layouts of its own
+    ]
+    common = set.intersection(*layouts) if layouts else set()
     panels = []
     for title, found in recorded.items():
         shared = [bag for record, bag in found if record.layout_seed in common]
@@ -98,13 +105,15 @@ def _projection(
         raise ConfigError(f"--camera {camera}: task {run.task.name} has {', '.join(views)}")
     if unknown := set(projections) - set(views):
         raise ConfigError(f"--projection {min(unknown)}=...: task {run.task.name} has {', '.join(views)}")
+    scene = rig.simulation.scene if rig.simulation else ""
     for name in [camera] if camera else list(views):
         if name in projections:
             return name, projections[name]
-        if rig.simulated:
+        if scene in JUDGED_SCENES:  # whose cameras the twin knows
             from zprl_sim.render import projection
 
-            return name, projection(name, views[name].height, views[name].width)
+            with contextlib.suppress(RigError):  # one that moves with the arm
+                return name, projection(name, views[name].height, views[name].width)
     raise RigError("nobody knows where its cameras see; give `--projection CAMERA=FILE`")
 
 

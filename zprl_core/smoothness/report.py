@@ -58,7 +58,7 @@ class Group:
     """One arm over a block of episodes.
 
     Attributes:
-        run, block, mode, arm: which.
+        run, block, case, mode, arm: which; case: robustness case, empty for none.
         env_steps: ticks of training before the block's first episode.
         episodes: that count.
         alarmed: of them, with an alarm.
@@ -68,6 +68,7 @@ class Group:
 
     run: str
     block: str
+    case: str
     mode: str
     arm: str
     env_steps: int
@@ -100,22 +101,28 @@ def groups(found: Sequence[Row], base: str = BASES[0]) -> list[Group]:
 
     Args:
         found: of one or several runs of one task.
-        base: mode of the base policy. A run without it is held against that of all the runs together.
+        base: mode of the base policy. A run without it is held against that of all the runs together, and a
+            robustness case against the same one.
     """
-    kept: dict[tuple[str, str, str, str], list[Row]] = {}
+    kept: dict[tuple[str, str, str, str, str], list[Row]] = {}
     for row in found:
         if row.counts:
-            key = (row.run, row.record.block, row.record.mode, row.motion.arm)
+            key = (row.run, row.record.block, row.record.case, row.record.mode, row.motion.arm)
             kept.setdefault(key, []).append(row)
     made = []
-    for (run, block, mode, arm), members in kept.items():
-        against = [row for row in found if row.counts and row.record.mode == base and row.motion.arm == arm]
+    for (run, block, case, mode, arm), members in kept.items():
+        against = [
+            row
+            for row in found
+            if row.counts and (row.record.mode, row.record.case, row.motion.arm) == (base, case, arm)
+        ]
         own = [row for row in against if row.run == run]
         values, base_values = _columns(members), _columns(own or against)
         made.append(
             Group(
                 run,
                 block,
+                case,
                 mode,
                 arm,
                 members[0].env_steps,
@@ -134,7 +141,7 @@ def evaluations(made: Iterable[Group]) -> dict[str, dict[str, list[Group]]]:
     """
     table: dict[str, dict[str, list[Group]]] = {}
     for group in sorted(made, key=lambda group: group.env_steps):
-        if group.mode in (*BASES, "steer"):
+        if group.mode in (*BASES, "steer") and not group.case:
             table.setdefault(group.block, {}).setdefault(group.run, []).append(group)
     return table
 

@@ -61,7 +61,7 @@ def text(made: Sequence[Group], base: str) -> str:
 def _table_two(made: Sequence[Group]) -> Iterable[str]:
     """Vel_EE and Acc_EE over training, one run beside the other, as the paper has it."""
     table = evaluations(made)
-    if len(table) < 2:
+    if len({group.env_steps for by_run in table.values() for each in by_run.values() for group in each}) < 2:
         return
     runs = list(dict.fromkeys(group.run for group in made))
     named = f" [{' | '.join(runs)}]" if len(runs) > 1 else ""
@@ -79,7 +79,8 @@ def _table_two(made: Sequence[Group]) -> Iterable[str]:
 
 
 def _names(group: Group, several: bool) -> list[str]:
-    return [*([group.run] if several else []), group.block, group.mode, group.arm]
+    block = f"{group.block}, {group.case}" if group.case else group.block
+    return [*([group.run] if several else []), block, group.mode, group.arm]
 
 
 def _cells(group: Group, *, ratio: bool) -> list[str]:

@@ -117,7 +117,8 @@ def visited(runs: Sequence[Run]) -> States:
         if not c:
             raise DataError(f"{run.folder.transitions_file}: holds no transition, so no state was visited")
         parts.append(_some(np.stack(c), SAMPLES // len(runs)))
-    return States(np.concatenate(parts), f"visited while learning, by {', '.join(run.name for run in runs)}")
+    mixed = _some(np.concatenate(parts), SAMPLES)  # the first of them, which are drawn, are of all runs
+    return States(mixed, f"visited while learning, by {', '.join(run.name for run in runs)}")
 
 
 def of_dataset(path: Path, run: Run) -> States:
@@ -144,7 +145,8 @@ def of_bags(paths: Sequence[Path], run: Run, rig: str) -> States:
     from zprl_core.replay.session import Bags
     from zprl_core.snapshot import SnapshotError
 
-    bags = Bags(list(paths), find_policy(run.folder.path), load_rig(rig) if rig else None, skip_bad=False)
+    policy = find_policy(run.folder.path)
+    bags = Bags(list(paths), [policy], load_rig(rig) if rig else None, skip_bad=False)
     bags.look()
     runtime = PolicyRuntime(run.model, run.task, run.lambda_)
     rows = []

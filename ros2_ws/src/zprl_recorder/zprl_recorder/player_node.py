@@ -62,7 +62,7 @@ class PlayerNode(Node):
         self._source, self._begun, self._clock_ns = "", 0, 0
         self._kept: set[tuple[str, int, int]] = set()
         self._counts = {"images": 0, "vectors": 0, "chunks": 0}
-        self._wall_s, self._bag_s = 0.0, 0.0
+        self._wall_s, self._bag_s, self._asked_s = 0.0, 0.0, 0.0
         self._log = PlanLog(self._setup.run_dir / PLANS)
         self._open()
         self._lifecycle = LifecycleManager(self, managed, self._on_managed, self._give_up, PATIENCE_S)
@@ -147,9 +147,16 @@ class PlayerNode(Node):
                 return
             event = playback.due(now_ns)
             if event is None:
+                self._check_patience(playback)
                 return
             self._tell_time(event.at_ns)
             self._send(event)
+
+    def _check_patience(self, playback: Playback) -> None:
+        asked = playback.asked
+        if asked is not None and time.monotonic() - self._asked_s > PATIENCE_S:
+            place = f"chunk {asked.moment.chunk} of {self._source}"
+            self.fail(RigError(f"no plan for {place} after {PATIENCE_S:g} s; see logs/policy_node.log"))
 
     def _tell_time(self, at_ns: int) -> None:
         if abs(at_ns - self._clock_ns) >= CLOCK_NS:
@@ -172,6 +179,7 @@ class PlayerNode(Node):
         """Say what a session says while an episode runs, and ask for the chunk."""
         running, moment = ask.episode.running, ask.moment
         self._begun += ask.begins
+        self._asked_s = time.monotonic()
         self._states.publish(
             SessionState(
                 header=convert.header(moment.observed_ns),

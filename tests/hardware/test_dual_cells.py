@@ -102,7 +102,7 @@ def test_a_session_at_a_cell_of_two_frankas(tmp_path: Path) -> None:
     done = training.zprl("evaluate", *words, "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     episodes = read_records(tmp_path / "run" / "episodes.jsonl")
-    assert [(e.block, e.outcome, e.chunks) for e in episodes] == [
+    assert sorted((e.block, e.outcome, e.chunks) for e in episodes) == [  # in an order that the seed draws
         ("base_c", "horizon", CHUNKS),
         ("base_z", "horizon", CHUNKS),
     ]

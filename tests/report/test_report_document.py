@@ -9,11 +9,11 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from zprl_core.report.document import Caution, Document, Figure, Section, Table
 from zprl_core.tables import markdown, write_csv
@@ -63,7 +63,7 @@ def checked(page: str) -> Checked:
 
 @pytest.fixture
 def document(tmp_path: Path) -> Document:
-    Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "picture.png")
+    cv2.imwrite(str(tmp_path / "picture.png"), np.zeros((4, 6, 3), np.uint8))
     table = Table("rates", ["run", "success"], [[EVIL, "0.50 [0.19, 0.81] of 6"], ["a|b", "-"]], f"of {EVIL}")
     sections = [
         Section("Rates & more", [table, Caution(EVIL), "text with `code <b>`"]),

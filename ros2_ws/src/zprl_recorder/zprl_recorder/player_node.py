@@ -59,6 +59,7 @@ class PlayerNode(Node):
         self._rate = rate or None
         self._bags, self._playing = [Path(bag) for bag in bags], -1
         self._playback: Playback | None = None
+        self._coming: Playback | None = None  # once the policy has forgotten what was before
         self._source, self._begun, self._clock_ns = "", 0, 0
         self._kept: set[tuple[str, int, int]] = set()
         self._counts = {"images": 0, "vectors": 0, "chunks": 0}
@@ -125,12 +126,12 @@ class PlayerNode(Node):
 
     def _ready(self, playback: Playback, after_s: float | None) -> None:
         """Play once all samples of another place are forgotten."""
-        self._playback = None
+        self._playback, self._coming = None, playback
 
         def forgotten(_: Trigger.Response) -> None:
             if after_s:
                 playback.seek(after_s, time.monotonic_ns())
-            self._playback = playback
+            self._playback, self._coming = playback, None
 
         self.call(self._forget, Trigger.Request(), forgotten, patience_s=PATIENCE_S)
 
@@ -229,7 +230,7 @@ class PlayerNode(Node):
         return self._commanded(response, Playback.resume)
 
     def _on_seek(self, request: Seek.Request, response: Seek.Response) -> Seek.Response:
-        playback = self._playback
+        playback = self._playback or self._coming
         if playback is None or not 0.0 <= request.after_s <= playback.length_s:
             length = "no bag is playing" if playback is None else f"allowed: 0 to {playback.length_s:.3f} s"
             response.message = f"after_s {request.after_s:g}: {length}"
@@ -239,10 +240,11 @@ class PlayerNode(Node):
         return response
 
     def _commanded(self, response: Any, command: Callable[[Playback, int], None]) -> Any:
-        if self._playback is None:
+        playback = self._playback or self._coming
+        if playback is None:
             response.message = "no bag is playing"
         else:
-            command(self._playback, time.monotonic_ns())
+            command(playback, time.monotonic_ns())
             response.success = True
         return response
 

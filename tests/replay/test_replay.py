@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.datasets.bags import Event
+from tests.datasets.bags import BEGIN_NS, SECOND, Event
 from tests.replay import made
+from zprl_bringup.replayable import read_replayable
 from zprl_core.arithmetic import use_threads
+from zprl_core.base import load_base, save_base
 from zprl_core.cli import main
 from zprl_core.config import load_rig
 from zprl_core.errors import CheckpointError, ConfigError, DataError
+from zprl_core.provenance import Provenance
 from zprl_core.replay.analysis import CalibrationBin
+from zprl_core.replay.episodes import Account, replay_episodes
 from zprl_core.replay.plans import PLANS, Planned, read_plans
 from zprl_core.replay.session import Replay, Request
 from zprl_core.replay.summary import PolicyResult, summarised
@@ -188,8 +192,6 @@ def test_a_normaliser_that_disagrees_is_noted(tmp_path: Path) -> None:
     """The bag's vectors go up to 180; the policy was fitted to vectors within 0.1 of zero."""
     import torch
 
-    from zprl_core.base import load_base, save_base
-
     policy = made.base(tmp_path / "base.ckpt")
     model, task, _ = load_base(policy)
     model.policy.fit_normalizers(
@@ -260,3 +262,28 @@ def test_start_and_rate_are_the_player_s(tmp_path: Path, capsys: pytest.CaptureF
     words = ["replay", "--bag", str(bag), "--policy", str(policy), "--out", str(tmp_path / "out")]
     assert main([*words, "--in-process", "--start", "1"]) == 2
     assert "--start and --rate are the player's" in capsys.readouterr().err
+
+
+def test_a_chunk_that_an_ending_cut_short_is_compared_with_nothing(tmp_path: Path) -> None:
+    """It was running from 1 to 3 s; afterwards the setpoints are of the way home."""
+    task = made.task()
+    found = read_replayable(made.bag(tmp_path / "bag"), task)
+    starts = {(0, 0): BEGIN_NS + 2 * SECOND, (0, 1): BEGIN_NS + round(2.9 * SECOND)}
+    (episode,) = replay_episodes(found.recording, task, Account(starts_ns=starts), lockstep=False)
+    whole, cut = episode.moments
+    assert whole.executed is not None and whole.executed.shape == (task.action.chunk, task.action.dim)
+    assert cut.executed is None
+
+
+def test_a_camera_that_was_calibrated_anew_is_refused_before_anything_is_planned(tmp_path: Path) -> None:
+    """The demonstrations were seen 50 ms late, the bag is not: more than half a tick of 1/30 s."""
+    policy = made.base(tmp_path / "base.ckpt")
+    model, task, _ = load_base(policy)
+    before = replace(load_rig("sim_xarm6"), cameras=tuple(
+        replace(camera, delay_s=0.05) for camera in load_rig("sim_xarm6").cameras
+    ))  # fmt: skip
+    old = tmp_path / "old.ckpt"
+    save_base(old, model, task, {}, Provenance.of(before, task, lockstep=False))
+    with pytest.raises(DataError, match=r"rig: .*old"):
+        Replay.prepare(Request(bags=(made.bag(tmp_path / "bag"),), policies=(old,), out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -21,6 +21,8 @@ from zprl_core.records import EpisodeRecord, read_records
 from zprl_sim.judge import Judge, Outcome
 
 UP_S, END_S = 110.0, 40.0
+BAG_S = 20.0
+"""How long a busy machine's recorder may take until an episode's bag is finished."""
 
 
 class Collection:
@@ -84,7 +86,12 @@ def collecting(run: Path, *words: str) -> Iterator[Collection]:
 
 
 def _messages(run: Path, episode: int, topic: str, kind: Any) -> list[Any]:
-    (path,) = (run / "bags" / f"episode_{episode:06d}").glob("*.mcap")
+    bag = run / "bags" / f"episode_{episode:06d}"
+    deadline = time.monotonic() + BAG_S
+    while not (bag / "metadata.yaml").exists():  # which is written last
+        assert time.monotonic() < deadline, f"{bag} was not finished in {BAG_S} s"
+        time.sleep(0.1)
+    (path,) = bag.glob("*.mcap")
     with path.open("rb") as file:
         return [deserialize_message(m.data, kind) for _, _, m in make_reader(file).iter_messages([topic])]
 

@@ -19,6 +19,7 @@ from zprl_core.config.arm import (
     WorkspaceConfig,
     XArmConfig,
 )
+from zprl_core.config.benchmark import BenchmarkConfig, DemonstratorConfig
 from zprl_core.config.calibration import CalibrationConfig, DelayConfig
 from zprl_core.config.camera import CameraConfig
 from zprl_core.config.evaluation import ALL_CASES, CaseConfig, EvaluationConfig, SimulatedCase
@@ -41,6 +42,7 @@ __all__ = [
     "ALL_CASES",
     "ActionConfig",
     "ArmConfig",
+    "BenchmarkConfig",
     "BottleneckConfig",
     "BudgetConfig",
     "CalibrationConfig",
@@ -48,6 +50,7 @@ __all__ = [
     "CameraView",
     "CaseConfig",
     "DelayConfig",
+    "DemonstratorConfig",
     "EvaluationConfig",
     "FrankaConfig",
     "GripperConfig",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zprl_core.config import loader
+from zprl_core.config.benchmark import BenchmarkConfig
 from zprl_core.config.evaluation import EvaluationConfig
 from zprl_core.config.fields import setting
 from zprl_core.config.learning import (
@@ -60,8 +61,8 @@ class ObservationConfig:
     steps: int = setting(
         "observations per chunk, newest last", default=1, source="paper Tables VI, VII", low=1, high=3
     )
-    proprioception: Literal["joint_angles", "end_effector_pose"] = setting(
-        "what q is: poses in simulation, joint angles on robots",
+    proprioception: Literal["joint_angles", "end_effector_pose", "state"] = setting(
+        "what q is: poses in simulation, joint angles on robots, a benchmark's whole state in place of images",
         default="joint_angles",
         source="paper Appendix",
     )
@@ -148,6 +149,9 @@ class TaskConfig:
     )
     dense_reward: bool = setting(
         "rewards at every step instead of 1 at success", default=False, source="paper Appendix"
+    )
+    benchmark: BenchmarkConfig | None = setting(
+        "the simulator of a task of the paper's section V-A; null: the task has a rig", default=None
     )
     smaller_than_paper: str = setting("what is smaller than the paper's, empty when nothing is", default="")
 

@@ -25,6 +25,7 @@ class Stream(IntEnum):
     LAYOUT = 5  # where the objects lie
     INITIAL = 6  # initial weights
     INVERSION = 7  # where the search for a latent that explains a person's chunk starts
+    STEERED = 8  # whether a chunk is steered at all
 
 
 def generator(seed: int, episode: int, chunk: int, stream: Stream) -> np.random.Generator:

@@ -16,7 +16,7 @@ import yaml
 from zprl_core.config.loader import Origin, did_you_mean, flatten
 from zprl_core.errors import ConfigError
 
-Kind = Literal["tasks", "rigs"]
+Kind = Literal["tasks", "rigs", "experiments"]
 _MAX_EXTENDS = 8
 _LARGEST = 2**63 - 1
 

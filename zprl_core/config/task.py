@@ -62,7 +62,7 @@ class ObservationConfig:
         "observations per chunk, newest last", default=1, source="paper Tables VI, VII", low=1, high=3
     )
     proprioception: Literal["joint_angles", "end_effector_pose", "state"] = setting(
-        "what q is: poses in simulation, joint angles on robots, a benchmark's whole state in place of images",
+        "what q is: poses in simulation, joint angles on robots, or a benchmark's state for images",
         default="joint_angles",
         source="paper Appendix",
     )

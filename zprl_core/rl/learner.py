@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zprl_core import checkpoint, noise, record_log
+from zprl_core import checkpoint, record_log
 from zprl_core.errors import CheckpointError, DataError
-from zprl_core.noise import Stream
 from zprl_core.record_log import RecordLog
 from zprl_core.rl import weights
 from zprl_core.rl.replay import ReplayBuffer
-from zprl_core.rl.sac import SAC, UpdateNoise
+from zprl_core.rl.sac import SAC
 from zprl_core.rl.transition import REWARDS, TERMINAL, Transition, outcome_of
+from zprl_core.rl.updates import one_update, seeded_sac
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
@@ -325,16 +325,7 @@ class Learner:
             self.update_s = (time.perf_counter() - start) / count
 
     def _one_update(self) -> dict[str, torch.Tensor]:
-        rl, number = self.task.rl, self.counters.updates
-        choice = noise.generator(self.seed, number, 0, Stream.REPLAY)
-        index = choice.integers(0, len(self.replay), rl.batch_size)
-        rng = noise.generator(self.seed, number, 0, Stream.UPDATE)
-        draws = rng.standard_normal((2, rl.batch_size, self.setup.dim), dtype=np.float32)
-        pair = rng.permutation(rl.critics)[:2].astype(np.int64)
-        metrics = self.sac.update(
-            self.replay.gather(index),
-            UpdateNoise(torch.from_numpy(draws[0]), torch.from_numpy(draws[1]), torch.from_numpy(pair)),
-        )
+        metrics = one_update(self.sac, self.replay, self.seed, self.counters.updates)
         self.counters.updates += 1
         return metrics
 
@@ -354,15 +345,13 @@ class Learner:
 
 def new_sac(task: TaskConfig, setup: Setup, seed: int) -> SAC:
     """SAC on the latent with initial weights that depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(noise.generator(seed, 0, 0, Stream.INITIAL).integers(2**62)))
-        return SAC(
-            len(setup.c_mean),
-            setup.dim,
-            lambda base, dz: base + setup.lambda_ * dz,  # eq. (7)
-            task.rl,
-            task.dense_reward,
-        )
+    return seeded_sac(
+        task,
+        len(setup.c_mean),
+        setup.dim,
+        lambda base, dz: base + setup.lambda_ * dz,  # eq. (7)
+        seed,
+    )
 
 
 def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -39,7 +42,8 @@ class ReplayBuffer:
         """Add one; returns its row."""
         if self._size == len(self._arrays["reward"]):
             self._arrays = {
-                name: np.concatenate([array, np.zeros_like(array)]) for name, array in self._arrays.items()
+                name: np.concatenate([array, np.zeros((max(1024, len(array)), *array.shape[1:]), np.float32)])
+                for name, array in self._arrays.items()
             }
         for name in FIELDS:
             value = getattr(transition, name)
@@ -63,6 +67,17 @@ class ReplayBuffer:
     def looks_ahead(self, row: int) -> bool:
         """Whether a stored transition has an observation behind its chunk."""
         return not np.array_equal(self._arrays["c"][row], self._arrays["c_next"][row])
+
+    def to_state(self) -> dict[str, Any]:
+        """Tensors and plain data; the arrays are shared, not copied."""
+        arrays = {name: torch.from_numpy(array[: self._size]) for name, array in self._arrays.items()}
+        return {"arrays": arrays, "removed": list(self._removed)}
+
+    def from_state(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `to_state`."""
+        self._arrays = {name: array.numpy().copy() for name, array in state["arrays"].items()}
+        self._size, self._removed = len(self._arrays["reward"]), list(state["removed"])
+        self._find_rows()
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """A batch of transitions, by indices below the buffer's length."""

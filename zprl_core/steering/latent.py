@@ -27,6 +27,10 @@ class LatentSteering:
         """z~ = z + lambda * dz."""
         return base + self.lambda_ * dz  # eq. (7)
 
+    def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
+        """z."""
+        return base
+
     def condition(self, steered: Tensor) -> Tensor:
         """c^ = g(z~)."""
         return self.bottleneck.decode(steered)

@@ -1,7 +1,7 @@
 """The steering interface: where a perturbation dz enters the frozen policy.
 
-SAC sees (c, base) -> dz and values (c, steered); it does not know what base is. For ZPRL base is z; an action
-residual would use the base action, noise steering w, embedding steering c.
+SAC sees (c, base) -> dz and values (c, steered); it does not know what base is. For ZPRL base is z, for the
+action residual the base action, for embedding steering c; noise steering has none.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ class Steering(Protocol):
 
     def apply(self, base: Tensor, dz: Tensor) -> Tensor:
         """The steered value of base under dz in [-1, 1]. Differentiable in dz."""
+        ...
+
+    def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
+        """The steered value with which the base policy acts as if nothing steered it."""
         ...
 
     def act(self, c: Tensor, steered: Tensor, w: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core.config import TaskConfig
+from zprl_core.config.loader import did_you_mean
+from zprl_core.errors import ConfigError
 from zprl_core.experiments.environments.packages import simulator
 from zprl_core.experiments.environments.parts import join
 from zprl_core.experiments.environments.protocol import Observation, Step
@@ -96,11 +98,7 @@ class MetaworldEnvironment:
 
 
 def _make(name: str) -> Any:
-    package = simulator("metaworld")
-    from zprl_core.config.loader import did_you_mean
-    from zprl_core.errors import ConfigError
-
-    known = package.env_dict.ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
+    known = simulator("metaworld").env_dict.ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
     key = f"{name}-goal-observable"
     if key not in known:
         names = [each.removesuffix("-goal-observable") for each in known]

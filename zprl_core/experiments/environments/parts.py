@@ -28,7 +28,6 @@ def join(task: TaskConfig, state: Mapping[str, NDArray[Any]]) -> NDArray[np.floa
     sizes = {name: state[name].size for name in names}
     if sum(sizes.values()) != wanted:
         told = " + ".join(f"{name} {size}" for name, size in sizes.items())
-        raise ConfigError(
-            f"task {task.name}: observation.proprio_dim is {wanted}, its parts have {sum(sizes.values())}: {told}"
-        )
+        problem = f"observation.proprio_dim is {wanted}, its parts have {sum(sizes.values())}: {told}"
+        raise ConfigError(f"task {task.name}: {problem}")
     return np.concatenate([np.ravel(state[name]) for name in names]).astype(np.float32)

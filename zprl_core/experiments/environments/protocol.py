@@ -57,7 +57,7 @@ class Environment(Protocol):
         ...
 
     def state(self) -> Mapping[str, NDArray[Any]]:
-        """Everything that an expert may know, by name; float64 vectors. Proprioception is made of its parts."""
+        """Everything that an expert may know, float64 vectors by name; proprioception is made of them."""
         ...
 
     def close(self) -> None:

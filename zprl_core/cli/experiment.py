@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""zprl experiment: the paper's simulation section."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zprl_core.cli import arguments
+
+if TYPE_CHECKING:
+    from zprl_core.experiments.cells import Trial
+
+NAME = "experiment"
+HELP = "the paper's simulation section: benchmark tasks, baselines, ablations"
+DESCRIPTION = """\
+Runs the paper's experiments in simulation: benchmark tasks with medium experts, steered by ZPRL and by other
+methods, as hardware_config/experiments/*.yaml says. A trial is a method on a task with a seed. It keeps what
+it has after every point of its learning curve and goes on from there when it is run again; trials that
+several experiments need are run once. Needs no ROS.
+"""
+EXAMPLE = """\
+  zprl experiment list
+  zprl experiment run figure_3 --root runs/experiments --processes 2
+  zprl experiment status figure_3 --root runs/experiments
+  zprl experiment report figure_3 --root runs/experiments --out runs/figure_3
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
+    listing = commands.add_parser("list", help="all experiments, and their cells")
+    listing.set_defaults(run=_list)
+    running = commands.add_parser("run", help="run what is missing of an experiment")
+    _add_selection(running)
+    running.add_argument(
+        "--processes",
+        type=arguments.positive,
+        default=max(1, (os.cpu_count() or 2) // 2),
+        metavar="N",
+        help="trials at a time, each on one core (default: half of the cores)",
+    )
+    running.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster, which sees --root too")
+    running.set_defaults(run=_run)
+    status = commands.add_parser("status", help="how far its trials are")
+    _add_selection(status)
+    status.set_defaults(run=_status)
+    report = commands.add_parser("report", help="its figure and its tables, from what is there")
+    _add_selection(report)
+    arguments.add_out(report, "folder of the report, new or empty", "DIR")
+    report.set_defaults(run=_report)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Never called: each part of the command has its own."""
+    raise AssertionError(args.what)
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="an experiment: a name, or a .yaml file")
+    parser.add_argument(
+        "--root", required=True, type=Path, metavar="DIR", help="folder of demonstrations, bases and trials"
+    )
+    parser.add_argument(
+        "--scale", choices=("cpu", "paper"), default="cpu", help="which of its cells (default: cpu)"
+    )
+    parser.add_argument("--only", default="", metavar="TEXT", help="only cells with this in their name")
+
+
+def _selected(args: argparse.Namespace) -> list[Trial]:
+    from zprl_core.errors import ConfigError
+    from zprl_core.experiments.cells import trials
+
+    found = trials(args.name, args.scale)
+    chosen = [trial for trial in found if args.only in trial.cell.name]
+    if not chosen:
+        names = ", ".join(dict.fromkeys(trial.cell.name for trial in found))
+        raise ConfigError(f"--only {args.only}: no cell of {args.name} has this in its name. Known: {names}")
+    return chosen
+
+
+def _list(_args: argparse.Namespace) -> int:
+    from zprl_core.experiments.cells import experiment_names, load_experiment
+
+    for name in experiment_names():
+        experiment = load_experiment(name)
+        print(f"{name}: {experiment.title} (paper: {experiment.source})")
+        for scale in ("cpu", "paper"):
+            cells = getattr(experiment, scale)
+            print(f"  --scale {scale}: {len(cells)} cells x {len(experiment.seeds)} seeds")
+            for cell in cells:
+                print(f"    {cell.name}")
+    return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    from zprl_core.experiments.runner import run_on_ray, run_trials, standing
+
+    left = [trial for trial in _selected(args) if standing(trial, args.root).state != "done"]
+    left.sort(key=lambda trial: trial.seed)  # every cell's first seed before any cell's second
+    print(f"{len(left)} trials to run in {args.root}", flush=True)
+    if args.ray:
+        failed = run_on_ray(left, args.root.absolute(), args.ray)
+    else:
+        failed = run_trials(left, args.root, args.processes)
+    for line in failed:
+        print(f"failed: {line}", file=sys.stderr)
+    return 2 if failed else 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from zprl_core.experiments.runner import standing, told
+
+    for trial in _selected(args):
+        found = standing(trial, args.root)
+        last = f": {told(found.points[-1])}" if found.points else ""
+        share = f" {found.points[-1].chunks / trial.task.budget.chunks:.0%}" if found.points else ""
+        error = f": {found.error}" if found.error else ""
+        print(f"{trial.cell.name}, seed {trial.seed}: {found.state}{share}{error}{last}")
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from zprl_core.experiments.report import report
+    from zprl_core.run_folder import make_folder, refuse_used
+
+    refuse_used(args.out, "remove it")
+    document = report(args.name, _selected(args), args.root, args.out)
+    make_folder(args.out)
+    print(f"report: {document.write(args.out)}")
+    return 0

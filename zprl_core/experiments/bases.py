@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Demonstrations and base policies of an experiment's folder, made once and shared by its trials."""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zprl_core.experiments.cells import Trial
+from zprl_core.run_folder import make_folder
+
+if TYPE_CHECKING:
+    from zprl_core.base import BaseModel
+
+DEMONSTRATIONS_SEED = 0
+"""Of the dataset, for all seeds: the paper's base policies are trained on one dataset a task."""
+
+
+def base_of(trial: Trial, root: Path) -> BaseModel:
+    """The trial's base policy with its bottleneck; made first where it is missing.
+
+    Raises:
+        ConfigError: the simulator or its expert is missing.
+    """
+    from zprl_core.base import load_base
+
+    path = root / "bases" / trial.base / "base.ckpt"
+    with _locked(path.parent):
+        if not path.exists():
+            _pretrain(trial, root, path)
+    model, _, _ = load_base(path)
+    return model
+
+
+def _pretrain(trial: Trial, root: Path, path: Path) -> None:
+    from zprl_core.base import save_base
+    from zprl_core.data.dataset import load_dataset
+    from zprl_core.experiments.demonstrations import collect
+    from zprl_core.training.bottleneck import attach_bottleneck
+    from zprl_core.training.pretrain import pretrain
+
+    folder = root / "demonstrations" / trial.demonstrations
+    with _locked(folder.parent):
+        if not folder.exists():
+            collect(trial.task, folder, DEMONSTRATIONS_SEED)
+    data, started = load_dataset(folder, trial.task), time.monotonic()
+    model = pretrain(trial.task, data, trial.seed)
+    report = attach_bottleneck(model, trial.task, data, trial.seed)
+    info = {"bottleneck": dataclasses.asdict(report), "seconds": time.monotonic() - started}
+    save_base(path, model, trial.task, info)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock goes with its process."""
+    make_folder(folder)
+    with (folder / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

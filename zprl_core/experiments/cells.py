@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experiments as data: which method runs on which task with which settings, and for which figure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from zprl_core.config import TaskConfig, files, loader
+from zprl_core.config.fields import setting
+from zprl_core.errors import ConfigError
+
+Method = Literal["zprl", "action_residual", "noise_steering", "embedding_steering"]
+Scale = Literal["cpu", "paper"]
+KIND: Literal["experiments"] = "experiments"
+DEMONSTRATED = (
+    "name",
+    "rate_hz",
+    "horizon_steps",
+    "observation",
+    "action.dim",
+    "action.repeat",
+    "action.rotation",
+    "benchmark",
+    "budget.demonstrations",
+)
+"""Keys of a task that its demonstrations depend on."""
+OFFLINE = (*DEMONSTRATED, "action", "policy", "bottleneck", "pretrain")
+"""Keys that a base policy depends on."""
+ONLINE = (*OFFLINE, "rl", "dense_reward", "evaluation.episodes", "evaluation.every_chunks", "budget.chunks")
+"""Keys that a trial depends on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellConfig:
+    """One method on one task: a curve of a figure, a row of a table."""
+
+    task: str = setting("a benchmark task")
+    method: Method = setting("what is learned online")
+    scale: float | None = setting(
+        "lambda of zprl (null: the task's), of the residual, of c; half width of w's box",
+        default=None,
+        above=0.0,
+    )
+    progressive_steps: int = setting(
+        "environment steps over which the share of steered chunks rises to 1", default=0, low=0
+    )
+    label: str = setting("of its curve, empty: the method", default="")
+    set: dict[str, Any] = setting("other values of the task, by dotted key", factory=dict)
+
+    @property
+    def name(self) -> str:
+        """For people: task, method and what is particular."""
+        return " ".join(filter(None, (self.task, self.label or self.method)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """A figure or a table of the paper, and the cells that make it."""
+
+    title: str = setting("what it shows")
+    source: str = setting("where it stands in the paper")
+    seeds: tuple[int, ...] = setting("of every cell", low=0)
+    environments: int = setting("copies that a trial runs at a time", default=10, low=1)
+    cpu: tuple[CellConfig, ...] = setting("what two CPU cores can do")
+    paper: tuple[CellConfig, ...] = setting("the paper's tasks, images and budgets", default=())
+
+    def cells(self, scale: Scale) -> tuple[CellConfig, ...]:
+        """The cells of a scale.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        found = self.cpu if scale == "cpu" else self.paper
+        if not found:
+            raise ConfigError(f"{self.title}: no cell for --scale {scale}")
+        return found
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One cell with one seed."""
+
+    cell: CellConfig
+    seed: int
+    task: TaskConfig
+    environments: int
+
+    @property
+    def folder(self) -> str:
+        """Its name among the trials: cells of two figures that are the same trial share it."""
+        cell = (self.cell.method, self.cell.scale, self.cell.progressive_steps, self.environments)
+        mark = _digest([cell, self.task.fingerprint(*ONLINE)])
+        return f"{self.task.name}-{self.cell.method}-{mark}/seed{self.seed}"
+
+    @property
+    def demonstrations(self) -> str:
+        """The name of its dataset, which all seeds share."""
+        return f"{self.task.name}-{self.task.fingerprint(*DEMONSTRATED)[:8]}"
+
+    @property
+    def base(self) -> str:
+        """The name of its base policy, which trials of other methods share."""
+        return f"{self.task.name}-{self.task.fingerprint(*OFFLINE)[:8]}/seed{self.seed}"
+
+
+def load_experiment(name: str) -> ExperimentConfig:
+    """An experiment by name, or from a YAML file.
+
+    Raises:
+        ConfigError: names file, key, value and what is allowed.
+    """
+    data, origin = files.read_extended(KIND, files.find(KIND, name))
+    return loader.from_data(ExperimentConfig, data, loader.Place(origin))
+
+
+def experiment_names() -> tuple[str, ...]:
+    """Names of all experiments."""
+    return files.names(KIND)
+
+
+def trials(name: str, scale: Scale) -> list[Trial]:
+    """All trials of an experiment, seeds of a cell together.
+
+    Raises:
+        ConfigError: a cell's task or one of its other values is none; names the cell.
+    """
+    experiment = load_experiment(name)
+    return [
+        Trial(cell, seed, task_of(cell), experiment.environments)
+        for cell in experiment.cells(scale)
+        for seed in experiment.seeds
+    ]
+
+
+def task_of(cell: CellConfig) -> TaskConfig:
+    """The task with the cell's other values.
+
+    Raises:
+        ConfigError: no such task, no such key, or a value that is not allowed.
+    """
+    data, _ = files.read_extended("tasks", files.find("tasks", cell.task))
+    merged = dict(data)
+    for key, value in cell.set.items():
+        merged = _changed(merged, key.split("."), value)
+    return TaskConfig.from_dict(merged, f"cell {cell.name}")
+
+
+def _changed(data: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    """A copy with another value at a path."""
+    inner = data.get(path[0], {})
+    return {**data, path[0]: value if len(path) == 1 else _changed(inner, path[1:], value)}
+
+
+def _digest(data: object) -> str:
+    text = json.dumps(data, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=4).hexdigest()

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steering methods by name."""
+
+from __future__ import annotations
+
+from zprl_core.base import BaseModel
+from zprl_core.config import TaskConfig
+from zprl_core.errors import ConfigError
+from zprl_core.experiments.cells import CellConfig
+from zprl_core.steering.action_residual import ActionResidual, progressive_share
+from zprl_core.steering.embedding import EmbeddingSteering
+from zprl_core.steering.latent import LatentSteering
+from zprl_core.steering.noise_steering import NoiseSteering
+from zprl_core.steering.protocol import Steering
+
+
+def make_steering(cell: CellConfig, task: TaskConfig, model: BaseModel) -> Steering:
+    """Where a cell's method steers the base policy.
+
+    Raises:
+        ConfigError: the method needs a scale and the cell has none.
+    """
+    scale = cell.scale if cell.scale is not None else task.rl.lambda_ if cell.method == "zprl" else None
+    if scale is None:
+        raise ConfigError(f"cell {cell.name}: scale is missing; method {cell.method} needs one")
+    policy, bottleneck = model.policy, model.bottleneck
+    match cell.method:
+        case "zprl":
+            return LatentSteering(policy, bottleneck, scale)
+        case "action_residual":
+            return ActionResidual(policy, scale)
+        case "noise_steering":
+            return NoiseSteering(policy, scale)
+        case "embedding_steering":
+            return EmbeddingSteering(policy, bottleneck.c_mean, bottleneck.c_std, scale)
+
+
+def steered_share(cell: CellConfig, task: TaskConfig, steps: int, chunks: int) -> float:
+    """Probability that a training chunk is steered, after so many environment steps and chunks."""
+    if cell.method == "noise_steering":
+        return float(chunks >= task.rl.warmup_chunks)
+    return progressive_share(steps, cell.progressive_steps)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The points of a trial's learning curve: what was measured, after how much training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from zprl_core.errors import DataError
+from zprl_core.experiments.motion import Motion, mean_motion
+from zprl_core.experiments.rollouts import Finished
+from zprl_core.run_folder import write_text
+from zprl_core.stats import Proportion
+
+POINTS = "points.jsonl"
+"""In a trial's folder; one line a point."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Episodes taken together.
+
+    Attributes:
+        successes, trials: of them. steps: mean length, environment steps. reward: mean sum.
+        motion: mean of the commanded tool's; None for a hand.
+    """
+
+    successes: int
+    trials: int
+    steps: float
+    reward: float
+    motion: Motion | None
+
+    @property
+    def success(self) -> Proportion:
+        """With its interval."""
+        return Proportion(self.successes, self.trials)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A measurement.
+
+    Attributes:
+        steps: environment steps trained before it, the warm-up's included. chunks, updates: likewise.
+        episodes: of training, finished before it.
+        evaluation: without exploration, on the layouts that every trial of this seed has.
+        training: the episodes since the last point, exploring; None where none was finished.
+        metrics: of the last update.
+        spent_s: process time since the trial's start in "environment", "inference", "update", "evaluation".
+    """
+
+    steps: int
+    chunks: int
+    episodes: int
+    updates: int
+    evaluation: Episodes
+    training: Episodes | None
+    metrics: dict[str, float]
+    spent_s: dict[str, float]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Point:
+        """The inverse of `dataclasses.asdict`."""
+        found = {key: data[key] and _episodes(data[key]) for key in ("evaluation", "training")}
+        return cls(**{**data, **found})
+
+
+def summarise(finished: Sequence[Finished]) -> Episodes | None:
+    """Episodes taken together; None of none."""
+    if not finished:
+        return None
+    count = len(finished)
+    return Episodes(
+        successes=sum(each.success for each in finished),
+        trials=count,
+        steps=sum(each.steps for each in finished) / count,
+        reward=sum(each.reward for each in finished) / count,
+        motion=mean_motion([each.motion for each in finished]),
+    )
+
+
+def _episodes(data: dict[str, Any]) -> Episodes:
+    return Episodes(**{**data, "motion": data["motion"] and Motion(**data["motion"])})
+
+
+def write_points(folder: Path, points: Sequence[Point]) -> None:
+    """Replace a trial's points in one piece."""
+    write_text(folder / POINTS, "".join(json.dumps(asdict(point)) + "\n" for point in points))
+
+
+def read_points(folder: Path) -> list[Point]:
+    """A trial's points, none where it has none yet.
+
+    Raises:
+        DataError: a line is none; names the file and the line.
+    """
+    path = folder / POINTS
+    if not path.exists():
+        return []
+    points = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            points.append(Point.from_dict(json.loads(line)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise DataError(
+                f"{path}: line {number} is no point: {error}; remove the trial and run it again"
+            ) from error
+    return points

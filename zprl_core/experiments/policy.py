@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A frozen base policy that is steered, for many episodes at a time.
+
+Every draw is a function of (seed, episode, chunk), as on a robot: how episodes are spread over copies and
+processes changes none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from zprl_core import noise
+from zprl_core.base import BaseModel
+from zprl_core.experiments.environments.protocol import Observation
+from zprl_core.experiments.rollouts import Moved, Rollouts, Slot
+from zprl_core.experiments.stopwatch import Stopwatch
+from zprl_core.noise import Stream
+from zprl_core.rl.actor import Actor
+from zprl_core.steering.protocol import Steering
+
+Array = NDArray[np.float32]
+Mode = Literal["base", "explore", "steer"]
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a chunk is to be planned: c (c_dim,) and base (dim,) are what SAC sees."""
+
+    episode: int
+    chunk: int
+    c: Array
+    base: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Executed:
+    """A chunk from plan to end: planned at `before`, from `steered` (dim,); `after` lies behind it."""
+
+    before: Place
+    steered: Array
+    moved: Moved
+    after: Place
+
+
+class SteeredPolicy:
+    """Plans chunks for a batch of places.
+
+    Args:
+        model: the frozen base. steering: where it is steered. seed: of the run.
+    """
+
+    def __init__(self, model: BaseModel, steering: Steering, seed: int) -> None:
+        self.model, self.steering, self.seed = model, steering, seed
+        self.c_mean, self.c_std = model.bottleneck.c_mean, model.bottleneck.c_std
+
+    @torch.inference_mode()
+    def look(self, slots: Collection[Slot]) -> dict[int, Place]:
+        """Encode what is seen and draw the unperturbed base, {copy: place}."""
+        if not slots:
+            return {}
+        c = self._encode([slot.observation for slot in slots])
+        at = [(slot.episode, slot.chunk) for slot in slots]
+        latent = self._normal(at, Stream.LATENT, (self.model.bottleneck.latent_dim,))
+        base = self.steering.draw(c, latent, self._w(at)).numpy()
+        places = [
+            Place(*where, *seen) for where, seen in zip(at, zip(c.numpy(), base, strict=True), strict=True)
+        ]
+        return {slot.copy: place for slot, place in zip(slots, places, strict=True)}
+
+    @torch.inference_mode()
+    def plan(self, places: Sequence[Place], modes: Sequence[Mode], actor: Actor) -> tuple[Array, Array]:
+        """What each base becomes, (n, dim), and its chunk, (n, H, da), physical units.
+
+        Args:
+            places: n of them.
+            modes: "base" is not steered, "explore" draws dz, "steer" takes tanh(mean).
+            actor: of this steering.
+        """
+        at = [(each.episode, each.chunk) for each in places]
+        c, base = (torch.from_numpy(np.stack(x)) for x in zip(*[(p.c, p.base) for p in places], strict=True))
+        w, standard = self._w(at), (c - self.c_mean) / self.c_std
+        explored, _ = actor.sample(
+            standard, base, self._normal(at, Stream.PERTURBATION, (self.steering.dim,))
+        )
+        steered = self.steering.apply(base, explored)
+        steered = _where(modes, "steer", self.steering.apply(base, actor.mean(standard, base)), steered)
+        steered = _where(modes, "base", self.steering.unsteered(base, w), steered)
+        return steered.numpy(), self.steering.act(c, steered, w).numpy()
+
+    def _encode(self, observations: Sequence[Observation]) -> Tensor:
+        proprio = torch.from_numpy(np.stack([each.proprio for each in observations]))[:, None]
+        images = {
+            name: torch.from_numpy(np.stack([each.images[name] for each in observations]))[:, None]
+            for name in observations[0].images
+        }
+        return self.model.policy.encode(images, proprio)
+
+    def _w(self, at: Sequence[tuple[int, int]]) -> Tensor:
+        policy = self.model.policy
+        return self._normal(at, Stream.FLOW, (policy.chunk, policy.action_dim))
+
+    def _normal(self, at: Sequence[tuple[int, int]], stream: Stream, shape: tuple[int, ...]) -> Tensor:
+        drawn = [noise.normal(self.seed, episode, chunk, stream, shape) for episode, chunk in at]
+        return torch.from_numpy(np.stack(drawn))
+
+
+def episodes(
+    policy: SteeredPolicy,
+    rollouts: Rollouts,
+    actor: Actor,
+    mode: Callable[[Place], Mode],
+    watch: Stopwatch,
+) -> Iterator[list[Executed]]:
+    """Run the rollouts; yields the chunks of all copies after each step, until no episode is left.
+
+    Args:
+        policy, rollouts: of one task. actor: may learn between steps.
+        mode: of each chunk. watch: takes the time of "inference" and "environment".
+    """
+    with watch.spending("inference"):
+        seen: Mapping[int, Place] = policy.look(rollouts.slots.values())
+    while seen:
+        places = list(seen.values())
+        with watch.spending("inference"):
+            steered, actions = policy.plan(places, [mode(place) for place in places], actor)
+        with watch.spending("environment"):
+            moved = rollouts.step(dict(zip(seen, actions, strict=True)))
+        with watch.spending("inference"):
+            after = policy.look([each.slot for each in moved])
+            begun = policy.look([slot for slot in rollouts.slots.values() if slot.chunk == 0])
+        yield [
+            Executed(before, z_tilde, each, after[each.slot.copy])
+            for before, z_tilde, each in zip(places, steered, moved, strict=True)
+        ]
+        seen = {copy: (begun.get(copy) or after[copy]) for copy in rollouts.slots}
+
+
+def _where(modes: Sequence[Mode], wanted: Mode, value: Tensor, other: Tensor) -> Tensor:
+    return torch.where(torch.tensor([mode == wanted for mode in modes])[:, None], value, other)

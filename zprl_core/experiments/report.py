@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An experiment's report: the paper's figure and its tables, from the trials that are there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zprl_core.experiments.cells import CellConfig, Trial, load_experiment
+from zprl_core.experiments.motion import mean_motion
+from zprl_core.experiments.points import Episodes, Point
+from zprl_core.experiments.runner import standing
+from zprl_core.report.curves import Band, band
+from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
+from zprl_core.report.figures import COLOURS, DASHES, figure
+from zprl_core.run_folder import make_folder
+from zprl_core.stats import Proportion, pooled
+
+LAST = 5
+"""Points that a final rate is averaged over (paper, Table I)."""
+REACHED = 0.9
+"""Success rate whose steps Table I counts."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A cell with those of its seeds that have points.
+
+    Attributes:
+        cell: what was run. seeds: wanted. points: by seed. done: seeds whose budget is spent.
+    """
+
+    cell: CellConfig
+    seeds: int
+    points: Mapping[int, Sequence[Point]]
+    done: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every seed is at its end."""
+        return self.done == self.seeds
+
+    @property
+    def final(self) -> float | None:
+        """Mean over seeds and the last five points; None before it is complete."""
+        if not self.complete:
+            return None
+        rates = [[p.evaluation.success.rate for p in points[-LAST:]] for points in self.points.values()]
+        return float(np.mean([np.mean(each) for each in rates]))
+
+    @property
+    def last(self) -> Proportion:
+        """The last point of each seed, taken together."""
+        return pooled(points[-1].evaluation.success for points in self.points.values())
+
+    @property
+    def base(self) -> Proportion:
+        """The first point of each seed: nothing is steered."""
+        return pooled(points[0].evaluation.success for points in self.points.values())
+
+    @property
+    def steps_to(self) -> float | None:
+        """Mean over seeds of the steps at the first point of at least 0.9; None unless all seeds have one."""
+        reached = [
+            next((p.steps for p in points if p.evaluation.success.rate >= REACHED), None)
+            for points in self.points.values()
+        ]
+        if not self.complete or None in reached:
+            return None
+        return float(np.mean([each for each in reached if each is not None]))
+
+
+def curves(trials: Sequence[Trial], root: Path) -> list[Curve]:
+    """The cells of these trials, in their order, with what is there of them."""
+    found: dict[int, tuple[CellConfig, dict[int, Sequence[Point]], list[bool]]] = {}
+    for trial in trials:
+        stands = standing(trial, root)
+        _, points, done = found.setdefault(id(trial.cell), (trial.cell, {}, []))
+        done.append(stands.state == "done")
+        if stands.points:
+            points[trial.seed] = stands.points
+    return [Curve(cell, len(done), points, sum(done)) for cell, points, done in found.values()]
+
+
+def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Document:
+    """The report's document; its figures are written to `out`.
+
+    Raises:
+        DataError: points are damaged.
+    """
+    experiment, found = load_experiment(name), curves(trials, root)
+    make_folder(out)
+    sections = [
+        Section(task, _parts(task, [each for each in found if each.cell.task == task], out))
+        for task in dict.fromkeys(each.cell.task for each in found)
+    ]
+    missing = [f"{c.cell.name}: {c.done} of {c.seeds} seeds" for c in found if not c.complete]
+    lead: list[Part] = [
+        f"The paper's {experiment.source}. Every rate is measured without exploration on the layouts of its "
+        "seed, which are the same for every method and every point; steps are environment steps, the "
+        "warm-up's included. Intervals of rates are Wilson's at 95 %, over all seeds' episodes together.",
+        f"Command: `zprl experiment report {name} --root {root.name}`.",
+    ]
+    if missing:
+        lead.append(Caution(f"Not finished: {'; '.join(missing)}."))
+    return Document(experiment.title, lead, sections)
+
+
+def _parts(task: str, found: Sequence[Curve], out: Path) -> list[Part]:
+    shown = [each for each in found if each.points]
+    if not shown:
+        return [Caution("No trial of this task has been run.")]
+    picture = f"{task}.png"
+    _draw(shown, out / picture)
+    return [
+        Figure(
+            picture, f"Success over environment steps on {task}: means over seeds with Student's 95 % band."
+        ),
+        Table(f"{task}_success", SUCCESS, [_success_row(each) for each in found]),
+        Table(f"{task}_motion", MOTION, [_motion_row(each) for each in shown], MOTION_CAPTION),
+        Table(f"{task}_speed", SPEED, [_speed_row(each) for each in shown], SPEED_CAPTION),
+    ]
+
+
+SUCCESS = ("Method", "Scale", "Seeds done", "Base", "Last point", "Mean of last 5", "Steps to 0.9")
+MOTION = ("Method", "Base", "Exploring", "Deterministic")
+MOTION_CAPTION = (
+    "Commanded tool, mean velocity in m/s | mean acceleration in m/s^2 (section V-C): the base policy, the "
+    "second half of training while exploring, and the second half's measurements without exploration."
+)
+SPEED = ("Method", "Environment steps/s", "Updates/s", "Simulation", "Inference", "Update", "Hours a trial")
+SPEED_CAPTION = (
+    "Whole loop of training, evaluation left out of all but the hours: shares of the wall time of a trial on "
+    "one core; other processes may have shared it."
+)
+
+
+def _success_row(curve: Curve) -> list[str]:
+    row = [curve.cell.label or curve.cell.method, _number(curve.cell.scale), f"{curve.done} of {curve.seeds}"]
+    if not curve.points:
+        return [*row, "not run", "not run", "not run", "not run"]
+    final, steps = curve.final, curve.steps_to
+    told = "N/A" if curve.complete else "not finished"
+    return [
+        *row,
+        _rate(curve.base),
+        _rate(curve.last),
+        told if final is None else f"{final:.2f}",
+        told if steps is None else f"{steps:,.0f}",
+    ]
+
+
+def _motion_row(curve: Curve) -> list[str]:
+    halves = [points[len(points) // 2 :] for points in curve.points.values()]
+    measured = [[points[0].evaluation] for points in curve.points.values()]
+    exploring = [[p.training for p in half if p.training] for half in halves]
+    steered = [[p.evaluation for p in half] for half in halves]
+    return [curve.cell.label or curve.cell.method, *map(_motion, (measured, exploring, steered))]
+
+
+def _motion(seeds: Sequence[Sequence[Episodes]]) -> str:
+    """Means over points, then over seeds."""
+    told = [[e.motion for e in seed if e.motion is not None] for seed in seeds]
+    mean = mean_motion([mean_motion(seed) for seed in told])
+    return "none" if mean is None else f"{mean.velocity:.3f} | {mean.acceleration:.2f}"
+
+
+def _speed_row(curve: Curve) -> list[str]:
+    ends = [points[-1] for points in curve.points.values()]
+    spent = {part: sum(end.spent_s[part] for end in ends) for part in ends[0].spent_s}
+    training = sum(seconds for part, seconds in spent.items() if part != "evaluation")
+    shares = [
+        f"{spent[part] / training:.0%}" if training else "" for part in ("environment", "inference", "update")
+    ]
+    updates = sum(end.updates for end in ends)
+    return [
+        curve.cell.label or curve.cell.method,
+        f"{sum(end.steps for end in ends) / training:.0f}" if training else "",
+        f"{updates / spent['update']:.0f}" if spent["update"] else "",
+        *shares,
+        f"{(training + spent['evaluation']) / 3600 / len(ends):.2f}",
+    ]
+
+
+def _draw(found: Sequence[Curve], path: Path) -> None:
+    with figure(path, 1, 4.6) as (axes,):
+        for number, curve in enumerate(found):
+            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)]}
+            lines = [_line(points) for points in curve.points.values()]
+            for steps, rates in lines:
+                axes.plot(steps, rates, linewidth=0.6, alpha=0.5, **look)
+            label = f"{curve.cell.label or curve.cell.method}, {len(lines)} seeds"
+            _mean(axes, band(lines), label, look)
+        axes.set(xlabel="environment steps, thousands", ylabel="success rate", ylim=(-0.02, 1.02))
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, loc="lower right")
+
+
+def _mean(axes: Any, found: Band | None, label: str, look: dict[str, str]) -> None:
+    if found is None:
+        axes.plot([], [], label=label, **look)
+        return
+    axes.plot(found.steps, found.mean, linewidth=2.0, label=label, **look)
+    if found.low is not None and found.high is not None:
+        low, high = (np.clip(each, 0.0, 1.0) for each in (found.low, found.high))
+        axes.fill_between(found.steps, low, high, color=look["color"], alpha=0.18, linewidth=0)
+
+
+def _line(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
+    steps = np.array([point.steps for point in points], np.float64)
+    return steps, np.array([point.evaluation.success.rate for point in points])
+
+
+def _rate(p: Proportion) -> str:
+    low, high = p.wilson()
+    return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}"
+
+
+def _number(x: float | None) -> str:
+    return "of the task" if x is None or math.isnan(x) else f"{x:g}"

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs trials, several at a time: in processes of this machine, or as tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import multiprocessing
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from zprl_core.errors import ConfigError, DataError, ZprlError
+from zprl_core.experiments.cells import Trial
+from zprl_core.experiments.points import Point, read_points
+from zprl_core.run_folder import make_folder, write_json, write_text
+from zprl_core.versions import versions
+
+TRIALS, ABOUT, LOCK, ERROR = "trials", "trial.json", ".lock", "error.txt"
+State = Literal["not begun", "begun", "running", "failed", "done"]
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a trial is. points: of its curve so far. error: the last line of what stopped it."""
+
+    state: State
+    points: tuple[Point, ...]
+    error: str = ""
+
+
+def folder_of(trial: Trial, root: Path) -> Path:
+    """Where a trial is kept."""
+    return root / TRIALS / trial.folder
+
+
+def standing(trial: Trial, root: Path) -> Standing:
+    """Look at a trial's folder.
+
+    Raises:
+        DataError: its points are damaged.
+    """
+    folder = folder_of(trial, root)
+    points = tuple(read_points(folder))
+    if _is_done(trial, points):
+        return Standing("done", points)
+    if not folder.exists():
+        return Standing("not begun", points)
+    if _is_locked(folder):
+        return Standing("running", points)
+    if (folder / ERROR).exists():
+        return Standing("failed", points, (folder / ERROR).read_text().strip().splitlines()[-1])
+    return Standing("begun", points)
+
+
+def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
+    """Run a trial to its end, from where it stands; nothing to do where it is done.
+
+    Raises:
+        DataError: another process runs it, or its files are damaged.
+        ConfigError: a simulator, an expert or a setting is missing.
+    """
+    from zprl_core.arithmetic import fast_matmul, use_threads
+    from zprl_core.experiments.bases import base_of
+    from zprl_core.experiments.environments.vector import VectorEnvironment
+    from zprl_core.experiments.trial import SteeringTrial
+
+    use_threads(1)
+    fast_matmul()
+    folder = folder_of(trial, root)
+    make_folder(folder)
+    with _lock(folder):
+        if _is_done(trial, read_points(folder)):
+            return
+        (folder / ERROR).unlink(missing_ok=True)
+        write_json(folder / ABOUT, _about(trial))
+        try:
+            model = base_of(trial, root)
+            with VectorEnvironment(trial.task, trial.environments) as environments:
+                run = SteeringTrial(trial.task, trial.cell, model, environments, trial.seed, folder)
+                for point in run.run():
+                    notice(f"{trial.cell.name}, seed {trial.seed}: {told(point)}")
+        except Exception:
+            write_text(folder / ERROR, traceback.format_exc())
+            raise
+
+
+def _is_done(trial: Trial, points: Sequence[Point]) -> bool:
+    """Whether its points reach the end of the budget."""
+    return bool(points) and points[-1].chunks >= trial.task.budget.chunks
+
+
+def told(point: Point) -> str:
+    """A point in one line."""
+    found = point.evaluation.success
+    low, high = found.wilson()
+    rate = f"{found.rate:.2f} [{low:.2f}, {high:.2f}] of {found.trials}"
+    return f"{point.steps} steps, success {rate}, {point.evaluation.steps:.0f} steps an episode"
+
+
+def run_trials(trials: Sequence[Trial], root: Path, processes: int, notice: Notice = print) -> list[str]:
+    """Run trials in processes of this machine; returns what failed, one line a trial."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        tasks = {pool.submit(run_trial, trial, root): trial for trial in trials}
+        return list(_failures(((tasks[each], each.result) for each in as_completed(tasks)), notice))
+
+
+def run_on_ray(trials: Sequence[Trial], root: Path, address: str, notice: Notice = print) -> list[str]:
+    """Run each trial as a task of a Ray cluster that shares this folder; returns what failed.
+
+    Raises:
+        ConfigError: Ray is not installed.
+    """
+    try:
+        ray = importlib.import_module("ray")
+    except ImportError as error:
+        raise ConfigError('ray is not installed: pip install "zprl[cluster]"') from error
+    ray.init(address=address)
+    remote = ray.remote(num_cpus=1)(run_trial)
+    tasks = {remote.remote(trial, root): trial for trial in trials}
+
+    def ended() -> Iterator[tuple[Trial, Callable[[], Any]]]:
+        left = list(tasks)
+        while left:
+            done, left = ray.wait(left)
+            for each in done:
+                yield tasks[each], partial(ray.get, each)
+
+    try:
+        return list(_failures(ended(), notice))
+    finally:
+        ray.shutdown()
+
+
+def _failures(ended: Iterator[tuple[Trial, Callable[[], Any]]], notice: Notice) -> Iterator[str]:
+    """Collect results as they come; yields what failed."""
+    for trial, result in ended:
+        name = f"{trial.cell.name}, seed {trial.seed}"
+        try:
+            result()
+        except ZprlError as error:
+            yield f"{name}: {error}"
+        except Exception as error:
+            yield f"{name}: {type(error).__name__}: {error}"
+        else:
+            notice(f"{name}: done")
+
+
+def _about(trial: Trial) -> dict[str, Any]:
+    from zprl_core.config import loader
+
+    cell = loader.to_data(trial.cell)
+    about = {"seed": trial.seed, "environments": trial.environments, "base": trial.base}
+    return {"cell": cell, **about, "task": trial.task.to_dict(), "versions": versions()}
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataError(f"{folder}: another process runs this trial; wait for it") from error
+        yield
+
+
+def _is_locked(folder: Path) -> bool:
+    path = folder / LOCK
+    if not path.exists():
+        return False
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Action residuals: a = a_base + scale * da, on the whole chunk (section III-C; Policy Decorator).
+
+Of Policy Decorator (Yuan et al., ICLR 2025, arXiv 2412.13630, and its public code) this has the bounded
+residual (`res_scale`), the critic on the sum of base action and residual (`critic_input: sum`), and the
+progressive exploration, which is `progressive_share`. Ours differs in three things: the actor sees the base
+action beside the observation (their `actor_input: obs_base_action`, where their default is the observation
+alone); rewards are 0 and 1, where they subtract 1; SAC's settings are Table V's.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from zprl_core.policy.base_policy import BasePolicy
+
+
+class ActionResidual:
+    """Steers the normalised action chunk, flattened to (B, H * da). Implements `Steering`.
+
+    scale: of the residual; 1 is half of the range of the demonstrated actions.
+    """
+
+    def __init__(self, policy: BasePolicy, scale: float) -> None:
+        self.policy, self.scale = policy, scale
+
+    @property
+    def dim(self) -> int:
+        """H * da."""
+        return self.policy.chunk * self.policy.action_dim
+
+    def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
+        """The base policy's chunk for w, normalised to [-1, 1]."""
+        return self.policy.actions(self.policy.act(c, w)).flatten(1)
+
+    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
+        """a_base + scale * da."""
+        return base + self.scale * dz
+
+    def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
+        """a_base."""
+        return base
+
+    def act(self, c: Tensor, steered: Tensor, w: Tensor) -> Tensor:
+        """The steered chunk in physical units; the policy has had its say in `draw`."""
+        return self.policy.actions.inverse(steered.view(-1, self.policy.chunk, self.policy.action_dim))
+
+
+def progressive_share(steps: int, until: int) -> float:
+    """Probability that the residual is added at all after so many environment steps; rises to 1 linearly."""
+    return 1.0 if steps >= until else steps / until

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Noise steering: the actor chooses the flow's noise w (DSRL-SAC; Wagenmaker et al., CoRL 2025).
+
+The actor's output, within a box of half width `magnitude` (their `action_magnitude`, 1.5 on square), takes
+the place of the Gaussian sample of the whole chunk, and the critic values (c, w). As theirs, it starts from
+transitions of the unsteered policy. Ours differs: SAC's settings are Table V's, where they use 2048-wide
+networks and 20 updates a step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zprl_core.policy.base_policy import BasePolicy
+
+
+class NoiseSteering:
+    """Steers w, flattened to (B, H * da). Implements `Steering`."""
+
+    def __init__(self, policy: BasePolicy, magnitude: float) -> None:
+        self.policy, self.magnitude = policy, magnitude
+
+    @property
+    def dim(self) -> int:
+        """H * da."""
+        return self.policy.chunk * self.policy.action_dim
+
+    def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
+        """Zeros: nothing of w is left that a perturbation could be added to."""
+        return torch.zeros(len(c), self.dim)
+
+    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
+        """w = magnitude * dz."""
+        return base + self.magnitude * dz
+
+    def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
+        """The Gaussian sample itself."""
+        return w.flatten(1)
+
+    def act(self, c: Tensor, steered: Tensor, w: Tensor) -> Tensor:
+        """The flow from the chosen noise."""
+        return self.policy.act(c, steered.view_as(w))

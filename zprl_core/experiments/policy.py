@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from zprl_core.rl.actor import Actor
 from zprl_core.steering.protocol import Steering
 
 Array = NDArray[np.float32]
+At = tuple[int, int]
+"""An episode and a chunk in it."""
 Mode = Literal["base", "explore", "steer"]
 
 
@@ -41,23 +43,36 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Executed:
-    """A chunk from plan to end: planned at `before`, from `steered` (dim,); `after` lies behind it."""
+    """A chunk from plan to end: planned at `before`, from what was `chosen`; `after` lies behind it."""
 
     before: Place
-    steered: Array
+    chosen: Array
     moved: Moved
     after: Place
+
+
+class Planner(Protocol):
+    """What an episode needs of a policy."""
+
+    def look(self, slots: Collection[Slot]) -> dict[int, Place]:
+        """What is seen in each slot, {copy: place}."""
+        ...
+
+    def plan(self, places: Sequence[Place], modes: Sequence[Mode]) -> tuple[Array, Array]:
+        """What was chosen, (n, any), and the chunks that it makes, (n, H, da), physical units."""
+        ...
 
 
 class SteeredPolicy:
     """Plans chunks for a batch of places.
 
     Args:
-        model: the frozen base. steering: where it is steered. seed: of the run.
+        model: the frozen base. steering: where it is steered. actor: of this steering, may go on learning.
+        seed: of the run.
     """
 
-    def __init__(self, model: BaseModel, steering: Steering, seed: int) -> None:
-        self.model, self.steering, self.seed = model, steering, seed
+    def __init__(self, model: BaseModel, steering: Steering, actor: Actor, seed: int) -> None:
+        self.model, self.steering, self.actor, self.seed = model, steering, actor, seed
         self.c_mean, self.c_std = model.bottleneck.c_mean, model.bottleneck.c_std
 
     @torch.inference_mode()
@@ -65,7 +80,7 @@ class SteeredPolicy:
         """Encode what is seen and draw the unperturbed base, {copy: place}."""
         if not slots:
             return {}
-        c = self._encode([slot.observation for slot in slots])
+        c = encode(self.model, [slot.observation for slot in slots])
         at = [(slot.episode, slot.chunk) for slot in slots]
         latent = self._normal(at, Stream.LATENT, (self.model.bottleneck.latent_dim,))
         base = self.steering.draw(c, latent, self._w(at)).numpy()
@@ -75,53 +90,39 @@ class SteeredPolicy:
         return {slot.copy: place for slot, place in zip(slots, places, strict=True)}
 
     @torch.inference_mode()
-    def plan(self, places: Sequence[Place], modes: Sequence[Mode], actor: Actor) -> tuple[Array, Array]:
+    def plan(self, places: Sequence[Place], modes: Sequence[Mode]) -> tuple[Array, Array]:
         """What each base becomes, (n, dim), and its chunk, (n, H, da), physical units.
 
         Args:
             places: n of them.
             modes: "base" is not steered, "explore" draws dz, "steer" takes tanh(mean).
-            actor: of this steering.
         """
         at = [(each.episode, each.chunk) for each in places]
         c, base = (torch.from_numpy(np.stack(x)) for x in zip(*[(p.c, p.base) for p in places], strict=True))
         w, standard = self._w(at), (c - self.c_mean) / self.c_std
-        explored, _ = actor.sample(
+        explored, _ = self.actor.sample(
             standard, base, self._normal(at, Stream.PERTURBATION, (self.steering.dim,))
         )
         steered = self.steering.apply(base, explored)
-        steered = _where(modes, "steer", self.steering.apply(base, actor.mean(standard, base)), steered)
+        steered = _where(modes, "steer", self.steering.apply(base, self.actor.mean(standard, base)), steered)
         steered = _where(modes, "base", self.steering.unsteered(base, w), steered)
         return steered.numpy(), self.steering.act(c, steered, w).numpy()
 
-    def _encode(self, observations: Sequence[Observation]) -> Tensor:
-        proprio = torch.from_numpy(np.stack([each.proprio for each in observations]))[:, None]
-        images = {
-            name: torch.from_numpy(np.stack([each.images[name] for each in observations]))[:, None]
-            for name in observations[0].images
-        }
-        return self.model.policy.encode(images, proprio)
-
-    def _w(self, at: Sequence[tuple[int, int]]) -> Tensor:
+    def _w(self, at: Sequence[At]) -> Tensor:
         policy = self.model.policy
         return self._normal(at, Stream.FLOW, (policy.chunk, policy.action_dim))
 
-    def _normal(self, at: Sequence[tuple[int, int]], stream: Stream, shape: tuple[int, ...]) -> Tensor:
-        drawn = [noise.normal(self.seed, episode, chunk, stream, shape) for episode, chunk in at]
-        return torch.from_numpy(np.stack(drawn))
+    def _normal(self, at: Sequence[At], stream: Stream, shape: tuple[int, ...]) -> Tensor:
+        return normal(self.seed, at, stream, shape)
 
 
 def episodes(
-    policy: SteeredPolicy,
-    rollouts: Rollouts,
-    actor: Actor,
-    mode: Callable[[Place], Mode],
-    watch: Stopwatch,
+    policy: Planner, rollouts: Rollouts, mode: Callable[[Place], Mode], watch: Stopwatch
 ) -> Iterator[list[Executed]]:
     """Run the rollouts; yields the chunks of all copies after each step, until no episode is left.
 
     Args:
-        policy, rollouts: of one task. actor: may learn between steps.
+        policy, rollouts: of one task; the policy may learn between steps.
         mode: of each chunk. watch: takes the time of "inference" and "environment".
     """
     with watch.spending("inference"):
@@ -129,17 +130,33 @@ def episodes(
     while seen:
         places = list(seen.values())
         with watch.spending("inference"):
-            steered, actions = policy.plan(places, [mode(place) for place in places], actor)
+            chosen, actions = policy.plan(places, [mode(place) for place in places])
         with watch.spending("environment"):
             moved = rollouts.step(dict(zip(seen, actions, strict=True)))
         with watch.spending("inference"):
             after = policy.look([each.slot for each in moved])
             begun = policy.look([slot for slot in rollouts.slots.values() if slot.chunk == 0])
         yield [
-            Executed(before, z_tilde, each, after[each.slot.copy])
-            for before, z_tilde, each in zip(places, steered, moved, strict=True)
+            Executed(before, choice, each, after[each.slot.copy])
+            for before, choice, each in zip(places, chosen, moved, strict=True)
         ]
         seen = {copy: (begun.get(copy) or after[copy]) for copy in rollouts.slots}
+
+
+def encode(model: BaseModel, observations: Sequence[Observation]) -> Tensor:
+    """c (n, c_dim) of n observations."""
+    proprio = torch.from_numpy(np.stack([each.proprio for each in observations]))[:, None]
+    images = {
+        name: torch.from_numpy(np.stack([each.images[name] for each in observations]))[:, None]
+        for name in observations[0].images
+    }
+    return model.policy.encode(images, proprio)
+
+
+def normal(seed: int, at: Sequence[At], stream: Stream, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal numbers (n, *shape) of n places (episode, chunk)."""
+    drawn = [noise.normal(seed, episode, chunk, stream, shape) for episode, chunk in at]
+    return torch.from_numpy(np.stack(drawn))
 
 
 def _where(modes: Sequence[Mode], wanted: Mode, value: Tensor, other: Tensor) -> Tensor:

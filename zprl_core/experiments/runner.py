@@ -69,7 +69,7 @@ def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
     from zprl_core.arithmetic import fast_matmul, use_threads
     from zprl_core.experiments.bases import base_of
     from zprl_core.experiments.environments.vector import VectorEnvironment
-    from zprl_core.experiments.trial import SteeringTrial
+    from zprl_core.experiments.steering_trial import SteeringTrial
 
     use_threads(1)
     fast_matmul()

@@ -33,6 +33,10 @@ def make_steering(cell: CellConfig, task: TaskConfig, model: BaseModel) -> Steer
             return NoiseSteering(policy, scale)
         case "embedding_steering":
             return EmbeddingSteering(policy, bottleneck.c_mean, bottleneck.c_std, scale)
+        case _:
+            raise ConfigError(
+                f"cell {cell.name}: method {cell.method} fine-tunes the policy, it steers nothing"
+            )
 
 
 def steered_share(cell: CellConfig, task: TaskConfig, steps: int, chunks: int) -> float:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from zprl_core.errors import ConfigError, DataError, ZprlError
-from zprl_core.experiments.cells import Trial
+from zprl_core.experiments.cells import FINETUNING, Trial
 from zprl_core.experiments.points import Point, read_points
 from zprl_core.run_folder import make_folder, write_json, write_text
 from zprl_core.versions import versions
@@ -69,6 +69,7 @@ def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
     from zprl_core.arithmetic import fast_matmul, use_threads
     from zprl_core.experiments.bases import base_of
     from zprl_core.experiments.environments.vector import VectorEnvironment
+    from zprl_core.experiments.finetuning_trial import FinetuningTrial
     from zprl_core.experiments.steering_trial import SteeringTrial
 
     use_threads(1)
@@ -83,7 +84,8 @@ def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
         try:
             model = base_of(trial, root)
             with VectorEnvironment(trial.task, trial.environments) as environments:
-                run = SteeringTrial(trial.task, trial.cell, model, environments, trial.seed, folder)
+                kind = FinetuningTrial if trial.cell.method in FINETUNING else SteeringTrial
+                run = kind(trial.task, trial.cell, model, environments, trial.seed, folder)
                 for point in run.run():
                     notice(f"{trial.cell.name}, seed {trial.seed}: {told(point)}")
         except Exception:

@@ -1,0 +1,79 @@
+"""A trial end to end on a point: it goes on where it stopped, and how copies are run changes nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.experiments.point import Points, small_task
+from zprl_core.arithmetic import use_threads
+from zprl_core.base import BaseModel, new_model
+from zprl_core.errors import CheckpointError, DataError
+from zprl_core.experiments.cells import CellConfig
+from zprl_core.experiments.finetuning_trial import FinetuningTrial
+from zprl_core.experiments.points import Point, read_points
+from zprl_core.experiments.steering_trial import SteeringTrial
+from zprl_core.experiments.trial import STATE, LearningTrial
+
+CELLS = {
+    "zprl": CellConfig(task="push_wall_state", method="zprl", scale=0.5),
+    "residual": CellConfig(task="push_wall_state", method="action_residual", scale=0.2, progressive_steps=40),
+    "noise": CellConfig(task="push_wall_state", method="noise_steering", scale=1.5),
+    "reinflow": CellConfig(task="push_wall_state", method="reinflow"),
+    "dppo": CellConfig(task="push_wall_state", method="dppo"),
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> BaseModel:
+    use_threads(1)
+    made, rng = new_model(small_task(), 0), np.random.default_rng(0)
+    made.policy.fit_normalizers(
+        torch.rand(50, 4) * 2 - 1, torch.from_numpy(rng.normal(size=(50, 3)).astype("f"))
+    )
+    return made.eval().requires_grad_(False)
+
+
+def trial(cell: CellConfig, model: BaseModel, folder: Path, copies: int = 3, seed: int = 0) -> LearningTrial:
+    kind = FinetuningTrial if cell.method in ("dppo", "reinflow") else SteeringTrial
+    return kind(small_task(), cell, model, Points(copies), seed, folder)
+
+
+def measured(points: list[Point]) -> list[Point]:
+    """Without the times."""
+    return [dataclasses.replace(point, spent_s={}) for point in points]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_it_goes_on_where_it_stopped(name: str, model: BaseModel, tmp_path: Path) -> None:
+    whole = list(trial(CELLS[name], model, tmp_path / "whole").run())
+    assert [point.chunks for point in whole] == [0, 21, 42, 60]
+    assert whole[0].training is None and whole[-1].training and whole[-1].training.trials > 0
+    assert whole[-1].updates > 0
+    first = trial(CELLS[name], model, tmp_path / "cut").run()
+    next(first)
+    next(first)
+    first.close()
+    rest = list(trial(CELLS[name], model, tmp_path / "cut").run())
+    assert measured(rest) == measured(whole[2:])
+    assert measured(read_points(tmp_path / "cut")) == measured(whole)
+
+
+def test_another_seed_has_other_layouts_and_another_end(model: BaseModel, tmp_path: Path) -> None:
+    ends = [list(trial(CELLS["zprl"], model, tmp_path / str(seed), seed=seed).run())[-1] for seed in (0, 1)]
+    assert ends[0].metrics != ends[1].metrics
+
+
+def test_damaged_state_is_refused_by_name(model: BaseModel, tmp_path: Path) -> None:
+    next(trial(CELLS["zprl"], model, tmp_path).run())
+    whole = (tmp_path / STATE).read_bytes()
+    (tmp_path / STATE).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match="state.ckpt"):
+        next(trial(CELLS["zprl"], model, tmp_path).run())
+    (tmp_path / "points.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match=r"points.jsonl: line 1 is no point"):
+        read_points(tmp_path)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Full fine-tuning on-policy: DPPO and ReinFlow in the loop of the other trials."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zprl_core import noise
+from zprl_core.base import BaseModel
+from zprl_core.config import TaskConfig
+from zprl_core.experiments.cells import CellConfig
+from zprl_core.experiments.environments.vector import VectorEnvironment
+from zprl_core.experiments.policy import Executed, Mode, Place, encode, episodes, normal
+from zprl_core.experiments.rollouts import Finished, Slot
+from zprl_core.experiments.trial import LearningTrial
+from zprl_core.finetuning.dppo import DPPO, dppo_chain, dppo_config
+from zprl_core.finetuning.ppo import PPO, Experience, generalised_advantages
+from zprl_core.finetuning.reinflow import ReinFlow, reinflow_chain, reinflow_config
+from zprl_core.noise import Stream
+
+Array = NDArray[np.float32]
+ITERATION = 1000
+"""Chunks of an iteration, ours: theirs are 20,000 (50 copies of 400), more than the whole budget here."""
+NOTHING = np.zeros(0, np.float32)
+
+
+class ChainPolicy:
+    """Plans chunks by sampling a flow's chain. Implements `Planner`.
+
+    Args:
+        model: the base policy, for its encoder. ppo: whose chain is sampled, may go on learning.
+        seed: of the run.
+    """
+
+    def __init__(self, model: BaseModel, ppo: PPO, seed: int) -> None:
+        self.model, self.ppo, self.seed = model, ppo, seed
+        self.shape = (model.policy.chunk, model.policy.action_dim)
+
+    @torch.inference_mode()
+    def look(self, slots: Collection[Slot]) -> dict[int, Place]:
+        """Encode what is seen; there is no base to be perturbed."""
+        if not slots:
+            return {}
+        c = encode(self.model, [slot.observation for slot in slots]).numpy()
+        return {
+            slot.copy: Place(slot.episode, slot.chunk, row, NOTHING)
+            for slot, row in zip(slots, c, strict=True)
+        }
+
+    @torch.inference_mode()
+    def plan(self, places: Sequence[Place], modes: Sequence[Mode]) -> tuple[Array, Array]:
+        """The chains, (n, (M + 1) * H * da), and their chunks; noise enters in "explore" only."""
+        at = [(each.episode, each.chunk) for each in places]
+        c, chain = torch.from_numpy(np.stack([each.c for each in places])), self.ppo.chain
+        w = normal(self.seed, at, Stream.FLOW, self.shape)
+        drawn = normal(self.seed, at, Stream.PERTURBATION, (chain.steps, *self.shape))
+        drawn *= torch.tensor([mode == "explore" for mode in modes])[:, None, None, None]
+        chains = chain.sample(c, self.ppo.standardise(c), w, drawn)
+        return chains.flatten(1).numpy(), chain.chunk(chains).numpy()
+
+
+@dataclass(eq=False)
+class _Memory:
+    """Chunks of an iteration, by copy and in order."""
+
+    chunks: dict[int, list[tuple[Executed, float]]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.chunks.values()))
+
+    def experience(self, ppo: PPO, shape: tuple[int, ...]) -> Experience:
+        """With advantages."""
+        parts = [_advantages(rows, ppo) for rows in self.chunks.values()]
+        rows = [executed for each in self.chunks.values() for executed, _ in each]
+        advantage, value = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return Experience(
+            c=torch.from_numpy(np.stack([row.before.c for row in rows])),
+            chain=torch.from_numpy(np.stack([row.chosen for row in rows])).view(len(rows), *shape),
+            advantage=torch.from_numpy(advantage),
+            target=torch.from_numpy(advantage + value),
+        )
+
+
+class FinetuningTrial(LearningTrial):
+    """DPPO or ReinFlow on a task with one seed.
+
+    Args:
+        task: with the cell's overrides. cell: which method. model: the base policy.
+        environments, seed, folder: see `LearningTrial`.
+    """
+
+    def __init__(
+        self,
+        task: TaskConfig,
+        cell: CellConfig,
+        model: BaseModel,
+        environments: VectorEnvironment,
+        seed: int,
+        folder: Path,
+    ) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(noise.generator(seed, 0, 0, Stream.INITIAL).integers(2**62)))
+            self.ppo = _ppo(cell, task, model)
+        self.shape = (self.ppo.chain.steps + 1, model.policy.chunk, model.policy.action_dim)
+        super().__init__(task, ChainPolicy(model, self.ppo, seed), environments, seed, folder)
+
+    def train(self, until: int) -> tuple[list[Finished], dict[str, float]]:
+        """Train to this number of chunks; the episodes that ended, and the last iteration's metrics."""
+        finished, metrics, memory = list[Finished](), dict[str, float](), _Memory()
+        for executed in episodes(self.policy, self.training(), lambda _: "explore", self.watch):
+            for each in executed:
+                memory.chunks.setdefault(each.moved.slot.copy, []).append((each, self.count(each)))
+                if each.moved.finished:
+                    finished.append(each.moved.finished)
+            over = self.counters.chunks >= until
+            if len(memory) >= self.ppo.config.chunks or over:
+                with self.watch.spending("update"):
+                    metrics = self._learn(memory)
+                memory = _Memory()
+            if over:
+                break
+        return finished, metrics
+
+    def state(self) -> dict[str, Any]:
+        """Networks and optimisers."""
+        optimizers = {name: each.state_dict() for name, each in self.ppo.optimizers.items()}
+        return {"ppo": self.ppo.state_dict(), "optimizers": optimizers}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The inverse of `state`."""
+        self.ppo.load_state_dict(state["ppo"])
+        for name, optimizer in self.ppo.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+
+    def _learn(self, memory: _Memory) -> dict[str, float]:
+        rng = noise.generator(self.seed, self.counters.updates, 0, Stream.UPDATE)
+        steps, metrics = self.ppo.update(memory.experience(self.ppo, self.shape), rng)
+        self.counters.updates += steps
+        return metrics
+
+
+def _ppo(cell: CellConfig, task: TaskConfig, model: BaseModel) -> PPO:
+    moments, gamma = (model.bottleneck.c_mean, model.bottleneck.c_std), task.rl.gamma
+    if cell.method == "dppo":
+        return PPO(dppo_chain(model.policy), DPPO(), dppo_config(gamma, ITERATION), *moments)
+    return PPO(reinflow_chain(model.policy), ReinFlow(), reinflow_config(gamma, ITERATION), *moments)
+
+
+def _advantages(rows: Sequence[tuple[Executed, float]], ppo: PPO) -> tuple[Array, Array]:
+    """Advantages and values of one copy's chunks, in order."""
+    value, following = (
+        ppo.value(torch.from_numpy(np.stack(c))).numpy()
+        for c in zip(*[(row.before.c, row.after.c) for row, _ in rows], strict=True)
+    )
+    reward = np.array([reward for _, reward in rows], np.float32)
+    ended = [(row.moved.execution.success, row.moved.finished is not None) for row, _ in rows]
+    terminal, last = np.array(ended, np.float32).T
+    config = ppo.config
+    found = generalised_advantages(reward, value, following, terminal, last, config.gamma, config.gae_lambda)
+    return found, value

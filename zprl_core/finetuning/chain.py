@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A flow whose integration steps are Gaussian, so that a sampled chunk has a likelihood.
+
+    a^(k_m) ~ N(a^(k_(m+1)) - (k_(m+1) - k_m) v(a^(k_(m+1)), k_(m+1), c), std^2),   m = M - 1, ..., 0
+
+with eq. (2)'s step as the mean. DPPO and ReinFlow both act in this inner Markov chain; they differ in std and
+in the objective. Chunks are normalised, (B, H, da); a chain is (B, M + 1, H, da), noise first.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from zprl_core.bottleneck.vib import mlp
+from zprl_core.policy.base_policy import BasePolicy
+
+
+class FlowChain(nn.Module):
+    """A copy of a policy's flow, to be trained; the observation encoder stays the frozen one.
+
+    Args:
+        policy: whose flow is copied, with its sampling schedule.
+        std: gives the standard deviation of every number of a chunk, see `FixedStd` and `LearnedStd`.
+    """
+
+    def __init__(self, policy: BasePolicy, std: nn.Module) -> None:
+        super().__init__()
+        self.flow = copy.deepcopy(policy.flow).requires_grad_(True)
+        self.actions, self.schedule = policy.actions, policy.sampling
+        self.std = std
+
+    @property
+    def steps(self) -> int:
+        """M."""
+        return len(self.schedule) - 1
+
+    def sample(self, c: Tensor, standard: Tensor, w: Tensor, noise: Tensor) -> Tensor:
+        """A chain for noise (B, M, H, da); without any, zeros, it is eq. (2).
+
+        c: (B, c_dim); standard: the same standardised. w: (B, H, da), where the chain begins.
+        """
+        film, std = self.flow.condition(c), self.std(standard).view_as(w)
+        chain = [w]
+        for m, (k_from, k_to) in enumerate(pairwise(self.schedule)):
+            chain.append(self._mean(chain[m], k_from, k_to, film) + std * noise[:, m])
+        return torch.stack(chain, dim=1)
+
+    def log_prob(self, c: Tensor, standard: Tensor, chain: Tensor) -> tuple[Tensor, Tensor]:
+        """Log density of every number of every step, (B, M, H, da), and the mean entropy of one, (B,)."""
+        film, std = self.flow.condition(c), self.std(standard).view_as(chain[:, :1])
+        means = [
+            self._mean(chain[:, m], k_from, k_to, film)
+            for m, (k_from, k_to) in enumerate(pairwise(self.schedule))
+        ]
+        distance = (chain[:, 1:] - torch.stack(means, dim=1)) / std
+        constant = 0.5 * math.log(2.0 * math.pi)
+        log_prob = -0.5 * distance.square() - std.log() - constant
+        return log_prob, 0.5 + constant + std.log().flatten(1).mean(dim=1)
+
+    def _mean(self, a: Tensor, k_from: float, k_to: float, film: Tensor) -> Tensor:
+        k = torch.full((len(a),), k_from)
+        return a - (k_from - k_to) * self.flow(a, k, film)  # eq. (2)
+
+    def chunk(self, chain: Tensor) -> Tensor:
+        """What is executed, physical units."""
+        return self.actions.inverse(chain[:, -1])
+
+
+class FixedStd(nn.Module):
+    """One number for all (DPPO)."""
+
+    value: Tensor
+
+    def __init__(self, size: int, std: float) -> None:
+        super().__init__()
+        self.register_buffer("value", torch.full((size,), std))
+
+    def forward(self, standard: Tensor) -> Tensor:
+        """(B, H * da)."""
+        return self.value.expand(len(standard), -1)
+
+
+class LearnedStd(nn.Module):
+    """A network of the observation, bounded (ReinFlow's noise network; independent of k, as on square).
+
+    The log variance is squashed by tanh into its range.
+    """
+
+    def __init__(self, c_dim: int, size: int, low: float, high: float, hidden: int = 256) -> None:
+        super().__init__()
+        self.network = mlp(c_dim, hidden, 2, size)
+        self.low, self.high = 2.0 * math.log(low), 2.0 * math.log(high)
+
+    def forward(self, standard: Tensor) -> Tensor:
+        """(B, H * da)."""
+        share = 0.5 * (torch.tanh(self.network(standard)) + 1.0)
+        return (0.5 * (self.low + (self.high - self.low) * share)).exp()

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DPPO: policy gradients through every step of a generating chain (Ren et al., ICLR 2025, arXiv 2409.00588).
+
+The environment's chunk and the chain's steps make one two-layer Markov decision process. Each step of the
+chain is an action of its own with the chunk's advantage, discounted towards the noise; its ratio is clipped
+the less the nearer it is to the chunk. From the public configuration for square (ft_ppo_diffusion_mlp): std
+0.1, denoising discount 0.99, clipping 0.001 to 0.01 at rate 3, 10 epochs, GAE 0.95, learning rates 1e-4 and
+1e-3, target KL 1.
+
+Ours differs: a flow of two steps in place of 20 of diffusion, all of them trained; the observation encoder
+stays frozen; rewards are not rescaled by a running deviation, since they are 0 and 1; the advantage is
+normalised over an iteration, not over a minibatch; iterations are as small as the budget wants.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from zprl_core.finetuning.chain import FixedStd, FlowChain
+from zprl_core.finetuning.ppo import PPOConfig
+from zprl_core.policy.base_policy import BasePolicy
+
+STD = 0.1
+DENOISING_DISCOUNT = 0.99
+CLIP_BASE, CLIP, CLIP_RATE = 0.001, 0.01, 3.0
+LOG_PROB_RANGE = (-5.0, 2.0)
+
+
+def dppo_chain(policy: BasePolicy) -> FlowChain:
+    """The policy with the noise that DPPO explores by."""
+    return FlowChain(policy, FixedStd(policy.chunk * policy.action_dim, STD))
+
+
+def dppo_config(gamma: float, chunks: int) -> PPOConfig:
+    """DPPO's numbers. chunks: of one iteration."""
+    return PPOConfig(gamma=gamma, chunks=chunks, actor_lr=1e-4, critic_lr=1e-3)
+
+
+class DPPO(nn.Module):
+    """The objective of the chain's steps. Implements `Objective`."""
+
+    def forward(self, new: Tensor, old: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor]:
+        """The clipped loss over all steps, and the KL."""
+        logs = [each.clamp(*LOG_PROB_RANGE).mean(dim=(2, 3)) for each in (new, old)]
+        log_ratio = logs[0] - logs[1]  # (B, M)
+        ratio, steps = log_ratio.exp(), log_ratio.shape[1]
+        discount = DENOISING_DISCOUNT ** torch.arange(steps - 1, -1, -1)
+        weighted, clip = advantage[:, None] * discount, clipping(steps)
+        clipped = torch.max(torch.min(ratio, 1.0 + clip), 1.0 - clip)
+        loss = -torch.min(weighted * ratio, weighted * clipped).mean()
+        return loss, ((ratio - 1.0) - log_ratio).mean().detach()
+
+
+def clipping(steps: int) -> Tensor:
+    """How far each step's ratio may move, (M,), from the noise to the chunk."""
+    t = torch.linspace(0.0, 1.0, steps) if steps > 1 else torch.ones(1)
+    rise = (torch.exp(CLIP_RATE * t) - 1.0) / (math.exp(CLIP_RATE) - 1.0)
+    return CLIP_BASE + (CLIP - CLIP_BASE) * rise

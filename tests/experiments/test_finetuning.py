@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -99,10 +100,11 @@ def test_it_learns_which_chunks_pay(kind: str) -> None:
         if kind == "dppo"
         else (reinflow_chain(policy), ReinFlow(), reinflow_config(0.9, 200))
     )
+    config = dataclasses.replace(config, actor_lr=1e-3)  # a hundred chunks an iteration, and few of them
     ppo, rng = PPO(chain, objective, config, torch.zeros(3), torch.ones(3)), np.random.default_rng(0)
     means = []
-    for _ in range(40):
-        c, w, noise = torch.randn(400, 3), torch.randn(400, 2, 4), torch.randn(400, 2, 2, 4)
+    for _ in range(12):
+        c, w, noise = torch.randn(100, 3), torch.randn(100, 2, 4), torch.randn(100, 2, 2, 4)
         with torch.no_grad():
             sampled = chain.sample(c, c, w, noise)
         reward = sampled[:, -1, 0, 0]

@@ -34,8 +34,9 @@ def test_copies_take_the_episodes_in_order_and_stop_when_there_are_none() -> Non
 
 def test_success_ends_an_episode_inside_a_chunk_and_repeats_count_as_steps() -> None:
     task = small_task(horizon_steps=12, action__repeat=3)
-    rollouts = Rollouts(Points(1), task, iter([Start(0, 5), Start(1, 6)]))
-    rollouts._environments.copies[0].place = np.array([0.79, 0.0, 0.0])
+    points = Points(1)
+    rollouts = Rollouts(points, task, iter([Start(0, 5), Start(1, 6)]))
+    points.copies[0].place = np.array([0.79, 0.0, 0.0])
     (moved,) = rollouts.step({0: chunk(1.0)})
     assert moved.execution.steps == 1 and moved.execution.success and moved.execution.reward == 1.0
     assert moved.finished and moved.finished.steps == 3 and moved.finished.reward == 1.0

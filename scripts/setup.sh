@@ -12,6 +12,7 @@ source scripts/system_packages.sh
 VENV=.venv
 INTERFACES=ros2_ws/src/zprl_interfaces
 HEADSET=iwer@2.5.0
+SIMULATORS=(metaworld==3.1.1 robosuite==1.5.1)
 TORCH=${TORCH:-}
 
 say() { printf 'setup: %s\n' "$*"; }
@@ -78,7 +79,14 @@ install_packages() {
     # shellcheck disable=SC2086  # TORCH holds several arguments
     pip_install $TORCH
   fi
-  pip_install --no-build-isolation --editable '.[dev,formats,interfaces,real]'
+  pip_install --no-build-isolation --editable '.[benchmarks,dev,formats,interfaces,real]'
+}
+
+# Without what they ask for: one patch release of MuJoCo, and a second build of OpenCV.
+install_simulators() {
+  say "fetching the simulators of the benchmark tasks (190 MB)"
+  pip_install --no-deps "${SIMULATORS[@]}" ||
+    say "warning: pip could not fetch ${SIMULATORS[*]}; tests that need them are skipped"
 }
 
 install_interfaces() {
@@ -108,6 +116,7 @@ main() {
   step packages "$(fingerprint "$settings" pyproject.toml setup.py constraints.txt scripts/setup.sh zprl_core/__init__.py)" \
     install_packages
   step interfaces "$(fingerprint "$(grep -E '^(ros-|numpy)' constraints.txt)" $INTERFACES)" install_interfaces
+  step simulators "${SIMULATORS[*]}" install_simulators
   ! command -v npm >/dev/null || step headset "$HEADSET" install_headset
 }
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -55,8 +56,7 @@ def make_expert(task: TaskConfig, rng: np.random.Generator) -> Expert:
     """
     assert task.benchmark is not None
     simulator("metaworld")
-    from metaworld.policies import ENV_POLICY_MAP
-
+    policies = importlib.import_module("metaworld.policies").ENV_POLICY_MAP
     flaw = draw_flaw(task, FLAW, rng)
-    policy: Any = ENV_POLICY_MAP[task.benchmark.environment]
+    policy = policies[task.benchmark.environment]
     return MetaworldExpert(policy(), flaw, task.benchmark.demonstrator.noise, rng)

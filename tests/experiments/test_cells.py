@@ -1,0 +1,59 @@
+"""Experiments as data: every one of them loads, names its trials, and says what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zprl_core.errors import ConfigError
+from zprl_core.experiments.cells import CellConfig, Trial, experiment_names, load_experiment, task_of, trials
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_experiment_s_cells_are_tasks_that_exist(name: str) -> None:
+    experiment = load_experiment(name)
+    for scale in ("cpu", "paper"):
+        if not getattr(experiment, scale):
+            continue
+        found = trials(name, scale)
+        assert len(found) == len(experiment.cells(scale)) * len(experiment.seeds)
+        assert all(trial.task.benchmark is not None for trial in found)
+        assert len({trial.folder for trial in found}) == len(found), "no two are the same trial"
+
+
+def test_a_cell_s_other_values_are_the_task_s() -> None:
+    cell = CellConfig(task="push_wall_state", method="zprl", set={"bottleneck.latent_dim": 4, "rl.utd": 2})
+    task = task_of(cell)
+    assert (task.bottleneck.latent_dim, task.rl.utd, task.rl.critics) == (4, 2, 2)
+    with pytest.raises(ConfigError, match=r"rl\.utdd: unknown key; did you mean 'utd'"):
+        task_of(CellConfig(task="push_wall_state", method="zprl", set={"rl.utdd": 2}))
+
+
+def test_trials_share_what_is_the_same() -> None:
+    def trial(seed: int = 0, **values: object) -> Trial:
+        cell = CellConfig(task="push_wall_state", **{"method": "zprl", **values})
+        return Trial(cell, seed, task_of(cell), 10)
+
+    plain, labelled = trial(), trial(label="lambda 1.0", set={"rl.lambda": 1.0})
+    assert plain.folder == labelled.folder
+    scaled = trial(set={"rl.lambda": 0.5})
+    assert scaled.folder != plain.folder and scaled.base == plain.base
+    assert trial(method="action_residual", scale=0.1).base == plain.base
+    assert trial(seed=1).base != plain.base and trial(seed=1).demonstrations == plain.demonstrations
+    narrow = trial(set={"bottleneck.latent_dim": 4})
+    assert narrow.base != plain.base and narrow.demonstrations == plain.demonstrations
+    fewer = trial(set={"budget.demonstrations": 25})
+    assert fewer.demonstrations != plain.demonstrations and fewer.base != plain.base
+
+
+def test_bad_files_name_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown experiment 'figure_33'; did you mean 'figure_3'"):
+        load_experiment("figure_33")
+    path = tmp_path / "mine.yaml"
+    path.write_text("title: t\nsource: s\nseeds: [0]\ncpu: [{task: push_wall_state, method: zpl}]\n")
+    with pytest.raises(ConfigError, match=r"mine.yaml: cpu\[0\].method: 'zpl' is not allowed; did you mean"):
+        load_experiment(str(path))
+    path.write_text("title: t\nsource: s\nseeds: [0]\ncpu: [{task: push_wall_state, method: zprl}]\n")
+    with pytest.raises(ConfigError, match="no cell for --scale paper"):
+        trials(str(path), "paper")

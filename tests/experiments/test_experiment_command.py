@@ -1,0 +1,131 @@
+"""`zprl experiment` as a person uses it: run, look, go on, report; and what it says where it cannot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = {
+    "budget.demonstrations": 8,
+    "budget.chunks": 40,
+    "pretrain.max_steps": 30,
+    "bottleneck.steps": 20,
+    "rl.warmup_chunks": 10,
+    "rl.hidden": 16,
+    "rl.batch_size": 8,
+    "evaluation.episodes": 4,
+    "evaluation.every_chunks": 20,
+    "horizon_steps": 40,
+}
+METHODS = ("zprl", "action_residual", "reinflow")
+
+
+def zprl(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "zprl_core.cli", "experiment", *words],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small experiment."""
+    cells = [{"task": "push_wall_state", "method": each, "scale": 0.3, "set": SMALL} for each in METHODS]
+    path = tmp_path_factory.mktemp("experiment") / "mine.yaml"
+    data = {"title": "Small", "source": "nowhere", "seeds": [0], "environments": 2, "cpu": cells}
+    path.write_text(json.dumps(data))
+    return path
+
+
+@pytest.mark.slow
+def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
+    pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
+    root, words = tmp_path / "root", [str(mine), "--root", str(tmp_path / "root")]
+    assert "push_wall_state zprl, seed 0: not begun" in zprl("status", *words).stdout
+    first = zprl("run", *words, "--only", "zprl", "--processes", "1")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "1 trials to run" in first.stdout and "push_wall_state zprl, seed 0: done" in first.stdout
+    half = zprl("report", *words, "--out", str(tmp_path / "half"))
+    assert (
+        "Not finished: push_wall_state action_residual: 0 of 1 seeds"
+        in half.stdout + (tmp_path / "half" / "report.md").read_text()
+    )
+    rest = zprl("run", *words, "--processes", "2")
+    assert rest.returncode == 0, rest.stdout + rest.stderr
+    assert "2 trials to run" in rest.stdout
+    assert len(list((root / "bases").glob("*/seed0/base.ckpt"))) == 1, "one base for all"
+    status = zprl("status", *words).stdout
+    assert status.count(": done 1") == 3 and "success" in status, status
+    done = zprl("report", *words, "--out", str(tmp_path / "report"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "Not finished" not in text and "reinflow" in text
+    assert (tmp_path / "report" / "push_wall_state.png").stat().st_size > 10_000
+    assert "0 trials to run" in zprl("run", *words).stdout
+
+
+@pytest.mark.slow
+def test_a_killed_trial_is_shown_and_gone_on_from(mine: Path, tmp_path: Path) -> None:
+    pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
+    words = [str(mine), "--root", str(tmp_path), "--only", "zprl"]
+    command = [sys.executable, "-m", "zprl_core.cli", "experiment", "run", *words, "--processes", "1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 200.0
+    while not list(tmp_path.glob("trials/*/seed0/points.jsonl")):
+        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    assert "running" in zprl("status", *words).stdout or process.poll() is not None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert (
+        ": begun 0%: 0 steps" in zprl("status", *words).stdout or ": begun" in zprl("status", *words).stdout
+    )
+    done = zprl("run", *words, "--processes", "1")
+    assert done.returncode == 0 and "done" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_list_of_everything() -> None:
+    done = zprl("list")
+    assert done.returncode == 0 and "figure_3: Success over environment steps" in done.stdout
+
+
+def test_what_it_cannot_do_it_says_in_one_line(mine: Path, tmp_path: Path) -> None:
+    done = zprl("run", "figure_9", "--root", str(tmp_path))
+    assert done.returncode == 2 and "unknown experiment 'figure_9'" in done.stderr
+    done = zprl("status", str(mine), "--root", str(tmp_path), "--only", "dppoo")
+    assert done.returncode == 2 and "no cell of" in done.stderr and "push_wall_state zprl" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_simulator_is_one_line_with_the_command_that_mends_it(mine: Path, tmp_path: Path) -> None:
+    """An environment without site packages of simulators: a path entry that hides them."""
+    hide = tmp_path / "hide"
+    hide.mkdir()
+    (hide / "sitecustomize.py").write_text(
+        "import importlib.metadata as m\n"
+        "found = m.distribution\n"
+        "def without(name):\n"
+        "    if name == 'metaworld':\n"
+        "        raise m.PackageNotFoundError(name)\n"
+        "    return found(name)\n"
+        "m.distribution = without\n"
+    )
+    words = ("run", str(mine), "--root", str(tmp_path / "root"), "--only", "zprl", "--processes", "1")
+    done = zprl(*words, PYTHONPATH=str(hide))
+    assert done.returncode == 2
+    (line,) = [line for line in done.stderr.splitlines() if "metaworld" in line]
+    assert "metaworld 3.1 is not installed: pip install" in line and "--no-deps metaworld==" in line
+    assert "failed" in zprl("status", *words[1:6]).stdout

@@ -1,0 +1,146 @@
+"""Metaworld behind the protocol: layouts, absolute waypoints, parts of q, medium experts, processes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from zprl_core.config import BenchmarkConfig, TaskConfig, load_task
+from zprl_core.errors import ConfigError
+from zprl_core.experiments.demonstrations import demonstrate
+from zprl_core.experiments.environments.metaworld import MetaworldEnvironment
+from zprl_core.experiments.environments.registry import make_environment, make_expert
+from zprl_core.experiments.environments.vector import VectorEnvironment
+
+pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
+OPEN = -1.0
+
+
+def changed(task: TaskConfig, **values: object) -> TaskConfig:
+    assert task.benchmark is not None
+    return dataclasses.replace(task, benchmark=dataclasses.replace(task.benchmark, **values))
+
+
+@pytest.fixture(scope="module")
+def task() -> TaskConfig:
+    return load_task("push_wall_state")
+
+
+@pytest.fixture(scope="module")
+def environment(task: TaskConfig) -> MetaworldEnvironment:
+    return MetaworldEnvironment(task)
+
+
+def test_a_layout_depends_on_its_seed_alone(environment: MetaworldEnvironment) -> None:
+    environment.reset(3)
+    first = environment.observe().proprio
+    for seed in (4, 5):
+        environment.reset(seed)
+        for _ in range(30):
+            environment.step(np.array([0.1, 0.7, 0.1, 1.0], np.float32))
+        assert not np.allclose(environment.observe().proprio, first)
+        environment.reset(3)
+        np.testing.assert_array_equal(environment.observe().proprio, first)
+
+
+def test_the_hand_goes_to_the_waypoint_a_centimetre_a_step(environment: MetaworldEnvironment) -> None:
+    environment.reset(0)
+    start = environment.state()["target_position"].copy()
+    goal = start + np.array([0.03, -0.05, 0.0])
+    environment.step(np.append(goal, OPEN).astype(np.float32))
+    np.testing.assert_allclose(
+        environment.state()["target_position"], start + np.array([0.01, -0.01, 0.0]), atol=1e-6
+    )
+    for _ in range(60):
+        step = environment.step(np.append(goal, OPEN).astype(np.float32))
+    np.testing.assert_allclose(environment.state()["target_position"], goal, atol=1e-6)
+    np.testing.assert_allclose(environment.state()["tool_position"][:2], goal[:2], atol=0.01)
+    assert step.reward == 0.0 and not step.success
+
+
+def test_q_is_what_the_task_names_in_its_order(environment: MetaworldEnvironment) -> None:
+    environment.reset(1)
+    state, q = environment.state(), environment.observe().proprio
+    assert q.shape == (14,) and q.dtype == np.float32
+    np.testing.assert_allclose(q[:3], state["tool_position"], atol=1e-6)
+    np.testing.assert_allclose(q[-3:], state["goal_position"], atol=1e-6)
+    assert np.any(q[-3:] != 0.0), "the goal is seen"
+
+
+def test_the_paper_s_q_of_nine(task: TaskConfig) -> None:
+    assert load_task("push_wall").observation.proprio_dim == 9
+    environment = MetaworldEnvironment(changed(task, proprioception=("tool_position", "tool_quaternion")))
+    environment.reset(0)
+    with pytest.raises(ConfigError, match=r"proprio_dim is 14, its parts have 7: tool_position 3 \+ tool_q"):
+        environment.observe()
+
+
+def test_an_unknown_part_or_environment_is_refused_with_what_is_known(task: TaskConfig) -> None:
+    environment = MetaworldEnvironment(changed(task, proprioception=("tool_positoin",)))
+    environment.reset(0)
+    with pytest.raises(ConfigError, match="did you mean 'tool_position'"):
+        environment.observe()
+    with pytest.raises(ConfigError, match=r"Metaworld has no 'push-wal-v3'.*push-wall-v3"):
+        make_environment(changed(task, environment="push-wal-v3"))
+    with pytest.raises(ConfigError, match="place_orange has no `benchmark` section"):
+        make_environment(load_task("place_orange"))
+
+
+def test_a_dense_reward_is_the_sum_over_repeats(task: TaskConfig) -> None:
+    dense = dataclasses.replace(task, dense_reward=True, rl=dataclasses.replace(task.rl, clamp_targets=False))
+    twice = dataclasses.replace(dense, action=dataclasses.replace(dense.action, repeat=2))
+    way = np.array([0.1, 0.7, 0.1, OPEN], np.float32)
+    single, double = MetaworldEnvironment(dense), MetaworldEnvironment(twice)
+    for each in (single, double):
+        each.reset(0)
+    summed = single.step(way).reward + single.step(way).reward
+    assert summed > 0.0 and double.step(way).reward == pytest.approx(summed)
+
+
+@pytest.mark.parametrize("name", ["push_wall_state", "box_close_state"])
+def test_the_expert_succeeds_unless_its_aim_is_off(name: str) -> None:
+    task = load_task(name)
+    assert task.benchmark is not None
+    environment, outcomes = make_environment(task), {}
+    for share in (0.0, 1.0):
+        settings = dataclasses.replace(task.benchmark.demonstrator, flawed_share=share)
+        made = changed(task, demonstrator=settings)
+        episodes = [demonstrate(environment, made, 7, number) for number in range(6)]
+        outcomes[share] = sum(episode.info.success for episode in episodes)
+        assert all(len(episode) <= task.horizon_steps for episode in episodes)
+    assert outcomes[0.0] >= 5 and outcomes[1.0] <= 3, outcomes
+
+
+def test_a_flaw_needs_all_its_numbers(task: TaskConfig) -> None:
+    assert task.benchmark is not None
+    settings = dataclasses.replace(task.benchmark.demonstrator, flawed_share=1.0, flaw=(0.1,))
+    with pytest.raises(ConfigError, match=r"flaw has 1 numbers, needs 6: object x, m, .*goal z, m"):
+        make_expert(changed(task, demonstrator=settings), np.random.default_rng(0))
+
+
+def test_processes_change_nothing(task: TaskConfig) -> None:
+    actions = np.tile(np.array([0.05, 0.7, 0.1, 0.5], np.float32), (4, 1))
+    seen = []
+    for processes in (0, 2):
+        with VectorEnvironment(task, 3, processes) as copies:
+            copies.reset({0: 10, 1: 11, 2: 12})
+            done = copies.run({0: actions, 2: actions[:1]})
+            assert sorted(done) == [0, 2] and done[2].steps == 1
+            seen.append([done[0].observation.proprio, done[2].observation.proprio])
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_what_a_process_refuses_is_told_here(task: TaskConfig) -> None:
+    wrong = changed(task, proprioception=("goal",))
+    with VectorEnvironment(wrong, 2, 1) as copies, pytest.raises(ConfigError, match="'goal' is no part of"):
+        copies.reset({0: 0, 1: 1})
+
+
+def test_a_benchmark_section_says_which_suites_there_are() -> None:
+    data = load_task("push_wall_state").to_dict()
+    data["benchmark"]["suite"] = "metawolrd"
+    with pytest.raises(ConfigError, match="did you mean 'metaworld'"):
+        TaskConfig.from_dict(data)
+    assert isinstance(load_task("push_wall_state").benchmark, BenchmarkConfig)

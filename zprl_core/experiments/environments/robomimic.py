@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,13 @@ from zprl_core.experiments.environments.parts import join
 from zprl_core.experiments.environments.protocol import Observation, Step
 from zprl_core.experiments.environments.robomimic_state import parts
 
+if TYPE_CHECKING:
+    from zprl_core.experiments.environments.pictures import Pictures
+
 ARMS = {"NutAssemblySquare": 1, "PickPlaceCan": 1, "TwoArmTransport": 2}
 """Arms of each environment."""
+COLLISION_GROUP = 0
+"""robosuite's shapes for collisions, which its own pictures leave out."""
 OSC_POSE = {
     "type": "OSC_POSE",
     "kp": 150,
@@ -70,7 +75,7 @@ class RobomimicEnvironment:
         self._task = task
         self._simulator = _make(task)
         self._codec = _codec(task)
-        self._renderers: dict[str, Any] = {}
+        self._pictures: Pictures | None = None
         _check_cameras(task, self._simulator)
         for name in self._simulator.observation_names:  # computed 25 times a step, where nobody reads them
             self._simulator.modify_observable(name, "enabled", False)
@@ -108,24 +113,19 @@ class RobomimicEnvironment:
         return parts(self._simulator)
 
     def close(self) -> None:
-        """Free the renderers and the simulator."""
-        for renderer in self._renderers.values():
-            renderer.close()
-        self._renderers.clear()
+        """Free the simulator."""
+        if self._pictures is not None:
+            self._pictures.close()
+            self._pictures = None
         self._simulator.close()
 
     def _frame(self, camera: str, height: int, width: int) -> NDArray[np.uint8]:
-        import mujoco
+        from zprl_core.experiments.environments.pictures import Pictures
 
         sim = self._simulator.sim
-        if camera not in self._renderers:
-            self._renderers[camera] = mujoco.Renderer(sim.model._model, height, width)
-        options = mujoco.MjvOption()
-        options.geomgroup[0] = 0  # robosuite's shapes for collisions, which its own pictures leave out
-        renderer = self._renderers[camera]
-        renderer.update_scene(sim.data._data, camera, options)
-        frame: NDArray[np.uint8] = renderer.render()
-        return frame
+        if self._pictures is None:
+            self._pictures = Pictures(sim.model._model, hidden_groups=(COLLISION_GROUP,))
+        return self._pictures(sim.data._data, camera, height, width)
 
 
 def osc_action(codec: ActionCodec, action: NDArray[Any]) -> NDArray[np.float64]:
@@ -172,7 +172,7 @@ def _make(task: TaskConfig) -> Any:
         hard_reset=False,  # the model stays; a hard reset compiles it anew, which gives the same layout
         use_camera_obs=False,
         has_renderer=False,
-        has_offscreen_renderer=False,  # pictures come from MuJoCo's renderer, upright and only when asked for
+        has_offscreen_renderer=False,  # ours draws only when asked, upright, without a screen
         renderer="mujoco",  # the other one would open a window's library
     )
 

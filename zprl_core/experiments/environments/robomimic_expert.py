@@ -35,7 +35,7 @@ NUT_GAP_M = (0.022, 0.0325)
 NUT_YAWS = (math.pi / 2, math.pi, -math.pi / 2)
 """Over the peg: at yaw 0 the handle, and so the hand, would lie past the peg, out of the arm's reach."""
 CAN_AT = np.array([-0.035, -0.05, 0.0])
-"""Where to drop the can, from the compartment's middle: nearer to the arm, which hardly reaches the middle."""
+"""Where to drop the can, from the compartment's middle, which the arm hardly reaches."""
 CAN_GAP_M = (0.04, 0.053)
 """The same of the can, 50 mm wide."""
 RELEASE_M = 0.013
@@ -44,7 +44,7 @@ RELEASE_M = 0.013
 
 @dataclass(frozen=True, eq=False)
 class Aim:
-    """Where the hand shall go: position (3,), m, world frame; yaw of the tool, rad; gripper, -1 open, 1 close."""
+    """Where the hand shall go: position (3,), m, world frame; the tool's yaw, rad; gripper, -1 or 1."""
 
     position: Array
     yaw: float

@@ -116,7 +116,7 @@ class CanExpert(_Scripted):
         if (off_target < 0.02 and to_target[2] > -0.11) or (off_target < 0.06 and gap > CAN_GAP_M[1]):
             above = state["target_bin_pos"][2] + 0.25
             return Aim(np.array([*hand[:2], above]) if gap > 0.065 else hand, 0.0, OPEN)
-        grasp = can + self._miss
+        grasp = can + np.array([0.0, 0.0, 0.015]) + self._miss  # lower, the palm would sit on the can
         if _holds(gap, CAN_GAP_M) and np.linalg.norm(grasp - hand) < 0.03:
             ahead = to_target + np.array([0.0, 0.0, 0.17 if off_target > 0.02 else 0.09])
             if to_target[2] > -0.14 and off_target > 0.06:

@@ -59,6 +59,18 @@ def standing(trial: Trial, root: Path) -> Standing:
     return Standing("begun", points)
 
 
+def prepare(trial: Trial, root: Path) -> None:
+    """Make a trial's base policy, where it is missing.
+
+    Raises:
+        ConfigError: a simulator, an expert or a setting is missing.
+    """
+    from zprl_core.experiments.bases import base_of
+
+    _one_core()
+    base_of(trial, root)
+
+
 def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
     """Run a trial to its end, from where it stands; nothing to do where it is done.
 
@@ -66,14 +78,12 @@ def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
         DataError: another process runs it, or its files are damaged.
         ConfigError: a simulator, an expert or a setting is missing.
     """
-    from zprl_core.arithmetic import fast_matmul, use_threads
     from zprl_core.experiments.bases import base_of
     from zprl_core.experiments.environments.vector import VectorEnvironment
     from zprl_core.experiments.finetuning_trial import FinetuningTrial
     from zprl_core.experiments.steering_trial import SteeringTrial
 
-    use_threads(1)
-    fast_matmul()
+    _one_core()
     folder = folder_of(trial, root)
     make_folder(folder)
     with _lock(folder):
@@ -93,6 +103,13 @@ def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
             raise
 
 
+def _one_core() -> None:
+    from zprl_core.arithmetic import fast_matmul, use_threads
+
+    use_threads(1)
+    fast_matmul()
+
+
 def _is_done(trial: Trial, points: Sequence[Point]) -> bool:
     """Whether its points reach the end of the budget."""
     return bool(points) and points[-1].chunks >= trial.task.budget.chunks
@@ -107,9 +124,14 @@ def told(point: Point) -> str:
 
 
 def run_trials(trials: Sequence[Trial], root: Path, processes: int, notice: Notice = print) -> list[str]:
-    """Run trials in processes of this machine; returns what failed, one line a trial."""
+    """Run trials in processes of this machine; returns what failed, one line a trial.
+
+    Base policies come first: trials that share one would wait for it, each in a process.
+    """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        for trial in {trial.base: trial for trial in trials}.values():
+            pool.submit(prepare, trial, root)  # what it raises, its trials raise again
         tasks = {pool.submit(run_trial, trial, root): trial for trial in trials}
         return list(_failures(((tasks[each], each.result) for each in as_completed(tasks)), notice))
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from zprl_core.experiments.environments.pictures import Pictures
 
 CORNER, CORNER_M = "corner2", (0.75, 0.075, 0.7)
-"""The view of most work on Metaworld from pictures, DrM's too: nearer than Metaworld has it. It hangs upside down
-there, and is turned upright here.
+"""The view of most work on Metaworld from pictures, DrM's too: nearer than Metaworld has it. There it hangs
+upside down; here it is turned upright.
 """
 STEPS = 1_000_000
 """Metaworld's own horizon of 500 is lifted: the caller's counts."""

@@ -45,6 +45,8 @@ START = {
     "yaw": (-0.17, 0.15),
     "pitch": (0.0, 0.3),
     "held_pitch": (0.0, 0.3),
+    "wide_yaw": (0.0, 0.3),
+    "wide_pitch": (0.0, 0.3),
     "open_knuckles": (0.3, 0.3),
     "open_joints": (0.3, 0.3),
     "hook_knuckles": (1.3, 0.3),
@@ -84,7 +86,9 @@ def play(environment: AdroitEnvironment, expert: Expert, seed: int, horizon: int
     """One episode, until success."""
     environment.reset(seed)
     hinge = latch = reward = 0.0
-    for steps in range(1, horizon + 1):
+    steps = 0
+    while steps < horizon:
+        steps += 1
         step = environment.step(expert.act(environment.state()))
         state = environment.state()
         reward += step.reward
@@ -139,7 +143,8 @@ def measure(task: TaskConfig, episodes: int, first: int) -> None:
     took, steps = time.monotonic() - began, sum(episode.steps for episode in played)
     wins = [episode for episode in played if episode.success]
     rate = Proportion(len(wins), episodes)
-    print(f"success {rate.rate:.2f} ({len(wins)}/{episodes}, Wilson 95 % {rate.wilson()}), seeds from {first}")
+    low, high = rate.wilson()
+    print(f"success {rate.rate:.2f} ({len(wins)}/{episodes}, Wilson 95 % {low:.2f} to {high:.2f})")
     print(f"waypoints to success: mean {np.mean([episode.steps for episode in wins]):.1f}")
     print(f"return until success: mean {np.mean([episode.reward for episode in wins]):.1f}")
     print(f"failed: {[first + at for at, episode in enumerate(played) if not episode.success]}")
@@ -148,13 +153,15 @@ def measure(task: TaskConfig, episodes: int, first: int) -> None:
 
 def main() -> None:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     finder = commands.add_parser("search")
     finder.add_argument("--seed", type=int, default=0)
-    finder.add_argument("--generations", type=int, default=16)
+    finder.add_argument("--generations", type=int, default=18)
     finder.add_argument("--population", type=int, default=40)
-    finder.add_argument("--layouts", type=int, default=5)
+    finder.add_argument("--layouts", type=int, default=6)
     finder.add_argument("--out", type=Path, default=NUMBERS)
     measurer = commands.add_parser("measure")
     measurer.add_argument("--task", default="door_state")

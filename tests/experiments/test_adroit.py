@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adroit behind the protocol: layouts, joint targets, rewards, proprioception, and the door's demonstrator."""
+"""Adroit behind the protocol: layouts, joint targets, rewards, proprioception, the door's demonstrator."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-pytest.importorskip("gymnasium_robotics", reason="Adroit needs gymnasium_robotics: see environments/packages.py")
+pytest.importorskip(
+    "gymnasium_robotics", reason="Adroit needs gymnasium_robotics: see environments/packages.py"
+)
 
 from zprl_core.config import TaskConfig, load_task
 from zprl_core.errors import ConfigError
@@ -125,16 +130,27 @@ def test_without_dense_reward_only_success_pays() -> None:
     assert (step.success, step.reward) == (True, 1.0)
 
 
+SEEN = """
+import numpy as np
+from zprl_core.config import load_task
+from zprl_core.experiments.environments.adroit import AdroitEnvironment
+environment = AdroitEnvironment(load_task("door"))
+environment.reset(0)
+environment.step(environment.targets.from_raw(np.full(28, 0.3)))
+seen, joints = environment.observe(), environment.state()["joint_angles"]
+np.testing.assert_array_equal(seen.proprio, joints[4:].astype(np.float32))
+image = seen.images["vil_camera"]
+assert (image.shape, image.dtype) == ((84, 84, 3), np.uint8)
+assert image.std() > 10
+environment.close()
+"""
+
+
 def test_q_is_the_hands_angles_and_a_view_is_an_image() -> None:
-    environment = AdroitEnvironment(load_task("door"))
-    environment.reset(0)
-    environment.step(environment.targets.from_raw(np.full(28, 0.3)))
-    seen, joints = environment.observe(), environment.state()["joint_angles"]
-    environment.close()
-    np.testing.assert_array_equal(seen.proprio, joints[4:].astype(np.float32))
-    image = seen.images["vil_camera"]
-    assert (image.shape, image.dtype) == ((84, 84, 3), np.uint8)
-    assert image.std() > 10
+    # a process of its own: MuJoCo chooses how it renders when it is imported, which another test may have done
+    subprocess.run(
+        [sys.executable, "-c", SEEN], env=os.environ | {"MUJOCO_GL": "egl"}, check=True, timeout=60
+    )
 
 
 def test_a_task_from_state_renders_nothing(environment: AdroitEnvironment) -> None:
@@ -148,7 +164,7 @@ def test_proprioception_of_another_length_is_refused() -> None:
     task = load_task("door_state")
     environment = AdroitEnvironment(replace(task, observation=replace(task.observation, proprio_dim=44)))
     environment.reset(0)
-    with pytest.raises(ConfigError, match=r"proprio_dim is 44, its parts have 45: arm_angles 4 \+ hand_angles 24"):
+    with pytest.raises(ConfigError, match=r"proprio_dim is 44, its parts have 45: arm_angles 4 \+ hand"):
         environment.observe()
 
 
@@ -209,7 +225,8 @@ def test_the_expert_answers_the_state_alone(door: AdroitEnvironment) -> None:
     first = expert.act(state)
     play(door, task, 1)
     np.testing.assert_array_equal(expert.act(state), first)
-    assert (first.shape, first.dtype) == ((28,), np.float32)
+    assert first.shape == (28,)
+    assert first.dtype == np.float32
 
 
 @pytest.mark.parametrize("name", ["hammer", "pen_state"])

@@ -10,12 +10,15 @@ times their control, beyond what their joints can reach, which is how the arm pu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core.config import TaskConfig
+from zprl_core.config.loader import did_you_mean
+from zprl_core.errors import ConfigError
 from zprl_core.experiments.environments.packages import simulator
 from zprl_core.experiments.environments.parts import join
 from zprl_core.experiments.environments.protocol import Observation, Step
@@ -171,18 +174,15 @@ def _unit(vector: Vector) -> Vector:
 
 
 def _make(task: TaskConfig) -> Any:
-    simulator("gymnasium_robotics")
-    import gymnasium
-
-    from zprl_core.config.loader import did_you_mean
-    from zprl_core.errors import ConfigError
-
+    simulator("gymnasium_robotics")  # which registers its environments with gymnasium
     assert task.benchmark is not None
     name = task.benchmark.environment
     if name not in NAMES:
-        raise ConfigError(f"benchmark.environment: there is no Adroit task '{name}'{did_you_mean(name, NAMES)}")
+        raise ConfigError(
+            f"benchmark.environment: there is no Adroit task '{name}'{did_you_mean(name, NAMES)}"
+        )
     # unwrapped: the caller counts the horizon, not gymnasium's limit of 200 control steps
-    made = gymnasium.make(name, reward_type="dense", disable_env_checker=True).unwrapped
+    made = import_module("gymnasium").make(name, reward_type="dense", disable_env_checker=True).unwrapped
     if made.model.nu != task.action.dim:
         raise ConfigError(
             f"task {task.name}: action.dim is {task.action.dim}, {name} has {made.model.nu} actuators; "

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A demonstrator of Adroit's door: hand poses in the handle's frame, whose numbers a random search found.
 
-It has no memory and no clock, so that a policy that sees one state can imitate it: how near the hand is to its
-grasp and how far the latch is turned, each from 0 to 1, blend four poses. Far, it hovers above the handle with
-the fingers open. Near, it hooks them over the handle and leads it downwards. Once the latch is free, it pulls
-along the door's own arc. Slipped off, it is far again.
+It has no memory and no clock, so that a policy that sees one state can imitate it: how near the hand is to
+its grasp and how far the latch is turned, each from 0 to 1, blend the poses. Far, it hovers above the handle
+with the fingers open. Near, it hooks them over the handle and leads it downwards. Once the latch is free, it
+pulls along the door's own arc. Slipped off, it is far again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from zprl_core.experiments.environments.protocol import Expert
 
 NUMBERS = Path(__file__).with_name("adroit_door.yaml")
 LEVER = np.array([0.15, 0.0, 0.0])
-"""From the latch's axis to the middle of its handle, in the handle's frame: x along the bar, y through the door."""
-AJAR = 0.5
-"""rad: from this angle on the pull goes to the side in full, as the handle's arc does."""
+"""From the latch's axis to its handle's middle, m: x along the bar, y through the door, z across both."""
+AJAR, WIDE = 0.5, 1.35
+"""Hinge angles, rad: from the one on, the pull is to the side in full; up to the other, the wrist turns."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class DoorNumbers:
     yaw: float  # of the wrist, WRJ1
     pitch: float  # of the wrist, WRJ0
     held_pitch: float  # added while pulling
+    wide_yaw: float  # both added as the door opens: the arm alone does not reach so far to the right
+    wide_pitch: float
     open_knuckles: float  # of the four fingers when far
     open_joints: float
     hook_knuckles: float  # and when near
@@ -101,17 +103,18 @@ class DoorExpert:
         roll = n.roll + n.roll_gain * (view.latch + lead) + n.held_roll * view.free
         ahead = view.palm + n.stiffness * (aim - view.palm)
         arm = np.append(reach(ahead, view.joints[3], view.joints[4:6]), roll)
-        targets = np.concatenate([arm - n.damping * state["arm_velocities"], self._hand(near, view.free)])
+        targets = np.concatenate([arm - n.damping * state["arm_velocities"], self._hand(near, view)])
         return np.clip(targets, LOW, HIGH).astype(np.float32)
 
-    def _hand(self, near: float, free: float) -> Vector:
+    def _hand(self, near: float, view: _View) -> Vector:
         """The wrist's, the fingers' and the thumb's targets (24,), rad."""
-        n = self._numbers
+        n, wide = self._numbers, _ramp(view.hinge, AJAR, WIDE)
+        wrist = [n.yaw + n.wide_yaw * wide, n.pitch + n.held_pitch * view.free + n.wide_pitch * wide]
         knuckle = n.open_knuckles + near * (n.hook_knuckles - n.open_knuckles)
         joint = n.open_joints + near * (n.hook_joints - n.open_joints)
         finger = [0.0, knuckle, joint, joint]
         thumb = [n.thumb_out, n.thumb_across, 0.0, 0.0, n.thumb_bend * near]
-        return np.array([n.yaw, n.pitch + n.held_pitch * free, *finger * 3, 0.0, *finger, *thumb])
+        return np.array([*wrist, *finger * 3, 0.0, *finger, *thumb])
 
 
 class _View:
@@ -162,8 +165,8 @@ def make_expert(task: TaskConfig, rng: np.random.Generator) -> Expert:
     name = task.benchmark.environment
     if name != "AdroitHandDoor-v1":
         raise ConfigError(
-            f"task {task.name}: {name} has no expert here, AdroitHandDoor-v1 has. Train one on the dense reward, or "
-            "import demonstrations of D4RL's human or expert sets (Minari: D4RL/hammer, D4RL/pen)"
+            f"task {task.name}: {name} has no expert here, only AdroitHandDoor-v1 has. Train one on "
+            "the dense reward, or import demonstrations: Minari's D4RL/hammer and D4RL/pen hold recorded ones"
         )
     return DoorExpert(task, rng)
 

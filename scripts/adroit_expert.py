@@ -1,7 +1,8 @@
 """Find the numbers of the door's demonstrator by the cross-entropy method, or measure what it does.
 
 python -m scripts.adroit_expert search --seed 0  # what was committed; minutes on one core
-python -m scripts.adroit_expert measure --task door_state --episodes 50
+python -m scripts.adroit_expert measure --clean --episodes 100
+python -m scripts.adroit_expert measure --episodes 100  # as the demonstrator fails
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import yaml
 from numpy.typing import NDArray
 
 from zprl_core.config import TaskConfig, load_task
+from zprl_core.config.benchmark import DemonstratorConfig
 from zprl_core.experiments.environments.adroit import AdroitEnvironment
 from zprl_core.experiments.environments.adroit_expert import NUMBERS, DoorExpert, DoorNumbers
 from zprl_core.experiments.environments.protocol import Expert
@@ -98,6 +100,13 @@ def play(environment: AdroitEnvironment, expert: Expert, seed: int, horizon: int
     return Episode(step.success, steps, hinge, latch, reward)
 
 
+def clean(task: TaskConfig) -> TaskConfig:
+    """The task with a demonstrator that has neither flaw nor noise."""
+    assert task.benchmark is not None
+    benchmark = dataclasses.replace(task.benchmark, demonstrator=DemonstratorConfig())
+    return dataclasses.replace(task, benchmark=benchmark)
+
+
 def search(task: TaskConfig, seed: int, generations: int, population: int, layouts: int) -> DoorNumbers:
     """The centre of the last generation."""
     environment, rng = AdroitEnvironment(task), np.random.default_rng(seed)
@@ -167,11 +176,14 @@ def main() -> None:
     measurer.add_argument("--task", default="door_state")
     measurer.add_argument("--episodes", type=int, default=50)
     measurer.add_argument("--first", type=int, default=0, help="seed of the first layout")
+    measurer.add_argument("--clean", action="store_true", help="without flaw and noise")
     given = parser.parse_args()
     if given.command == "measure":
-        measure(load_task(given.task), given.episodes, given.first)
+        task = load_task(given.task)
+        measure(clean(task) if given.clean else task, given.episodes, given.first)
         return
-    found = search(load_task("door_state"), given.seed, given.generations, given.population, given.layouts)
+    task = clean(load_task("door_state"))
+    found = search(task, given.seed, given.generations, given.population, given.layouts)
     head = "# Found by scripts/adroit_expert.py; the meanings are in adroit_expert.py (DoorNumbers).\n"
     given.out.write_text(head + yaml.safe_dump(dataclasses.asdict(found), sort_keys=False))
 

@@ -147,10 +147,9 @@ environment.close()
 
 
 def test_q_is_the_hands_angles_and_a_view_is_an_image() -> None:
-    # a process of its own: MuJoCo chooses how it renders when it is imported, which another test may have done
-    subprocess.run(
-        [sys.executable, "-c", SEEN], env=os.environ | {"MUJOCO_GL": "egl"}, check=True, timeout=60
-    )
+    # a process of its own: MuJoCo chooses how to render when it is imported, which another test may have done
+    environment = os.environ | {"MUJOCO_GL": "egl"}
+    subprocess.run([sys.executable, "-c", SEEN], env=environment, check=True, timeout=60)
 
 
 def test_a_task_from_state_renders_nothing(environment: AdroitEnvironment) -> None:

@@ -23,9 +23,9 @@ GRASP = np.array([0.007, -0.05, 0.07])
 """The site that Adroit calls the palm's position, 5 cm before the palm, in the palm's frame, m."""
 ARM_RANGES = [(-0.75, 1.25), (-1.875, 1.875), (-1.875, 1.875), (-2.5, 5.0)]
 WRIST_RANGES = [(-0.524, 0.175), (-0.79, 0.61)]
-FINGER_RANGES = [(-0.436, 0.436), (0.0, 1.6), (0.0, 1.6), (0.0, 1.6)]
+FINGER_RANGES = [(-0.44, 0.44), (0.0, 1.6), (0.0, 1.6), (0.0, 1.6)]
 LITTLE_RANGES = [(0.0, 0.7), *FINGER_RANGES]
-THUMB_RANGES = [(-1.0, 1.0), (0.0, 1.3), (-0.26, 0.26), (-0.52, 0.52), (-1.57, 0.0)]
+THUMB_RANGES = [(-1.0, 1.0), (0.0, 1.3), (-0.26, 0.26), (-0.52, 0.52), (-1.571, 0.0)]
 LOW, HIGH = np.array([*ARM_RANGES, *WRIST_RANGES, *FINGER_RANGES * 3, *LITTLE_RANGES, *THUMB_RANGES]).T
 """Lowest and highest joint targets (28,) that the door's actuators take, m and rad."""
 

@@ -239,3 +239,9 @@ def test_the_expert_answers_the_state_alone(door: AdroitEnvironment) -> None:
 def test_the_other_tasks_say_that_they_have_no_expert(name: str) -> None:
     with pytest.raises(ConfigError, match=r"has no expert here.*demonstrations"):
         make_expert(load_task(name), np.random.default_rng(0))
+
+
+def test_a_flaw_of_another_length_is_refused() -> None:
+    task = changed(load_task("door_state"), flawed_share=0.5, flaw=(0.1,))
+    with pytest.raises(ConfigError, match=r"flaw is \[0.1\], it must be \[x, y, z\]"):
+        make_expert(task, np.random.default_rng(0))

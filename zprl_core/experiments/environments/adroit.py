@@ -5,6 +5,9 @@ A waypoint (da,) holds, in the order of the actuators (arm first, then the hand'
 joint would rest under no load, rad (m for the arm's slide). Gymnasium's action in [-1, 1] is an affine map of
 the actuators' control range, and a control is a target only up to a gain: the arm's actuators rest at 2.5
 times their control, beyond what their joints can reach, which is how the arm pushes.
+
+Dense rewards are gymnasium_robotics' own. Those of its door and hammer add a tenth of the palm's distance
+from the handle, which the first Adroit's subtract: at most 0.1 a control step, where an open door earns 20.
 """
 
 from __future__ import annotations

@@ -81,6 +81,9 @@ class DoorExpert:
         task: whose `benchmark.demonstrator` says how it fails; a flaw is (x, y, z) in the world frame.
         rng: of this episode's flaw and noise.
         numbers: other poses than those found.
+
+    Raises:
+        ConfigError: the flaw is to be used and has not three numbers.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class DoorExpert:
         assert task.benchmark is not None
         self._settings, self._rng = task.benchmark.demonstrator, rng
         self._numbers = numbers or DoorNumbers.read()
-        self._flaw = _draw_flaw(self._settings, rng)
+        self._flaw = _draw_flaw(task.name, self._settings, rng)
 
     def act(self, state: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The next waypoint (28,), rad and m."""
@@ -171,7 +174,12 @@ def make_expert(task: TaskConfig, rng: np.random.Generator) -> Expert:
     return DoorExpert(task, rng)
 
 
-def _draw_flaw(settings: DemonstratorConfig, rng: np.random.Generator) -> Vector:
+def _draw_flaw(name: str, settings: DemonstratorConfig, rng: np.random.Generator) -> Vector:
+    if settings.flawed_share > 0.0 and len(settings.flaw) != 3:
+        raise ConfigError(
+            f"task {name}: benchmark.demonstrator.flaw is {list(settings.flaw)}, it must be [x, y, z] in m: "
+            "how far from the handle the palm aims; set flawed_share: 0.0 for none"
+        )
     if rng.random() >= settings.flawed_share:
         return np.zeros(3)
     return np.asarray(settings.flaw, np.float64) + rng.normal(0.0, settings.flaw_spread, 3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.experiments.point import Points, small_task
+from tests.experiments.point import Point, Points, small_task
+from zprl_core.experiments.environments.vector import execute
 from zprl_core.experiments.motion import motion_of
 from zprl_core.experiments.rollouts import Rollouts, Start
 
@@ -41,6 +42,16 @@ def test_success_ends_an_episode_inside_a_chunk_and_repeats_count_as_steps() -> 
     assert moved.execution.steps == 1 and moved.execution.success and moved.execution.reward == 1.0
     assert moved.finished and moved.finished.steps == 3 and moved.finished.reward == 1.0
     assert rollouts.slots[0].episode == 1 and rollouts.slots[0].chunk == 0
+
+
+def test_with_a_dense_reward_an_episode_goes_on_after_success() -> None:
+    point, way = Point(), np.array([[0.9, 0, 0, 0], [1.0, 0, 0, 0], [0.5, 0, 0, 0]], np.float32)
+    point.place = np.array([0.8, 0.0, 0.0])
+    dense = execute(point, way, dense=True)
+    assert (dense.success, dense.over, dense.steps, dense.reward) == (True, False, 3, 1.0)
+    point.place = np.array([0.8, 0.0, 0.0])
+    sparse = execute(point, way)
+    assert (sparse.success, sparse.over, sparse.steps, sparse.reward) == (True, True, 2, 1.0)
 
 
 def test_the_tool_s_velocity_and_acceleration_by_hand() -> None:

@@ -160,7 +160,7 @@ def _advantages(rows: Sequence[tuple[Executed, float]], ppo: PPO) -> tuple[Array
         for c in zip(*[(row.before.c, row.after.c) for row, _ in rows], strict=True)
     )
     reward = np.array([reward for _, reward in rows], np.float32)
-    ended = [(row.moved.execution.success, row.moved.finished is not None) for row, _ in rows]
+    ended = [(row.moved.execution.over, row.moved.finished is not None) for row, _ in rows]
     terminal, last = np.array(ended, np.float32).T
     config = ppo.config
     found = generalised_advantages(reward, value, following, terminal, last, config.gamma, config.gae_lambda)

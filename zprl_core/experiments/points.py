@@ -9,14 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zprl_core.errors import DataError
 from zprl_core.experiments.motion import Motion, mean_motion
 from zprl_core.experiments.rollouts import Finished
-from zprl_core.run_folder import write_text
+from zprl_core.run_folder import make_folder, write_text
 from zprl_core.stats import Proportion
 
 POINTS = "points.jsonl"
 """In a trial's folder; one line a point."""
+TRAILS = "trails"
+"""Beside it: a file a point, see `write_trail`."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Point:
         episodes: of training, finished before it.
         evaluation: without exploration, on the layouts that every trial of this seed has.
         training: the episodes since the last point, exploring; None where none was finished.
-        metrics: of the last update.
+        metrics: of the last update. effect: what the steering did to the chunks of the evaluation.
         spent_s: process time since the trial's start in "environment", "inference", "update", "evaluation".
     """
 
@@ -60,6 +64,7 @@ class Point:
     evaluation: Episodes
     training: Episodes | None
     metrics: dict[str, float]
+    effect: dict[str, float]
     spent_s: dict[str, float]
 
     @classmethod
@@ -90,6 +95,14 @@ def _episodes(data: dict[str, Any]) -> Episodes:
 def write_points(folder: Path, points: Sequence[Point]) -> None:
     """Replace a trial's points in one piece."""
     write_text(folder / POINTS, "".join(json.dumps(asdict(point)) + "\n" for point in points))
+
+
+def write_trail(folder: Path, point: int, steered: Finished, explored: Finished | None) -> None:
+    """Keep the waypoints of two episodes of a point: the first evaluation layout's, and one of training."""
+    make_folder(folder / TRAILS)
+    empty = np.zeros((0, steered.actions.shape[1]), np.float32)
+    training = explored.actions if explored else empty
+    np.savez(folder / TRAILS / f"{point:04d}.npz", steered=steered.actions, explored=training)
 
 
 def read_points(folder: Path) -> list[Point]:

@@ -31,7 +31,7 @@ class Slot:
 
     Attributes:
         copy: of the environment. episode: its number. chunk: the next one.
-        steps: waypoints executed so far. reward: their sum.
+        steps: waypoints executed so far. reward: their sum. success: at any of them.
         observation: what the next chunk is planned from.
         trail: waypoints that were executed.
     """
@@ -42,16 +42,18 @@ class Slot:
     chunk: int = 0
     steps: int = 0
     reward: float = 0.0
+    success: bool = False
     trail: list[Array] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finished:
     """An episode that is over.
 
     Attributes:
-        success: or else the horizon was reached.
+        success: at any of its waypoints.
         steps: environment steps. reward: summed over them. motion: of the commanded tool; None for a hand.
+        actions: waypoints that were executed, (T, da).
     """
 
     episode: int
@@ -59,6 +61,7 @@ class Finished:
     steps: int
     reward: float
     motion: Motion | None
+    actions: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,16 +100,19 @@ class Rollouts:
         slot.reward += execution.reward
         slot.observation = execution.observation
         slot.trail.append(chunk[: execution.steps])
-        over = execution.success or slot.steps >= self._task.horizon_steps
-        return Moved(slot, execution, self._finished(slot, execution.success) if over else None)
+        slot.success = slot.success or execution.success
+        over = execution.over or slot.steps >= self._task.horizon_steps
+        return Moved(slot, execution, self._finished(slot) if over else None)
 
-    def _finished(self, slot: Slot, success: bool) -> Finished:
+    def _finished(self, slot: Slot) -> Finished:
+        actions = np.concatenate(slot.trail)
         return Finished(
             episode=slot.episode,
-            success=success,
+            success=slot.success,
             steps=slot.steps * self._task.action.repeat,
             reward=slot.reward,
-            motion=motion_of(np.concatenate(slot.trail), self._task),
+            motion=motion_of(actions, self._task),
+            actions=actions,
         )
 
     def _begin(self, copies: Sequence[int]) -> None:

@@ -7,9 +7,13 @@ once the warm-up is over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from zprl_core import noise
@@ -25,6 +29,10 @@ from zprl_core.noise import Stream
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.transition import Transition
 from zprl_core.rl.updates import one_update, seeded_sac
+from zprl_core.steering.guard import GuardValues, measure
+from zprl_core.steering.latent import LatentSteering
+
+GUARD = tuple(each.name for each in fields(GuardValues))
 
 
 class SteeringTrial(LearningTrial):
@@ -49,8 +57,8 @@ class SteeringTrial(LearningTrial):
         self.sac = seeded_sac(task, model.policy.c_dim, steering.dim, steering.apply, seed)
         moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
         self.replay = ReplayBuffer(*moments, steering.dim)
-        policy = SteeredPolicy(model, steering, self.sac.actor, seed)
-        super().__init__(task, policy, environments, seed, folder)
+        self.steered = SteeredPolicy(model, steering, self.sac.actor, seed)
+        super().__init__(task, self.steered, environments, seed, folder)
 
     def train(self, until: int) -> tuple[list[Finished], dict[str, float]]:
         """Train to this number of chunks; the episodes that ended, and the last update's metrics."""
@@ -81,6 +89,17 @@ class SteeringTrial(LearningTrial):
             optimizer.load_state_dict(state["optimizers"][name])
         self.replay.from_state(state["replay"])
 
+    def effect(self, chunks: Sequence[Executed]) -> dict[str, float]:
+        """Means of the guard's three numbers (Fig. 11 c and d), of ZPRL."""
+        steering, latents = self.steered.steering, self.steered.model.latents
+        if not isinstance(steering, LatentSteering):
+            return {}
+        z, steered = (np.stack(x) for x in zip(*[(e.before.base, e.chosen) for e in chunks], strict=True))
+        before, after = (steering.condition(torch.from_numpy(x)).numpy() for x in (z, steered))
+        found = [measure(*rows, latents) for rows in zip(z, steered, before, after, strict=True)]
+        means = np.mean([astuple(each) for each in found], axis=0)
+        return {name: float(mean) for name, mean in zip(GUARD, means, strict=True) if np.isfinite(mean)}
+
     def _mode(self, place: Place) -> Mode:
         """Explore, or leave the base alone for a chunk (progressive exploration, noise steering's start)."""
         share = steered_share(self.cell, self.task, self.counters.steps, self.counters.chunks)
@@ -97,7 +116,7 @@ class SteeringTrial(LearningTrial):
                 z=before.base,
                 z_tilde=chunk.chosen,
                 reward=self.count(chunk),
-                terminal=chunk.moved.execution.success,
+                terminal=chunk.moved.execution.over,
                 last=chunk.moved.finished is not None,
                 c_next=after.c,
                 z_next=after.base,

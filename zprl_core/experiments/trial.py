@@ -9,7 +9,7 @@ have drawn.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from zprl_core import checkpoint
 from zprl_core.config import TaskConfig
 from zprl_core.experiments.environments.vector import VectorEnvironment
-from zprl_core.experiments.points import Episodes, Point, summarise, write_points
+from zprl_core.experiments.points import Point, summarise, write_points, write_trail
 from zprl_core.experiments.policy import Executed, Mode, Planner, episodes
 from zprl_core.experiments.rollouts import Finished, Rollouts, Start
 from zprl_core.experiments.stopwatch import Stopwatch
@@ -79,23 +79,27 @@ class LearningTrial(ABC):
         budget = self.task.budget.chunks
         interval = self.task.evaluation.every_chunks or budget
         if not self.points:
-            yield self._point(self.measure("base"), None, {})
+            yield self._point(self.measure("base"), [], {})
         while self.counters.chunks < budget:
             trained, metrics = self.train(min(budget, len(self.points) * interval))
             self.counters.episodes += len(trained)
-            yield self._point(self.measure("steer"), summarise(trained), metrics)
+            yield self._point(self.measure("steer"), trained, metrics)
 
-    def measure(self, mode: Mode) -> Episodes:
-        """The layouts and the noise of evaluation, the same each time."""
+    def measure(self, mode: Mode) -> tuple[list[Finished], dict[str, float]]:
+        """The layouts and the noise of evaluation, the same each time; and what the steering did there."""
         count = self.task.evaluation.episodes
         layouts = (layout_seed(self.seed, "evaluation", number) for number in range(count))
         starts = (Start(EVALUATION + number, layout) for number, layout in enumerate(layouts))
         rollouts = Rollouts(self.environments, self.task, starts)
         with self.watch.spending("evaluation"):
-            chunks = episodes(self.policy, rollouts, lambda _: mode, Stopwatch())
-            found = summarise([e.moved.finished for step in chunks for e in step if e.moved.finished])
-        assert found is not None
-        return found
+            steps = episodes(self.policy, rollouts, lambda _: mode, Stopwatch())
+            chunks = [executed for step in steps for executed in step]
+            effect = self.effect(chunks)
+        return [each.moved.finished for each in chunks if each.moved.finished], effect
+
+    def effect(self, chunks: Sequence[Executed]) -> dict[str, float]:
+        """What the method did to these chunks, in numbers of its own."""
+        return {}
 
     def training(self) -> Rollouts:
         """New training episodes without end."""
@@ -115,19 +119,29 @@ class LearningTrial(ABC):
             self.counters.begun += 1
             yield Start(number, layout_seed(self.seed, "training", number))
 
-    def _point(self, evaluation: Episodes, training: Episodes | None, metrics: dict[str, float]) -> Point:
-        counters = self.counters
+    def _point(
+        self,
+        measured: tuple[list[Finished], dict[str, float]],
+        trained: list[Finished],
+        metrics: dict[str, float],
+    ) -> Point:
+        counters, (steered, effect) = self.counters, measured
+        evaluation = summarise(steered)
+        assert evaluation is not None
         point = Point(
             steps=counters.steps,
             chunks=counters.chunks,
             episodes=counters.episodes,
             updates=counters.updates,
             evaluation=evaluation,
-            training=training,
+            training=summarise(trained),
             metrics=metrics,
+            effect=effect,
             spent_s=dict(self.watch.spent_s),
         )
         self.points.append(point)
+        first = min(steered, key=lambda each: each.episode)
+        write_trail(self.folder, len(self.points) - 1, first, trained[0] if trained else None)
         self._save()
         return point
 

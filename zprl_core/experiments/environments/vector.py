@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -29,26 +30,33 @@ class Execution:
 
     Attributes:
         reward: sum over the waypoints that were executed.
-        success: the chunk ended with it, maybe early.
+        success: at any of them.
+        over: the episode ends here by the task's rules.
         steps: waypoints executed.
         observation: seen after them.
     """
 
     reward: float
     success: bool
+    over: bool
     steps: int
     observation: Observation
 
 
-def execute(environment: Environment, actions: NDArray[np.float32]) -> Execution:
-    """Run waypoints (n, da) until they end or the task succeeds."""
-    reward, steps, success = 0.0, 0, False
+def execute(environment: Environment, actions: NDArray[np.float32], dense: bool = False) -> Execution:
+    """Run waypoints (n, da) until they end, or the task succeeds.
+
+    With a dense reward an episode goes on after success (ours; Adroit's own way): were it over, what pays is
+    to put success off.
+    """
+    reward, steps, success, over = 0.0, 0, False, False
     for action in actions:
         step = environment.step(action)
-        reward, success, steps = reward + step.reward, step.success, steps + 1
-        if success:
+        reward, success, steps = reward + step.reward, success or step.success, steps + 1
+        over = success and not dense
+        if over:
             break
-    return Execution(reward, success, steps, environment.observe())
+    return Execution(reward, success, over, steps, environment.observe())
 
 
 class VectorEnvironment:
@@ -62,7 +70,7 @@ class VectorEnvironment:
     """
 
     def __init__(self, task: TaskConfig, count: int, processes: int = 0) -> None:
-        self.count = count
+        self.count, self._dense = count, task.dense_reward
         self._workers = [_Worker(task, count, which, processes) for which in range(min(processes, count))]
         self._own = [] if self._workers else [make_environment(task) for _ in range(count)]
 
@@ -86,7 +94,7 @@ class VectorEnvironment:
     def run(self, chunks: Mapping[int, NDArray[np.float32]]) -> dict[int, Execution]:
         """Execute chunks, {copy: (n, da)}."""
         if self._own:
-            return {copy: execute(self._own[copy], actions) for copy, actions in chunks.items()}
+            return {copy: execute(self._own[copy], actions, self._dense) for copy, actions in chunks.items()}
         return self._ask("run", chunks)
 
     def _ask(self, what: str, values: Mapping[int, Any]) -> dict[int, Any]:
@@ -153,7 +161,8 @@ class _Worker:
 def _serve(pipe: Connection, task: TaskConfig, copies: Sequence[int]) -> None:
     """Answer until the pipe closes."""
     environments: dict[int, Environment] = {}
-    doing: dict[str, Callable[[Environment, Any], Any]] = {"reset": _reset, "run": execute}
+    run = partial(execute, dense=task.dense_reward)
+    doing: dict[str, Callable[[Environment, Any], Any]] = {"reset": _reset, "run": run}
     try:
         while True:
             what, share = pipe.recv()

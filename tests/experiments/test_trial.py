@@ -22,6 +22,7 @@ CELLS = {
     "zprl": CellConfig(task="push_wall_state", method="zprl", scale=0.5),
     "residual": CellConfig(task="push_wall_state", method="action_residual", scale=0.2, progressive_steps=40),
     "noise": CellConfig(task="push_wall_state", method="noise_steering", scale=1.5),
+    "aliasing": CellConfig(task="push_wall_state", method="noise_aliasing", scale=1.5),
     "reinflow": CellConfig(task="push_wall_state", method="reinflow"),
     "dppo": CellConfig(task="push_wall_state", method="dppo"),
 }

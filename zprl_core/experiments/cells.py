@@ -13,7 +13,15 @@ from zprl_core.config import TaskConfig, files, loader
 from zprl_core.config.fields import setting
 from zprl_core.errors import ConfigError
 
-Method = Literal["zprl", "action_residual", "noise_steering", "embedding_steering", "dppo", "reinflow"]
+Method = Literal[
+    "zprl",
+    "action_residual",
+    "noise_steering",
+    "noise_aliasing",
+    "embedding_steering",
+    "dppo",
+    "reinflow",
+]
 FINETUNING = ("dppo", "reinflow")
 Scale = Literal["cpu", "paper"]
 KIND: Literal["experiments"] = "experiments"

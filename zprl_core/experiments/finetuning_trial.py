@@ -24,6 +24,7 @@ from zprl_core.finetuning.dppo import DPPO, dppo_chain, dppo_config
 from zprl_core.finetuning.ppo import PPO, Experience, generalised_advantages
 from zprl_core.finetuning.reinflow import ReinFlow, reinflow_chain, reinflow_config
 from zprl_core.noise import Stream
+from zprl_core.rl.updates import seeded
 
 Array = NDArray[np.float32]
 ITERATION = 1000
@@ -105,9 +106,7 @@ class FinetuningTrial(LearningTrial):
         seed: int,
         folder: Path,
     ) -> None:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(noise.generator(seed, 0, 0, Stream.INITIAL).integers(2**62)))
-            self.ppo = _ppo(cell, task, model)
+        self.ppo = seeded(seed, lambda: _ppo(cell, task, model))
         self.shape = (self.ppo.chain.steps + 1, model.policy.chunk, model.policy.action_dim)
         super().__init__(task, ChainPolicy(model, self.ppo, seed), environments, seed, folder)
 

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from zprl_core.base import BaseModel
 from zprl_core.config import TaskConfig
 from zprl_core.errors import ConfigError
 from zprl_core.experiments.cells import CellConfig
+from zprl_core.rl.noise_aliasing import NoiseAliasedSAC
+from zprl_core.rl.sac import SAC
 from zprl_core.steering.action_residual import ActionResidual, progressive_share
 from zprl_core.steering.embedding import EmbeddingSteering
 from zprl_core.steering.latent import LatentSteering
@@ -29,7 +33,7 @@ def make_steering(cell: CellConfig, task: TaskConfig, model: BaseModel) -> Steer
             return LatentSteering(policy, bottleneck, scale)
         case "action_residual":
             return ActionResidual(policy, scale)
-        case "noise_steering":
+        case "noise_steering" | "noise_aliasing":
             return NoiseSteering(policy, scale)
         case "embedding_steering":
             return EmbeddingSteering(policy, bottleneck.c_mean, bottleneck.c_std, scale)
@@ -39,8 +43,22 @@ def make_steering(cell: CellConfig, task: TaskConfig, model: BaseModel) -> Steer
             )
 
 
+def make_sac(cell: CellConfig, task: TaskConfig, model: BaseModel, steering: Steering) -> SAC:
+    """The learner of a cell's method, with initial weights from torch's global generator."""
+    sizes = model.policy.c_dim, steering.dim
+    if cell.method != "noise_aliasing":
+        return SAC(*sizes, steering.apply, task.rl, task.dense_reward)
+    policy, bottleneck = model.policy, model.bottleneck
+
+    def decode(standard: Tensor, w: Tensor) -> Tensor:
+        c = bottleneck.c_mean + bottleneck.c_std * standard
+        return policy.actions(policy.act(c, w.view(-1, policy.chunk, policy.action_dim))).flatten(1)
+
+    return NoiseAliasedSAC(*sizes, steering.apply, task.rl, task.dense_reward, decode)
+
+
 def steered_share(cell: CellConfig, task: TaskConfig, steps: int, chunks: int) -> float:
     """Probability that a training chunk is steered, after so many environment steps and chunks."""
-    if cell.method == "noise_steering":
+    if cell.method in ("noise_steering", "noise_aliasing"):
         return float(chunks >= task.rl.warmup_chunks)
     return progressive_share(steps, cell.progressive_steps)

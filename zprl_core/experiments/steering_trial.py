@@ -21,14 +21,14 @@ from zprl_core.base import BaseModel
 from zprl_core.config import TaskConfig
 from zprl_core.experiments.cells import CellConfig
 from zprl_core.experiments.environments.vector import VectorEnvironment
-from zprl_core.experiments.methods import make_steering, steered_share
+from zprl_core.experiments.methods import make_sac, make_steering, steered_share
 from zprl_core.experiments.policy import Executed, Mode, Place, SteeredPolicy, episodes
 from zprl_core.experiments.rollouts import Finished
 from zprl_core.experiments.trial import LearningTrial
 from zprl_core.noise import Stream
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.transition import Transition
-from zprl_core.rl.updates import one_update, seeded_sac
+from zprl_core.rl.updates import one_update, seeded
 from zprl_core.steering.guard import GuardValues, measure
 from zprl_core.steering.latent import LatentSteering
 
@@ -54,7 +54,7 @@ class SteeringTrial(LearningTrial):
         folder: Path,
     ) -> None:
         self.cell, steering = cell, make_steering(cell, task, model)
-        self.sac = seeded_sac(task, model.policy.c_dim, steering.dim, steering.apply, seed)
+        self.sac = seeded(seed, lambda: make_sac(cell, task, model, steering))
         moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
         self.replay = ReplayBuffer(*moments, steering.dim)
         self.steered = SteeredPolicy(model, steering, self.sac.actor, seed)

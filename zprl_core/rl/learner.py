@@ -28,7 +28,7 @@ from zprl_core.rl import weights
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC
 from zprl_core.rl.transition import REWARDS, TERMINAL, Transition, outcome_of
-from zprl_core.rl.updates import one_update, seeded_sac
+from zprl_core.rl.updates import one_update, seeded
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
@@ -345,13 +345,11 @@ class Learner:
 
 def new_sac(task: TaskConfig, setup: Setup, seed: int) -> SAC:
     """SAC on the latent with initial weights that depend on the seed alone."""
-    return seeded_sac(
-        task,
-        len(setup.c_mean),
-        setup.dim,
-        lambda base, dz: base + setup.lambda_ * dz,  # eq. (7)
-        seed,
-    )
+
+    def steered(base: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
+        return base + setup.lambda_ * dz  # eq. (7)
+
+    return seeded(seed, lambda: SAC(len(setup.c_mean), setup.dim, steered, task.rl, task.dense_reward))
 
 
 def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:

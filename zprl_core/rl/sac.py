@@ -43,11 +43,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class UpdateNoise:
-    """What an update draws: next and now, standard normal (B, dim), for dz' and dz; pair, int64 (2,)."""
+    """What an update draws: next and now, standard normal (B, dim), for dz' and dz; pair, int64 (2,).
+
+    flow: standard normal (B, dim), for noise aliasing only.
+    """
 
     next: Tensor
     now: Tensor
     pair: Tensor
+    flow: Tensor | None = None
 
 
 class SAC(nn.Module):
@@ -59,6 +63,9 @@ class SAC(nn.Module):
         config: Table V and our keys.
         dense_reward: of the task; clamped targets are refused then, because returns are not in [0, 1].
     """
+
+    draws = 2
+    """Standard normal numbers that an update needs, times (B, dim)."""
 
     def __init__(
         self,
@@ -111,7 +118,10 @@ class SAC(nn.Module):
         """y of eq. (11), (B,). No entropy term; a terminal state has no future, the horizon has one."""
         dz, _ = self.actor.sample(batch.c_next, batch.z_next, noise.next)
         z_tilde = self.apply_steering(batch.z_next, dz)  # z~' = z' + lambda dz'
-        q = self.target_critics(batch.c_next, z_tilde)
+        return self.bootstrapped(batch, self.target_critics(batch.c_next, z_tilde), noise)
+
+    def bootstrapped(self, batch: Batch, q: Tensor, noise: UpdateNoise) -> Tensor:
+        """Eq. (11) for the next state's values q (E, B)."""
         future = aggregate(q, self.config.target_aggregation, noise.pair)
         y = batch.reward + self.config.gamma * (1.0 - batch.terminal) * future  # eq. (11)
         return y.clamp(0.0, 1.0) if self.config.clamp_targets else y
@@ -136,9 +146,13 @@ class SAC(nn.Module):
     @torch.no_grad()
     def update_target(self) -> None:
         """Q-bar <- (1 - tau) Q-bar + tau Q."""
+        self.follow(self.target_critics, self.critics)
+
+    def follow(self, target: CriticEnsemble, critics: CriticEnsemble) -> None:
+        """Move a target network by tau."""
         torch._foreach_lerp_(
-            [p.detach() for p in self.target_critics.parameters()],
-            [p.detach() for p in self.critics.parameters()],
+            [p.detach() for p in target.parameters()],
+            [p.detach() for p in critics.parameters()],
             self.config.tau,
         )
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,17 +15,14 @@ from zprl_core.noise import Stream
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC, UpdateNoise
 
-if TYPE_CHECKING:
-    from zprl_core.config import TaskConfig
+Made = TypeVar("Made")
 
 
-def seeded_sac(
-    task: TaskConfig, c_dim: int, dim: int, apply: Callable[[Tensor, Tensor], Tensor], seed: int
-) -> SAC:
-    """SAC whose initial weights depend on the seed alone; the arguments are those of `SAC`."""
+def seeded(seed: int, make: Callable[[], Made]) -> Made:
+    """What `make` returns, with initial weights that depend on the run's seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(noise.generator(seed, 0, 0, Stream.INITIAL).integers(2**62)))
-        return SAC(c_dim, dim, apply, task.rl, task.dense_reward)
+        return make()
 
 
 def one_update(sac: SAC, replay: ReplayBuffer, seed: int, number: int) -> dict[str, Tensor]:
@@ -33,7 +30,8 @@ def one_update(sac: SAC, replay: ReplayBuffer, seed: int, number: int) -> dict[s
     rl = sac.config
     index = noise.generator(seed, number, 0, Stream.REPLAY).integers(0, len(replay), rl.batch_size)
     rng = noise.generator(seed, number, 0, Stream.UPDATE)
-    draws = rng.standard_normal((2, rl.batch_size, sac.actor.dim), dtype=np.float32)
+    draws = rng.standard_normal((sac.draws, rl.batch_size, sac.actor.dim), dtype=np.float32)
     pair = rng.permutation(rl.critics)[:2].astype(np.int64)
-    drawn = UpdateNoise(torch.from_numpy(draws[0]), torch.from_numpy(draws[1]), torch.from_numpy(pair))
+    following, now, *flow = (torch.from_numpy(each) for each in draws)
+    drawn = UpdateNoise(following, now, torch.from_numpy(pair), *flow)
     return sac.update(replay.gather(index), drawn)

@@ -43,6 +43,8 @@ def test_trials_share_what_is_the_same() -> None:
     assert trial(seed=1).base != plain.base and trial(seed=1).demonstrations == plain.demonstrations
     narrow = trial(set={"bottleneck.latent_dim": 4})
     assert narrow.base != plain.base and narrow.demonstrations == plain.demonstrations
+    assert narrow.imitation == plain.imitation, "the bottleneck is attached afterwards"
+    assert trial(set={"bottleneck.joint": True}).imitation != plain.imitation
     fewer = trial(set={"budget.demonstrations": 25})
     assert fewer.demonstrations != plain.demonstrations and fewer.base != plain.base
 

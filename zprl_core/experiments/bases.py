@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from zprl_core.run_folder import make_folder
 
 if TYPE_CHECKING:
     from zprl_core.base import BaseModel
+    from zprl_core.data.dataset import Dataset
 
 DEMONSTRATIONS_SEED = 0
 """Of the dataset, for all seeds: the paper's base policies are trained on one dataset a task."""
@@ -42,17 +42,31 @@ def _pretrain(trial: Trial, root: Path, path: Path) -> None:
     from zprl_core.data.dataset import load_dataset
     from zprl_core.experiments.demonstrations import collect
     from zprl_core.training.bottleneck import attach_bottleneck
-    from zprl_core.training.pretrain import pretrain
 
     folder = root / "demonstrations" / trial.demonstrations
     with _locked(folder.parent):
         if not folder.exists():
             collect(trial.task, folder, DEMONSTRATIONS_SEED)
-    data, started = load_dataset(folder, trial.task), time.monotonic()
-    model = pretrain(trial.task, data, trial.seed)
+    data = load_dataset(folder, trial.task)
+    model = _imitated(trial, root, data)
     report = attach_bottleneck(model, trial.task, data, trial.seed)
-    info = {"bottleneck": dataclasses.asdict(report), "seconds": time.monotonic() - started}
-    save_base(path, model, trial.task, info)
+    save_base(path, model, trial.task, {"bottleneck": dataclasses.asdict(report)})
+
+
+def _imitated(trial: Trial, root: Path, data: Dataset) -> BaseModel:
+    """The flow, with a bottleneck that is trained beside it or still to be trained."""
+    from zprl_core.base import load_base, new_model, save_base
+    from zprl_core.training.pretrain import pretrain
+
+    if trial.task.bottleneck.joint:
+        return pretrain(trial.task, data, trial.seed)
+    path = root / "bases" / trial.imitation / "flow.ckpt"
+    with _locked(path.parent):
+        if not path.exists():
+            save_base(path, pretrain(trial.task, data, trial.seed), trial.task)
+    model = new_model(trial.task, trial.seed)
+    model.policy.load_state_dict(load_base(path)[0].policy.state_dict())
+    return model.eval().requires_grad_(False)
 
 
 @contextmanager

@@ -37,8 +37,10 @@ DEMONSTRATED = (
     "budget.demonstrations",
 )
 """Keys of a task that its demonstrations depend on."""
-OFFLINE = (*DEMONSTRATED, "action", "policy", "bottleneck", "pretrain")
-"""Keys that a base policy depends on."""
+IMITATION = (*DEMONSTRATED, "action", "policy", "pretrain")
+"""Keys that a flow depends on, where the bottleneck is attached afterwards."""
+OFFLINE = (*IMITATION, "bottleneck")
+"""Keys that a base policy with its bottleneck depends on."""
 ONLINE = (*OFFLINE, "rl", "dense_reward", "evaluation.episodes", "evaluation.every_chunks", "budget.chunks")
 """Keys that a trial depends on."""
 
@@ -104,6 +106,13 @@ class Trial:
         cell = (self.cell.method, self.cell.scale, self.cell.progressive_steps, self.environments)
         mark = _digest([cell, self.task.fingerprint(*ONLINE)])
         return f"{self.task.name}-{self.cell.method}-{mark}/seed{self.seed}"
+
+    @property
+    def imitation(self) -> str:
+        """The name of its flow, which trials with other bottlenecks share; its base's where it has its own."""
+        if self.task.bottleneck.joint:
+            return self.base
+        return f"{self.task.name}-flow-{self.task.fingerprint(*IMITATION)[:8]}/seed{self.seed}"
 
     @property
     def demonstrations(self) -> str:

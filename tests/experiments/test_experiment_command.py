@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -80,19 +79,17 @@ def test_a_killed_trial_is_shown_and_gone_on_from(mine: Path, tmp_path: Path) ->
     pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
     words = [str(mine), "--root", str(tmp_path), "--only", "zprl"]
     command = [sys.executable, "-m", "zprl_core.cli", "experiment", "run", *words, "--processes", "1"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 200.0
     while not list(tmp_path.glob("trials/*/seed0/points.jsonl")):
         assert time.monotonic() < deadline and process.poll() is None, process.communicate()
         time.sleep(0.05)
     assert "running" in zprl("status", *words).stdout or process.poll() is not None
-    os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # the command alone: its processes end with it
+    while "running" in zprl("status", *words).stdout:
+        assert time.monotonic() < deadline, "a process went on"
     process.communicate()
-    assert (
-        ": begun 0%: 0 steps" in zprl("status", *words).stdout or ": begun" in zprl("status", *words).stdout
-    )
+    assert ": begun" in zprl("status", *words).stdout
     done = zprl("run", *words, "--processes", "1")
     assert done.returncode == 0 and "done" in done.stdout, done.stdout + done.stderr
 

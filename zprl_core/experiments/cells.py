@@ -109,7 +109,7 @@ class Trial:
 
     @property
     def imitation(self) -> str:
-        """The name of its flow, which trials with other bottlenecks share; its base's where it has its own."""
+        """The name of its flow, shared by trials with other bottlenecks; its base's where it has its own."""
         if self.task.bottleneck.joint:
             return self.base
         return f"{self.task.name}-flow-{self.task.fingerprint(*IMITATION)[:8]}/seed{self.seed}"

@@ -19,6 +19,7 @@ from zprl_core.errors import ConfigError, DataError, ZprlError
 from zprl_core.experiments.cells import FINETUNING, Trial
 from zprl_core.experiments.points import Point, read_points
 from zprl_core.run_folder import make_folder, write_json, write_text
+from zprl_core.supervisor import end_with_parent
 from zprl_core.versions import versions
 
 TRIALS, ABOUT, LOCK, ERROR = "trials", "trial.json", ".lock", "error.txt"
@@ -129,7 +130,7 @@ def run_trials(trials: Sequence[Trial], root: Path, processes: int, notice: Noti
     Base policies come first: trials that share one would wait for it, each in a process.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=end_with_parent) as pool:
         for trial in {trial.base: trial for trial in trials}.values():
             pool.submit(prepare, trial, root)  # what it raises, its trials raise again
         tasks = {pool.submit(run_trial, trial, root): trial for trial in trials}

@@ -1,0 +1,143 @@
+"""The conditional 1-D U-Net of Diffusion Policy (Chi et al. 2023), built from its description with torch's
+own layers, and our network in the same layers.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from zprl_core.policy.unet import ChunkConv, ChunkUNet, ConvNormSiLU, FilmBlock, Level
+
+
+class Sinusoidal(nn.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, step: Tensor) -> Tensor:
+        half = self.size // 2
+        rates = torch.exp(-math.log(10_000.0) / (half - 1) * torch.arange(half))
+        angle = step[:, None] * rates
+        return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+def conv_block(inputs: int, outputs: int, kernel: int, groups: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2), nn.GroupNorm(groups, outputs), nn.Mish()
+    )
+
+
+class ResidualBlock(nn.Module):
+    """Two convolution blocks; scale and shift of (step, condition) between them."""
+
+    def __init__(self, inputs: int, outputs: int, condition: int, kernel: int, groups: int) -> None:
+        super().__init__()
+        self.first = conv_block(inputs, outputs, kernel, groups)
+        self.second = conv_block(outputs, outputs, kernel, groups)
+        self.film = nn.Sequential(nn.Mish(), nn.Linear(condition, 2 * outputs))
+        self.shortcut = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        scale, shift = self.film(condition)[:, :, None].chunk(2, dim=1)
+        return self.second(scale * self.first(x) + shift) + self.shortcut(x)
+
+
+class DiffusionPolicyUNet(nn.Module):
+    """x (B, T, da), step (B,), condition (B, c_dim) -> (B, T, da). T is a multiple of 2^(levels - 1)."""
+
+    def __init__(
+        self, action_dim: int, c_dim: int, widths: tuple[int, ...], step: int, kernel: int, groups: int
+    ) -> None:
+        super().__init__()
+        self.embed = nn.Sequential(
+            Sinusoidal(step), nn.Linear(step, 4 * step), nn.Mish(), nn.Linear(4 * step, step)
+        )
+        sizes = list(pairwise([action_dim, *widths]))
+        more = (step + c_dim, kernel, groups)
+        self.down = nn.ModuleList(
+            nn.ModuleList([ResidualBlock(i, o, *more), ResidualBlock(o, o, *more)]) for i, o in sizes
+        )
+        self.downsample = nn.ModuleList(nn.Conv1d(o, o, 3, stride=2, padding=1) for _, o in sizes[:-1])
+        deepest = widths[-1]
+        self.middle = nn.ModuleList([ResidualBlock(deepest, deepest, *more) for _ in range(2)])
+        self.up = nn.ModuleList(
+            nn.ModuleList([ResidualBlock(2 * o, i, *more), ResidualBlock(i, i, *more)])
+            for i, o in reversed(sizes[1:])
+        )
+        self.upsample = nn.ModuleList(
+            nn.ConvTranspose1d(i, i, 4, stride=2, padding=1) for i, _ in reversed(sizes[1:])
+        )
+        self.head = nn.Sequential(
+            conv_block(widths[0], widths[0], kernel, groups), nn.Conv1d(widths[0], action_dim, 1)
+        )
+
+    def forward(self, x: Tensor, step: Tensor, condition: Tensor) -> Tensor:
+        told, x, skips = torch.cat([self.embed(step), condition], dim=1), x.transpose(1, 2), []
+        for index, pair in enumerate(self.down):
+            for block in pair:
+                x = block(x, told)
+            skips.append(x)
+            if index < len(self.downsample):
+                x = self.downsample[index](x)
+        for block in self.middle:
+            x = block(x, told)
+        for pair, upsample in zip(self.up, self.upsample, strict=True):
+            x = torch.cat([x, skips.pop()], dim=1)
+            for block in pair:
+                x = block(x, told)
+            x = upsample(x)
+        return self.head(x).transpose(1, 2)
+
+
+def convolved(x: Tensor, conv: ChunkConv) -> Tensor:
+    """Our convolution by torch's, on (B, C, T)."""
+    outputs = conv.weight.shape[1]
+    weight = conv.weight.view(conv.kernel, -1, outputs).permute(2, 1, 0)
+    return F.conv1d(x, weight, conv.bias, stride=conv.stride, padding=conv.kernel // 2)
+
+
+def ours_by_torch(net: ChunkUNet, a_k: Tensor, k: Tensor, c: Tensor) -> Tensor:
+    """What `ChunkUNet` computes, with torch's convolutions on (B, C, T)."""
+
+    def block(x: Tensor, part: ConvNormSiLU) -> Tensor:
+        return F.silu(
+            F.group_norm(convolved(x, part.conv), part.norm.num_groups, part.norm.weight, part.norm.bias)
+        )
+
+    def film(x: Tensor, part: FilmBlock) -> Tensor:
+        scale, shift = films.pop(0)[:, :, None].chunk(2, dim=1)
+        h = block(x, part.first) * (1.0 + scale) + shift
+        shortcut = part.shortcut
+        straight = (
+            F.conv1d(x, shortcut.weight[:, :, None], shortcut.bias) if isinstance(shortcut, nn.Linear) else x
+        )
+        return block(h, part.second) + straight
+
+    def level(x: Tensor, part: Level) -> Tensor:
+        return film(film(x, part.first), part.second)
+
+    told = net.film_condition(c) + net.film_step(F.silu(net.embed_step(k)))
+    films, skips = list(told.split(net.film_sizes, dim=1)), []
+    x = ((1.0 - k)[:, None, None] * a_k).transpose(1, 2)
+    for index, part in enumerate(net.down):
+        x = level(x, part)
+        if index < len(net.downsample):
+            skips.append(x)
+            x = convolved(x, net.downsample[index])
+    x = level(x, net.middle)
+    for upsample, part in zip(net.upsample, net.up, strict=True):
+        skip = skips.pop()
+        doubled = F.conv1d(x, upsample.weight[:, :, None], upsample.bias)  # (B, 2 C, T): two steps for each
+        pair = doubled.view(x.shape[0], 2, -1, x.shape[2]).permute(0, 2, 3, 1)
+        x = level(torch.cat([pair.flatten(2)[:, :, : skip.shape[2]], skip], dim=1), part)
+    head, out = net.head[0], net.head[1]
+    return a_k + F.conv1d(block(x, head), out.weight[:, :, None], out.bias).transpose(1, 2)
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(each.numel() for each in module.parameters())

@@ -78,20 +78,24 @@ class DiffusionPolicyUNet(nn.Module):
 
     def forward(self, x: Tensor, step: Tensor, condition: Tensor) -> Tensor:
         told, x, skips = torch.cat([self.embed(step), condition], dim=1), x.transpose(1, 2), []
-        for index, pair in enumerate(self.down):
-            for block in pair:
+        for index in range(len(self.down)):
+            for block in self._pair(self.down, index):
                 x = block(x, told)
             skips.append(x)
             if index < len(self.downsample):
                 x = self.downsample[index](x)
         for block in self.middle:
             x = block(x, told)
-        for pair, upsample in zip(self.up, self.upsample, strict=True):
+        for index, upsample in enumerate(self.upsample):
             x = torch.cat([x, skips.pop()], dim=1)
-            for block in pair:
+            for block in self._pair(self.up, index):
                 x = block(x, told)
             x = upsample(x)
         return self.head(x).transpose(1, 2)
+
+    @staticmethod
+    def _pair(levels: nn.ModuleList, index: int) -> list[nn.Module]:
+        return list(levels[index].children())
 
 
 def convolved(x: Tensor, conv: ChunkConv) -> Tensor:

@@ -29,6 +29,7 @@ from zprl_core.records import read_records
 from zprl_core.rl.learner import Learner, Setup
 from zprl_core.rl.transition import Transition
 from zprl_core.run_folder import RunFolder, write_json
+from zprl_core.runtime import steering_dim
 
 
 class LearnerNode(LifecycleNode):
@@ -61,7 +62,7 @@ class LearnerNode(LifecycleNode):
         model, _, _ = load_base(Path(self._base), setup.task)
         bottleneck = model.bottleneck
         moments = (bottleneck.c_mean.numpy(), bottleneck.c_std.numpy())
-        latent = Setup(*moments, bottleneck.latent_dim, setup.task.rl.lambda_)
+        latent = Setup(*moments, steering_dim(model, setup.task), setup.task.rl.lambda_)
         log = RecordLog(self._folder.transitions_file)
         cell = Provenance.of(setup.rig, setup.task, lockstep=setup.lockstep)
         self._learner = Learner(setup.task, latent, setup.seed, log, cell)

@@ -175,11 +175,10 @@ class PolicyNode(LifecycleNode):
             v.name: np.zeros((observation.steps, v.height, v.width, 3), np.uint8) for v in observation.cameras
         }
         proprio = np.zeros((observation.steps, observation.proprio_dim), np.float32)
-        latent = np.zeros(self._runtime.latent_shape, np.float32)
+        noise_z, noise_dz, w = (np.zeros(shape, np.float32) for shape in self._runtime.noise_shapes)
         for _ in range(3):
             c = self._runtime.encode(images, proprio)
-            z = self._runtime.latent(c, latent)
-            self._runtime.plan("steer", c, z, latent, np.zeros(self._runtime.action_shape, np.float32))
+            self._runtime.plan("steer", c, self._runtime.base(c, noise_z, w), noise_dz, w)
 
     def _on_session(self, message: SessionState) -> None:
         if message.run_id != self._setup.run_id:

@@ -15,7 +15,7 @@ from zprl_core.base import load_base
 from zprl_core.config import TaskConfig, load_rig
 from zprl_core.record_log import RecordLog
 from zprl_core.rl.learner import Learner, Setup
-from zprl_core.runtime import PolicyRuntime
+from zprl_core.runtime import PolicyRuntime, steering_dim
 from zprl_core.session.layouts import layout_seed
 from zprl_core.stats import Proportion
 
@@ -42,7 +42,7 @@ class Experiment:
         self.runtime = PolicyRuntime(model, self.task, lambda_)
         self._folder = tempfile.TemporaryDirectory()
         moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
-        latent = Setup(*moments, model.bottleneck.latent_dim, lambda_)
+        latent = Setup(*moments, steering_dim(model, self.task), lambda_)
         log = RecordLog(Path(self._folder.name) / "transitions.log")
         self.learner = Learner(self.task, latent, seed, log)
         self._loops = {learns: self._loop(learns) for learns in (True, False)}

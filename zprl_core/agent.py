@@ -19,15 +19,18 @@ never reads a clock: the policy node and the in-process loop both drive it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from zprl_core import noise
+from zprl_core.actions import ActionCodec
 from zprl_core.config import GuardConfig
 from zprl_core.noise import Stream
 from zprl_core.rl.transition import REWARDS, TERMINAL, Transition
+from zprl_core.steering.action_residual import progressive_share
+from zprl_core.steering.filtering import average_recent
 from zprl_core.steering.guard import Guard, GuardState, GuardValues
 
 if TYPE_CHECKING:
@@ -128,6 +131,7 @@ class _Episode:
     versions: dict[int, int] = field(default_factory=dict)
     sought: set[int] = field(default_factory=set)
     inversions: dict[int, Inversion] = field(default_factory=dict)
+    planned: NDArray[np.float32] | None = None  # the last chunk's actions, before they were averaged
     start_version: int | None = None
     barrier_sent: bool = False
     cleared: int = -1
@@ -238,7 +242,8 @@ class EpisodeAgent:
         e = self._current()
         e.c[chunk] = self.runtime.encode(images, proprio)
         noise_z = self._draw(chunk, Stream.LATENT, self.runtime.latent_shape)
-        e.z[chunk] = self.runtime.latent(e.c[chunk], noise_z)
+        w = self._draw(chunk, Stream.FLOW, self.runtime.action_shape)
+        e.z[chunk] = self.runtime.base(e.c[chunk], noise_z, w)
 
     def on_report(self, episode: int, chunk: int, report: ChunkReport) -> None:
         """The bridge reported the chunk."""
@@ -361,14 +366,34 @@ class EpisodeAgent:
             e.mode,
             e.c[chunk],
             e.z[chunk],
-            self._draw(chunk, Stream.PERTURBATION, self.runtime.latent_shape),
+            self._draw(chunk, Stream.PERTURBATION, self.runtime.steered_shape),
             self._draw(chunk, Stream.FLOW, self.runtime.action_shape),
-            self.guard_state.scale if e.mode in STEERED else 1.0,
+            self._scale(e, chunk, version) if e.mode in STEERED else 1.0,
         )
+        plan = self._filtered(e, plan) if e.mode in STEERED else plan
         e.plans[chunk] = plan
         if e.mode in STEERED:
             self.guard_state = self._guard.after(self.guard_state, plan.guard)
         yield SendChunk(e.index, chunk, plan, version, self._digests.get(version, ""), self.guard_state)
+
+    def _scale(self, e: _Episode, chunk: int, version: int) -> float:
+        """Of lambda: the guard's, and 0 where progressive exploration leaves the chunk to the base policy."""
+        rl = self.runtime.task.rl
+        if rl.steering == "action_residual" and e.mode == "explore":
+            drawn = noise.generator(self.seed, e.index, chunk, Stream.STEERED).random()
+            if drawn >= progressive_share(version, rl.progressive_chunks):
+                return 0.0
+        return self.guard_state.scale
+
+    def _filtered(self, e: _Episode, plan: Plan) -> Plan:
+        """With each pose averaged over the last waypoints, those of the chunk before included."""
+        rl = self.runtime.task.rl
+        if rl.steering == "latent":
+            return plan
+        before = e.planned if e.planned is not None else plan.actions[:0]
+        e.planned = plan.actions
+        codec = ActionCodec.from_config(self.runtime.task.action)
+        return replace(plan, actions=average_recent(plan.actions, before, rl.filter_steps, codec))
 
     def _required_version(self, e: _Episode, chunk: int) -> int | None:
         if not self._asks_learner(e):

@@ -1,8 +1,9 @@
 """The policy at run time: one observation in, one steered action chunk out. Noise is always an argument.
 
 Every method takes and returns numpy float32 without a batch dimension:
-    images {camera: uint8 (S, h, w, 3)}, proprio (S, dq), c (c_dim,), z, dz, z_tilde (dim z,),
+    images {camera: uint8 (S, h, w, 3)}, proprio (S, dq), c (c_dim,), z, dz, z_tilde (dim,),
     w and actions (H, da); actions in physical units, w standard normal.
+z is the bottleneck's latent; with `rl.steering: action_residual` it is the base action chunk in its place.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from zprl_core.base import BaseModel
 from zprl_core.planned import Plan
 from zprl_core.rl import weights
 from zprl_core.rl.actor import Actor
+from zprl_core.steering.action_residual import ActionResidual
 from zprl_core.steering.guard import GuardValues, measure
 from zprl_core.steering.inversion import Inversion, invert
 from zprl_core.steering.latent import LatentSteering
@@ -46,19 +48,33 @@ class PolicyRuntime:
         self.task = task
         self.model = model.eval().requires_grad_(False)
         channels_last(self.model)
-        self.steering = LatentSteering(model.policy, model.bottleneck, lambda_)
+        self.steering: LatentSteering | ActionResidual = (
+            LatentSteering(model.policy, model.bottleneck, lambda_)
+            if task.rl.steering == "latent"
+            else ActionResidual(model.policy, lambda_)
+        )
         self.actor = new_actor(model, task).requires_grad_(False)
         self.actor_version = 0
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of z and of its noise."""
+        return (self.model.bottleneck.latent_dim,)
+
+    @property
+    def steered_shape(self) -> tuple[int, ...]:
+        """Shape of what is steered, of dz and of its noise: z's, or that of a flat chunk."""
         return (self.steering.dim,)
 
     @property
     def action_shape(self) -> tuple[int, ...]:
         """Shape of a chunk and of w."""
         return (self.model.policy.chunk, self.model.policy.action_dim)
+
+    @property
+    def noise_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the noise of z, of dz and of the flow."""
+        return self.latent_shape, self.steered_shape, self.action_shape
 
     def set_actor(self, version: int, data: bytes) -> None:
         """Use the actor of this version from now on; the same version again costs nothing.
@@ -78,9 +94,9 @@ class PolicyRuntime:
         return _array(self.model.policy.encode(batch, _tensor(proprio)))
 
     @torch.inference_mode()
-    def latent(self, c: Array, noise: Array) -> Array:
-        """z ~ p(z|c) for standard normal noise (dim z,)."""
-        return _array(self.model.bottleneck.sample(_tensor(c), _tensor(noise)))
+    def base(self, c: Array, noise: Array, w: Array) -> Array:
+        """What is steered: z ~ p(z|c) for standard normal noise (dim z,), or the flat chunk that w gives."""
+        return _array(self.steering.draw(_tensor(c), _tensor(noise), _tensor(w)))
 
     @torch.inference_mode()
     def plan(self, mode: Mode | str, c: Array, z: Array, noise: Array, w: Array, scale: float = 1.0) -> Plan:
@@ -89,7 +105,8 @@ class PolicyRuntime:
         Args:
             mode: "base_c": through c, the bottleneck is not used. "base_z": through g(z). "explore":
                 dz ~ pi(.|c, z). "steer": dz = tanh(mean).
-            noise: standard normal (dim z,), for dz in "explore".
+            z: of `base`.
+            noise: standard normal (dim,), for dz in "explore".
             scale: of lambda.
         """
         base, dz = _tensor(z), self._perturbation(mode, c, z, noise)
@@ -125,6 +142,8 @@ class PolicyRuntime:
         return self.model.policy.act(c, w) if mode == "base_c" else self.steering.act(c, z_tilde, w)
 
     def _guard_values(self, z: Tensor, z_tilde: Tensor) -> GuardValues:
+        if isinstance(self.steering, ActionResidual):
+            return GuardValues()
         before, after = (_array(self.steering.condition(latent)) for latent in (z, z_tilde))
         return measure(_array(z), _array(z_tilde), before, after, self.model.latents)
 
@@ -142,9 +161,15 @@ class PolicyRuntime:
 def new_actor(model: BaseModel, task: TaskConfig) -> Actor:
     """An actor of the task's shape for this model; its weights are to be set."""
     rl = task.rl
-    return Actor(
-        model.policy.c_dim, model.bottleneck.latent_dim, rl.hidden, rl.layers, rl.log_std_min, rl.log_std_max
-    )
+    dim = steering_dim(model, task)
+    return Actor(model.policy.c_dim, dim, rl.hidden, rl.layers, rl.log_std_min, rl.log_std_max)
+
+
+def steering_dim(model: BaseModel, task: TaskConfig) -> int:
+    """Length of dz."""
+    if task.rl.steering == "latent":
+        return model.bottleneck.latent_dim
+    return model.policy.chunk * model.policy.action_dim
 
 
 def _tensor(array: Array) -> Tensor:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from zprl_core import panel_address, wanted_evaluation
 from zprl_core.config import (
+    Interface,
     RigConfig,
     TaskConfig,
     check_pair,
@@ -64,6 +65,7 @@ def training(
     eval_episodes: int | None = None,
     eval_every: int | None = None,
     lambda_: float | None = None,
+    steering: Interface | None = None,
     lockstep: bool | None = None,
     shadow: bool = False,
     operator: bool = False,
@@ -80,6 +82,10 @@ def training(
     rig_config, task_config = _load(rig, task)
     in_lockstep = _lockstep(rig_config, lockstep)
     warning = _check_base(base, task_config, _cell(rig_config, task_config, in_lockstep))
+    if steering not in (None, task_config.rl.steering):
+        task_config = dataclasses.replace(
+            task_config, rl=dataclasses.replace(task_config.rl, steering=steering, lambda_=None)
+        )
     task_config = _with_lambda(task_config, base, lambda_)
     episodes = task_config.evaluation.episodes if eval_episodes is None else eval_episodes
     spec = RunSpec(
@@ -133,6 +139,8 @@ def resume(
     if spec.mode != mode:
         what = {"train": "training run", "evaluate": "evaluation"}[mode]
         raise ConfigError(f"{out}: is no {what}; go on with it by {folder.resumed_by}")
+    if given.get("steering", task.rl.steering) != task.rl.steering:
+        raise ConfigError(f"{out}: was started with --steering {task.rl.steering}, not {given['steering']}")
     if "lambda_" in given and given["lambda_"] != task.rl.lambda_:
         raise ConfigError(f"{out}: was started with lambda = {task.rl.lambda_}, not {given['lambda_']}")
     blocks = read_plan(folder.plan_file)
@@ -353,6 +361,8 @@ def _trained_actor(run: RunFolder, chunks: int | None) -> _Trained:
 def _with_lambda(task: TaskConfig, base: Path, override: float | None) -> TaskConfig:
     """The task with its perturbation scale settled: override, the task's own, or proposed from the data."""
     value = override or task.rl.lambda_
+    if value is None and task.rl.steering == "action_residual":
+        value = task.rl.residual_scale
     if value is None:
         from zprl_core import perturbation
 

@@ -17,7 +17,7 @@ from zprl_core.agent import (
     SendInversion,
     SendTransition,
 )
-from zprl_core.config import GuardConfig
+from zprl_core.config import GuardConfig, load_task
 from zprl_core.planned import Plan
 from zprl_core.rl.transition import Transition
 from zprl_core.steering.guard import Guard, GuardValues
@@ -29,10 +29,11 @@ IMAGES: dict[str, Any] = {}
 class CountingRuntime:
     """Arithmetic in place of networks: c is the observation's number, z = c + noise, z~ = z + version."""
 
-    latent_shape = (1,)
+    latent_shape = steered_shape = (1,)
     action_shape = (2, 1)
 
     def __init__(self) -> None:
+        self.task = load_task("place_orange_demo")
         self.actor_version = 0
         self.set: list[tuple[int, bytes]] = []
 
@@ -43,7 +44,7 @@ class CountingRuntime:
     def encode(self, images: Any, proprio: np.ndarray) -> np.ndarray:
         return proprio[0]
 
-    def latent(self, c: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    def base(self, c: np.ndarray, noise: np.ndarray, w: np.ndarray) -> np.ndarray:
         return c + noise
 
     def plan(
@@ -148,7 +149,8 @@ def test_endings(outcome: str, reward: float, terminal: bool) -> None:
     transition = effect.transition
     assert (transition.reward, transition.terminal, transition.last) == (reward, terminal, True)
     assert transition.excluded == ("" if terminal else "labelled")
-    assert transition.z_next == agent.runtime.latent(np.float32([1]), agent._draw(1, 1, (1,)))  # type: ignore[arg-type]
+    none = np.zeros((2, 1), np.float32)
+    assert transition.z_next == agent.runtime.base(np.float32([1]), agent._draw(1, 1, (1,)), none)  # type: ignore[arg-type]
 
 
 def test_a_void_chunk_leaves_no_transition() -> None:

@@ -39,10 +39,10 @@ def test_every_task_plans_a_chunk(name: str) -> None:
     }
     c = runtime.encode(images, np.zeros((observation.steps, observation.proprio_dim), np.float32))
     assert c.shape == (observation.steps * (256 * len(observation.cameras) + observation.proprio_dim),)
-    noise = rng.standard_normal(runtime.latent_shape, dtype=np.float32)
-    z = runtime.latent(c, noise)
+    drawn, noise, w = (rng.standard_normal(shape, dtype=np.float32) for shape in runtime.noise_shapes)
+    z = runtime.base(c, drawn, w)
     assert z.shape == (task.bottleneck.latent_dim,)
-    plan = runtime.plan("explore", c, z, noise, rng.standard_normal(runtime.action_shape, dtype=np.float32))
+    plan = runtime.plan("explore", c, z, noise, w)
     assert plan.actions.shape == (task.action.chunk, task.action.dim)
     assert np.isfinite(plan.actions).all()
 

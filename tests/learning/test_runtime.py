@@ -26,9 +26,8 @@ def inputs(runtime: PolicyRuntime, data: Dataset) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     images = {"third_view": data.images["third_view"][3:5]}
     c = runtime.encode(images, data.proprio[3:5])
-    z = runtime.latent(c, rng.standard_normal(runtime.latent_shape, dtype=np.float32))
-    noise = rng.standard_normal(runtime.latent_shape, dtype=np.float32)
-    return {"c": c, "z": z, "noise": noise, "w": rng.standard_normal(runtime.action_shape, dtype=np.float32)}
+    drawn, noise, w = (rng.standard_normal(shape, dtype=np.float32) for shape in runtime.noise_shapes)
+    return {"c": c, "z": runtime.base(c, drawn, w), "noise": noise, "w": w}
 
 
 def some_actor(runtime: PolicyRuntime, task: TaskConfig, seed: int) -> bytes:

@@ -95,7 +95,7 @@ def test_states_are_steered_as_the_policy_does() -> None:
     w = noise.normal(3, 0, 0, Stream.FLOW, (7, *runtime.action_shape))
     none = np.zeros(runtime.latent_shape, np.float32)
     for number in range(7):
-        z = runtime.latent(c[number], draws[number])
+        z = runtime.base(c[number], draws[number], w[number])
         plan = runtime.plan("steer", c[number], z, none, w[number])
         unsteered = runtime.plan("base_z", c[number], z, none, w[number])
         assert found.z[number] == pytest.approx(z, abs=1e-5)

@@ -155,12 +155,12 @@ def planning_time(base: Path, task: TaskConfig | None) -> tuple[float, TaskConfi
         for view in observation.cameras
     }
     proprio = np.zeros((observation.steps, observation.proprio_dim), np.float32)
-    noise, w = np.zeros(runtime.latent_shape, np.float32), np.zeros(runtime.action_shape, np.float32)
+    z, dz, w = (np.zeros(shape, np.float32) for shape in runtime.noise_shapes)
     times = []
     for _ in range(WARM_UP + PLANS):
         began_s = time.perf_counter()
         c = runtime.encode(images, proprio)
-        runtime.plan("steer", c, runtime.latent(c, noise), noise, w)
+        runtime.plan("steer", c, runtime.base(c, z, w), dz, w)
         times.append(time.perf_counter() - began_s)
     return float(np.percentile(times[WARM_UP:], 99)), task
 

@@ -25,6 +25,10 @@ EXAMPLE = """\
 """
 
 
+SETTLED = ("lambda_", "steering")
+"""Of a run: it keeps them in its own task file."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     arguments.add_rig(parser, required=False)
@@ -59,6 +63,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="perturbation scale of eq. (7) (default: the task's, or 15 %% of RMS(z) where it has none)",
     )
+    parser.add_argument(
+        "--steering",
+        choices=("latent", "action_residual"),
+        help="what is perturbed: the latent (ZPRL, the default), or the action chunk, averaged over three "
+        "steps (the baseline); --lambda is then the residual's scale (default: the task's rl.residual_scale)",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in RUN")
     arguments.add_session(parser)
 
@@ -69,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
     given = {
         name: getattr(args, name)
-        for name in ("rig", "task", "base", "chunks", "seed", "eval_episodes", "eval_every", "lambda_")
+        for name in ("rig", "task", "base", "chunks", "seed", "eval_episodes", "eval_every", *SETTLED)
         if getattr(args, name) is not None
     }
     if args.realtime:

@@ -16,6 +16,7 @@ Pooling = Literal["average", "flatten"]
 Precision = Literal["fp32", "bf16"]
 Aggregation = Literal["min", "min_of_random_two", "mean"]
 HumanChunks = Literal["exclude", "invert"]
+Interface = Literal["latent", "action_residual"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,11 +144,32 @@ class HumanMatchConfig:
 class RLConfig:
     """Soft actor-critic on the latent, eq. (7) to (11), Table V."""
 
+    steering: Interface = setting(
+        "what is perturbed: the latent z (ZPRL), or the action chunk (the baseline Policy Decorator)",
+        default="latent",
+        source="paper IV-B, V-A",
+    )
     lambda_: float | None = setting(
         "perturbation scale, eq. (7); null: proposed from data, RMS(lambda dz)/RMS(z) = 15 %",
         source="paper Tables VI, VII",
         above=0.0,
         key="lambda",
+    )
+    residual_scale: float = setting(
+        "of an action residual, in lambda's place; 1 is half of the demonstrated range",
+        default=0.1,
+        above=0.0,
+        high=2.0,
+    )
+    progressive_chunks: int = setting(
+        "of an action residual: chunks over which the share of perturbed ones rises to 1", default=500, low=0
+    )
+    filter_steps: int = setting(
+        "of an action residual: waypoints that each pose is averaged over, itself the last (3 in the paper)",
+        default=3,
+        source="paper V-D",
+        low=1,
+        high=10,
     )
     gamma: float = setting("discount, once per chunk", source="paper Table V", above=0.0, high=1.0)
     utd: int = setting("updates per transition", source="paper Table V", low=0)
@@ -198,6 +220,8 @@ class RLConfig:
     def check(self) -> list[tuple[str, str]]:
         """What contradicts what, as (key, problem)."""
         problems = []
+        if self.steering == "action_residual" and self.human_chunks == "invert":
+            problems.append(("human_chunks", "invert looks for a latent; steering is action_residual"))
         if self.log_std_min >= self.log_std_max:
             problems.append(
                 ("log_std_min", f"{self.log_std_min} is not below log_std_max = {self.log_std_max}")

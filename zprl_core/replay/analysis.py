@@ -21,7 +21,7 @@ from zprl_core.replay.critics import Critics
 from zprl_core.replay.episodes import Moment, PlannedBefore, ReplayEpisode
 from zprl_core.replay.plans import Planned
 from zprl_core.runtime import PolicyRuntime
-from zprl_core.steering.guard import measure
+from zprl_core.steering.guard import GuardValues, measure
 
 Array = NDArray[np.float64]
 FAR_SHARE = 0.01
@@ -145,8 +145,11 @@ def _row(
     plan, model, running = planned.plan, runtime.model, episode.running
     codec = ActionCodec.from_config(runtime.task.action)
     known = moment.executed is not None and moment.executed.shape == plan.actions.shape
-    features = decoded(model, np.stack([plan.z, plan.z_tilde]))
-    guard = measure(plan.z, plan.z_tilde, features[0], features[1], model.latents)
+    guard, far = GuardValues(), math.nan
+    if runtime.task.rl.steering == "latent":
+        features = decoded(model, np.stack([plan.z, plan.z_tilde]))
+        guard = measure(plan.z, plan.z_tilde, features[0], features[1], model.latents)
+        far = math.nan if model.latents is None else float(model.latents.distance(plan.z))
     q = critics.values(plan.c[None], plan.z_tilde[None])[:, 0] if critics else ()
     same = reproduced(moment.before, plan, runtime)
     return ChunkRow(
@@ -164,7 +167,7 @@ def _row(
         rms_ratio=guard.rms_ratio,
         mahalanobis=guard.mahalanobis,
         displacement=guard.displacement,
-        mahalanobis_z=math.nan if model.latents is None else float(model.latents.distance(plan.z)),
+        mahalanobis_z=far,
         q=tuple(float(value) for value in q),
         value=value_that_followed(episode, moment.chunk, runtime.task.rl.gamma),
         inference_s=planned.inference_s,
@@ -193,6 +196,8 @@ def reproduced(before: PlannedBefore | None, plan: Plan, runtime: PolicyRuntime)
     """Plan once more from the snapshot's embedding with the recorded z~ and w."""
     if before is None or before.plan.actions.shape != plan.actions.shape:
         return Reproduced()
+    if runtime.task.rl.steering == "action_residual":  # what was recorded is averaged with the chunk before
+        return Reproduced(bool(np.array_equal(plan.c, before.plan.c)))
     old = before.plan
     if old.z_tilde.shape != plan.z_tilde.shape or old.c.shape != plan.c.shape:
         return Reproduced()

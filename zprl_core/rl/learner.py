@@ -367,6 +367,10 @@ def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:
     checkpoint.require_same_task(path, data.task_config(), task)
     state = data.state
     setup = Setup(state["c_mean"].numpy(), state["c_std"].numpy(), state["dim"], state["lambda"])
+    if (learned := data.task_config().rl.steering) != task.rl.steering:
+        raise CheckpointError(
+            f"{path}: its actor steers by rl.steering: {learned}, the task at hand by {task.rl.steering}"
+        )
     if task.rl.lambda_ not in (None, setup.lambda_):
         raise CheckpointError(f"{path}: lambda is {setup.lambda_}, the task at hand has {task.rl.lambda_}")
     sac = new_sac(data.task_config(), setup, 0)

@@ -89,7 +89,8 @@ def steer(runtime: PolicyRuntime, c: Array, seed: int, *, actions: bool) -> Stee
 @torch.inference_mode()
 def described(runtime: PolicyRuntime, z: Tensor, z_tilde: Tensor, w: Array | None) -> Steered:
     """Latents that were drawn and steered, (N, dim z), with what they give; w (N, H, da) or None."""
-    feature, steered = runtime.steering.condition(z), runtime.steering.condition(z_tilde)
+    decode = runtime.model.bottleneck.decode
+    feature, steered = decode(z), decode(z_tilde)
     plans: list[Array | None] = [None, None]
     if w is not None:
         plans = [_plan(runtime, each, w) for each in (feature, steered)]

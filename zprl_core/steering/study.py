@@ -78,6 +78,8 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
         policy = find_policy(path)
         if not policy.steers:
             raise DataError(f"{path}: a base policy steers nothing; name a folder of `zprl train`")
+        if policy.task.rl.steering != "latent":
+            raise DataError(f"{path}: steers by {policy.task.rl.steering}; this looks at latents only")
         folder = RunFolder.open(path)
         model, _, _ = load_base(policy.base, policy.task)
         found.append(Run(folder, path.name, load_task(folder.task_file), model))

@@ -82,10 +82,7 @@ def training(
     rig_config, task_config = _load(rig, task)
     in_lockstep = _lockstep(rig_config, lockstep)
     warning = _check_base(base, task_config, _cell(rig_config, task_config, in_lockstep))
-    if steering not in (None, task_config.rl.steering):
-        task_config = dataclasses.replace(
-            task_config, rl=dataclasses.replace(task_config.rl, steering=steering, lambda_=None)
-        )
+    task_config = _steered_by(task_config, steering or task_config.rl.steering)
     task_config = _with_lambda(task_config, base, lambda_)
     episodes = task_config.evaluation.episodes if eval_episodes is None else eval_episodes
     spec = RunSpec(
@@ -212,8 +209,9 @@ def evaluation(
         trained = _trained_actor(run, checkpoint)
         warnings.append(compare(str(run.path), trained.provenance, now, task_config.tick_s))
         base, actor = Path(run.spec.base), str(trained.path)
-        # The actor was trained at the lambda of its run, whatever the task's file says today.
-        lambda_ = load_task(run.task_file).rl.lambda_
+        # What the actor was trained to do, whatever the task's file says today.
+        learned = load_task(run.task_file).rl
+        task_config, lambda_ = _steered_by(task_config, learned.steering), learned.lambda_
     modes = wanted_evaluation.modes(only, policy, steered=bool(actor))
     staged = wanted_evaluation.cases(rig_config, task_config, cases, teleop)
     wanted_evaluation.check_error_rate(error_rate, modes, staged)
@@ -356,6 +354,13 @@ def _trained_actor(run: RunFolder, chunks: int | None) -> _Trained:
 
     load_actor(path, load_task(run.task_file))
     return _Trained(path, checkpoint.load(path, KIND).provenance)
+
+
+def _steered_by(task: TaskConfig, steering: Interface) -> TaskConfig:
+    """The task with this interface; the lambda of another one means nothing to it."""
+    if task.rl.steering == steering:
+        return task
+    return dataclasses.replace(task, rl=dataclasses.replace(task.rl, steering=steering, lambda_=None))
 
 
 def _with_lambda(task: TaskConfig, base: Path, override: float | None) -> TaskConfig:

@@ -93,18 +93,33 @@ class ExperimentConfig:
 
 @dataclass(frozen=True)
 class Trial:
-    """One cell with one seed."""
+    """One cell with one seed.
+
+    Folders are named after what the files and the cell say, and not after defaults: a key that a later
+    version adds moves no results. What was run with other defaults is refused when it is gone on from.
+
+    Attributes:
+        task: with the cell's other values. environments: copies that run at a time.
+    """
 
     cell: CellConfig
     seed: int
     task: TaskConfig
     environments: int
 
+    def _mark(self, *keys: str) -> str:
+        said = {
+            key: value
+            for key, value in loader.flatten(task_data(self.cell))
+            if any(key == each or key.startswith(f"{each}.") for each in keys)
+        }
+        return _digest(said)
+
     @property
     def folder(self) -> str:
         """Its name among the trials: cells of two figures that are the same trial share it."""
         cell = (self.cell.method, self.cell.scale, self.cell.progressive_steps, self.environments)
-        mark = _digest([cell, self.task.fingerprint(*ONLINE)])
+        mark = _digest([cell, self._mark(*ONLINE)])
         return f"{self.task.name}-{self.cell.method}-{mark}/seed{self.seed}"
 
     @property
@@ -112,17 +127,17 @@ class Trial:
         """The name of its flow, shared by trials with other bottlenecks; its base's where it has its own."""
         if self.task.bottleneck.joint:
             return self.base
-        return f"{self.task.name}-flow-{self.task.fingerprint(*IMITATION)[:8]}/seed{self.seed}"
+        return f"{self.task.name}-flow-{self._mark(*IMITATION)}/seed{self.seed}"
 
     @property
     def demonstrations(self) -> str:
         """The name of its dataset, which all seeds share."""
-        return f"{self.task.name}-{self.task.fingerprint(*DEMONSTRATED)[:8]}"
+        return f"{self.task.name}-{self._mark(*DEMONSTRATED)}"
 
     @property
     def base(self) -> str:
         """The name of its base policy, which trials of other methods share."""
-        return f"{self.task.name}-{self.task.fingerprint(*OFFLINE)[:8]}/seed{self.seed}"
+        return f"{self.task.name}-{self._mark(*OFFLINE)}/seed{self.seed}"
 
 
 def load_experiment(name: str) -> ExperimentConfig:
@@ -160,11 +175,16 @@ def task_of(cell: CellConfig) -> TaskConfig:
     Raises:
         ConfigError: no such task, no such key, or a value that is not allowed.
     """
+    return TaskConfig.from_dict(task_data(cell), f"cell {cell.name}")
+
+
+def task_data(cell: CellConfig) -> dict[str, Any]:
+    """What the task's files and the cell say, without defaults."""
     data, _ = files.read_extended("tasks", files.find("tasks", cell.task))
     merged = dict(data)
     for key, value in cell.set.items():
         merged = _changed(merged, key.split("."), value)
-    return TaskConfig.from_dict(merged, f"cell {cell.name}")
+    return merged
 
 
 def _changed(data: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:

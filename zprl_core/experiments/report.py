@@ -13,14 +13,17 @@ import numpy as np
 
 from zprl_core.experiments.cells import CellConfig, Trial, load_experiment
 from zprl_core.experiments.motion import mean_motion
-from zprl_core.experiments.points import Episodes, Point
-from zprl_core.experiments.runner import standing
+from zprl_core.experiments.points import TRAILS, Episodes, Point
+from zprl_core.experiments.runner import folder_of, standing
+from zprl_core.experiments.steering_trial import GUARD
 from zprl_core.report.curves import Band, band
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
 from zprl_core.report.figures import COLOURS, DASHES, figure
 from zprl_core.run_folder import make_folder
 from zprl_core.stats import Proportion, pooled
 
+ABREAST = 3
+"""Pictures of ways side by side."""
 LAST = 5
 """Points that a final rate is averaged over (paper, Table I)."""
 REACHED = 0.9
@@ -32,18 +35,19 @@ class Curve:
     """A cell with those of its seeds that have points.
 
     Attributes:
-        cell: what was run. seeds: wanted. points: by seed. done: seeds whose budget is spent.
+        cell: what was run. trials: by seed. points: by seed, of those that have any.
+        done: seeds whose budget is spent.
     """
 
     cell: CellConfig
-    seeds: int
+    trials: Mapping[int, Trial]
     points: Mapping[int, Sequence[Point]]
     done: int
 
     @property
     def complete(self) -> bool:
         """Whether every seed is at its end."""
-        return self.done == self.seeds
+        return self.done == len(self.trials)
 
     @property
     def final(self) -> float | None:
@@ -77,14 +81,17 @@ class Curve:
 
 def curves(trials: Sequence[Trial], root: Path) -> list[Curve]:
     """The cells of these trials, in their order, with what is there of them."""
-    found: dict[int, tuple[CellConfig, dict[int, Sequence[Point]], list[bool]]] = {}
+    cells: dict[int, dict[int, Trial]] = {}
     for trial in trials:
-        stands = standing(trial, root)
-        _, points, done = found.setdefault(id(trial.cell), (trial.cell, {}, []))
-        done.append(stands.state == "done")
-        if stands.points:
-            points[trial.seed] = stands.points
-    return [Curve(cell, len(done), points, sum(done)) for cell, points, done in found.values()]
+        cells.setdefault(id(trial.cell), {})[trial.seed] = trial
+    return [_curve(seeds, root) for seeds in cells.values()]
+
+
+def _curve(trials: Mapping[int, Trial], root: Path) -> Curve:
+    stands = {seed: standing(trial, root) for seed, trial in trials.items()}
+    points = {seed: each.points for seed, each in stands.items() if each.points}
+    done = sum(each.state == "done" for each in stands.values())
+    return Curve(next(iter(trials.values())).cell, trials, points, done)
 
 
 def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Document:
@@ -96,10 +103,10 @@ def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Documen
     experiment, found = load_experiment(name), curves(trials, root)
     make_folder(out)
     sections = [
-        Section(task, _parts(task, [each for each in found if each.cell.task == task], out))
+        Section(task, _parts(task, [each for each in found if each.cell.task == task], root, out))
         for task in dict.fromkeys(each.cell.task for each in found)
     ]
-    missing = [f"{c.cell.name}: {c.done} of {c.seeds} seeds" for c in found if not c.complete]
+    missing = [f"{c.cell.name}: {c.done} of {len(c.trials)} seeds" for c in found if not c.complete]
     lead: list[Part] = [
         f"The paper's {experiment.source}. Every rate is measured without exploration on the layouts of its "
         "seed, which are the same for every method and every point; steps are environment steps, the "
@@ -111,7 +118,7 @@ def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Documen
     return Document(experiment.title, lead, sections)
 
 
-def _parts(task: str, found: Sequence[Curve], out: Path) -> list[Part]:
+def _parts(task: str, found: Sequence[Curve], root: Path, out: Path) -> list[Part]:
     shown = [each for each in found if each.points]
     if not shown:
         return [Caution("No trial of this task has been run.")]
@@ -123,8 +130,63 @@ def _parts(task: str, found: Sequence[Curve], out: Path) -> list[Part]:
         ),
         Table(f"{task}_success", SUCCESS, [_success_row(each) for each in found]),
         Table(f"{task}_motion", MOTION, [_motion_row(each) for each in shown], MOTION_CAPTION),
+        *_ways(task, shown, root, out),
+        *_effects(task, shown),
         Table(f"{task}_speed", SPEED, [_speed_row(each) for each in shown], SPEED_CAPTION),
     ]
+
+
+EFFECTS = ("Method", "RMS ratio", "Distance of z~", "Displacement of c^")
+EFFECTS_CAPTION = (
+    "Last point, without exploration, means over chunks and seeds (Fig. 11): RMS(z~ - z) / RMS(z), "
+    "Mahalanobis distance of z~ over the one that 1 % of the offline latents exceed, and L2 distance of "
+    "g(z~) to g(z)."
+)
+
+
+def _effects(task: str, found: Sequence[Curve]) -> list[Part]:
+    """What ZPRL did to the latent."""
+    rows = []
+    for curve in found:
+        ends = [points[-1].effect for points in curve.points.values()]
+        if all(ends):
+            values = [float(np.mean([end.get(name, math.nan) for end in ends])) for name in GUARD]
+            rows.append([curve.cell.label or curve.cell.method, *(f"{value:.3g}" for value in values)])
+    return [Table(f"{task}_steering", EFFECTS, rows, EFFECTS_CAPTION)] if rows else []
+
+
+def _ways(task: str, found: Sequence[Curve], root: Path, out: Path) -> list[Part]:
+    """Commanded y of one layout at stages of training (Fig. 5), of the first seed of each method."""
+    drawn = []
+    for curve in found:
+        seed = min(curve.points)
+        trails = sorted((folder_of(curve.trials[seed], root) / TRAILS).glob("*.npz"))
+        if trails and curve.trials[seed].task.action.layout == "end_effector":
+            drawn.append((curve, trails))
+    if not drawn:
+        return []
+    picture = f"{task}_ways.png"
+    with figure(
+        out / picture, min(3, len(drawn)), 3.2 * math.ceil(len(drawn) / 3), math.ceil(len(drawn) / 3)
+    ) as axes:
+        for each in axes[len(drawn) :]:
+            each.set_axis_off()
+        for each, (curve, trails) in zip(axes, drawn, strict=False):
+            _way(each, curve, trails)
+    told = "Commanded y of the tool on the first layout of the first seed, without exploration (Fig. 5)."
+    return [Figure(picture, told)]
+
+
+def _way(axes: Any, curve: Curve, trails: Sequence[Path]) -> None:
+    task, stages = curve.trials[min(curve.points)].task, (0, len(trails) // 2, len(trails) - 1)
+    points = curve.points[min(curve.points)]
+    for number, stage in enumerate(dict.fromkeys(stages)):
+        actions = np.load(trails[stage])["steered"]
+        seconds = np.arange(len(actions)) * task.tick_s * task.action.repeat
+        label = f"{points[stage].steps:,} steps"
+        axes.plot(seconds, actions[:, 1], color=COLOURS[number], linestyle=DASHES[number], label=label)
+    axes.set(title=curve.cell.label or curve.cell.method, xlabel="s", ylabel="y, m")
+    axes.legend(frameon=False)
 
 
 SUCCESS = ("Method", "Scale", "Seeds done", "Base", "Last point", "Mean of last 5", "Steps to 0.9")
@@ -141,7 +203,11 @@ SPEED_CAPTION = (
 
 
 def _success_row(curve: Curve) -> list[str]:
-    row = [curve.cell.label or curve.cell.method, _number(curve.cell.scale), f"{curve.done} of {curve.seeds}"]
+    row = [
+        curve.cell.label or curve.cell.method,
+        _number(curve.cell.scale),
+        f"{curve.done} of {len(curve.trials)}",
+    ]
     if not curve.points:
         return [*row, "not run", "not run", "not run", "not run"]
     final, steps = curve.final, curve.steps_to

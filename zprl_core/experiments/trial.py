@@ -16,6 +16,8 @@ from typing import Any
 
 from zprl_core import checkpoint
 from zprl_core.config import TaskConfig
+from zprl_core.errors import CheckpointError
+from zprl_core.experiments.cells import ONLINE
 from zprl_core.experiments.environments.vector import VectorEnvironment
 from zprl_core.experiments.points import Point, summarise, write_points, write_trail
 from zprl_core.experiments.policy import Executed, Mode, Planner, episodes
@@ -155,7 +157,14 @@ class LearningTrial(ABC):
         write_points(self.folder, self.points)
 
     def _load(self) -> None:
-        state = checkpoint.load(self.folder / STATE, KIND).state
+        found = checkpoint.load(self.folder / STATE, KIND)
+        different = found.task_config().differences(self.task, *ONLINE)
+        if different:
+            raise CheckpointError(
+                f"{self.folder / STATE}: was run with other settings. There, now: {'; '.join(different)}. "
+                "Remove the trial's folder to run it anew"
+            )
+        state = found.state
         self.restore(state["learned"])
         self.counters = Counters(**state["counters"])
         self.points = [Point.from_dict(each) for each in state["points"]]

@@ -111,14 +111,23 @@ class Trial:
         said = {
             key: value
             for key, value in loader.flatten(task_data(self.cell))
-            if any(key == each or key.startswith(f"{each}.") for each in keys)
+            if any(key == each or key.startswith(f"{each}.") for each in keys) and key != "rl.lambda"
         }
         return _digest(said)
 
     @property
+    def scale(self) -> float | None:
+        """Of the method: the cell's, or else the task's lambda for ZPRL."""
+        return (
+            self.task.rl.lambda_
+            if self.cell.scale is None and self.cell.method == "zprl"
+            else self.cell.scale
+        )
+
+    @property
     def folder(self) -> str:
         """Its name among the trials: cells of two figures that are the same trial share it."""
-        cell = (self.cell.method, self.cell.scale, self.cell.progressive_steps, self.environments)
+        cell = (self.cell.method, self.scale, self.cell.progressive_steps, self.environments)
         mark = _digest([cell, self._mark(*ONLINE)])
         return f"{self.task.name}-{self.cell.method}-{mark}/seed{self.seed}"
 

@@ -26,6 +26,8 @@ from zprl_core.experiments.stopwatch import Stopwatch
 from zprl_core.session.layouts import layout_seed
 
 KIND, STATE = "trial", "state.ckpt"
+LAMBDA = "rl.lambda:"
+"""The cell's scale counts in its place."""
 EVALUATION = 2**40
 """First number of the episodes of evaluation: no training episode shares their noise."""
 
@@ -158,7 +160,11 @@ class LearningTrial(ABC):
 
     def _load(self) -> None:
         found = checkpoint.load(self.folder / STATE, KIND)
-        different = found.task_config().differences(self.task, *ONLINE)
+        different = [
+            line
+            for line in found.task_config().differences(self.task, *ONLINE)
+            if not line.startswith(LAMBDA)
+        ]
         if different:
             raise CheckpointError(
                 f"{self.folder / STATE}: was run with other settings. There, now: {'; '.join(different)}. "

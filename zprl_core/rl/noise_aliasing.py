@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zprl_core.gradients import frozen
 from zprl_core.rl.critic import CriticEnsemble
 from zprl_core.rl.sac import SAC, Batch, UpdateNoise
 
@@ -59,23 +58,12 @@ class NoiseAliasedSAC(SAC):
             self.action_critics.parameters(), config.critic_lr, fused=True
         )
 
-    def update(self, batch: Batch, noise: UpdateNoise) -> dict[str, Tensor]:
-        """One gradient step of Q^A, Q^W, actor and temperature; returns what `SAC.update` does, of Q^A."""
-        action_loss, q = self.action_critic_loss(batch, self.target(batch, noise))
-        self._step("action_critics", action_loss)
+    def learn_values(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, Tensor]:
+        """One gradient step of Q^A, then of Q^W; the loss of Q^A and its q (E, B)."""
+        loss, q = self.action_critic_loss(batch, self.target(batch, noise))
+        self._step("action_critics", loss)
         self._step("critics", self.aliasing_loss(batch, noise))
-        with frozen(self.critics):
-            actor_loss, log_prob = self.actor_loss(batch, noise)
-            self._step("actor", actor_loss)
-        self._step("temperature", self.temperature_loss(log_prob))
-        self.update_target()
-        return {
-            "critic_loss": action_loss.detach(),
-            "actor_loss": actor_loss.detach(),
-            "q": q.detach().mean(),
-            "entropy": -log_prob.mean(),
-            "temperature": self.log_alpha.detach().exp(),
-        }
+        return loss, q
 
     @torch.no_grad()
     def target(self, batch: Batch, noise: UpdateNoise) -> Tensor:

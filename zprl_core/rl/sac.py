@@ -98,8 +98,7 @@ class SAC(nn.Module):
         Returns:
             Scalars: critic_loss, actor_loss, q (mean of the critics on the batch), entropy, temperature.
         """
-        critic_loss, q = self.critic_loss(batch, self.target(batch, noise))
-        self._step("critics", critic_loss)
+        critic_loss, q = self.learn_values(batch, noise)
         with frozen(self.critics):
             actor_loss, log_prob = self.actor_loss(batch, noise)
             self._step("actor", actor_loss)
@@ -112,6 +111,12 @@ class SAC(nn.Module):
             "entropy": -log_prob.mean(),
             "temperature": self.log_alpha.detach().exp(),
         }
+
+    def learn_values(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, Tensor]:
+        """One gradient step of the critics; eq. (10) before it, and q (E, B)."""
+        loss, q = self.critic_loss(batch, self.target(batch, noise))
+        self._step("critics", loss)
+        return loss, q
 
     @torch.no_grad()
     def target(self, batch: Batch, noise: UpdateNoise) -> Tensor:

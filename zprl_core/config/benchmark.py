@@ -24,6 +24,11 @@ class DemonstratorConfig:
         "offset of the expert's aim in a flawed episode, in the expert's units", default=()
     )
     flaw_spread: float = setting("standard deviation around it, drawn once an episode", default=0.0, low=0.0)
+    gives_up_steps: int | None = setting(
+        "waypoints after which it gives up, so that waiting does not fill the data; null: the task's horizon",
+        default=None,
+        low=1,
+    )
     noise: float = setting("standard deviation on every action, in the expert's units", default=0.0, low=0.0)
 
 

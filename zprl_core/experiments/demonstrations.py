@@ -34,8 +34,10 @@ def demonstrate(environment: Environment, task: TaskConfig, seed: int, number: i
     layout = layout_seed(seed, KIND, number)
     environment.reset(layout)
     expert = make_expert(task, noise.generator(seed, number, 0, Stream.LAYOUT))
+    assert task.benchmark is not None
+    longest = task.benchmark.demonstrator.gives_up_steps or task.horizon_steps
     seen, actions, success = list[Observation](), list[NDArray[np.float32]](), False
-    while not success and len(actions) < task.horizon_steps:
+    while not success and len(actions) < longest:
         seen.append(environment.observe())
         actions.append(expert.act(environment.state()))
         success = environment.step(actions[-1]).success
@@ -47,7 +49,7 @@ def demonstrate(environment: Environment, task: TaskConfig, seed: int, number: i
         stamp_ns=np.arange(len(seen), dtype=np.int64) * tick_ns,
         info=EpisodeInfo(
             length=len(seen),
-            outcome="success" if success else "horizon",
+            outcome="success" if success else "failure" if longest < task.horizon_steps else "horizon",
             source=f"seed {seed}, episode {number}",
             label_author=task.name,
             facts={"layout_seed": layout},

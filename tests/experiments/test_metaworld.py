@@ -109,7 +109,10 @@ def test_the_expert_succeeds_unless_its_aim_is_off(name: str) -> None:
         made = changed(task, demonstrator=settings)
         episodes = [demonstrate(environment, made, 7, number) for number in range(6)]
         outcomes[share] = sum(episode.info.success for episode in episodes)
-        assert all(len(episode) <= task.horizon_steps for episode in episodes)
+        longest = settings.gives_up_steps
+        assert longest is not None and all(len(episode) <= longest for episode in episodes)
+        assert {e.info.outcome for e in episodes if len(e) == longest} <= {"failure", "success"}
+        assert all(e.info.success for e in episodes if len(e) < longest), "it gives up no sooner"
     assert outcomes[0.0] >= 5 and outcomes[1.0] <= 3, outcomes
 
 

@@ -63,6 +63,12 @@ class Curve:
         return pooled(points[-1].evaluation.success for points in self.points.values())
 
     @property
+    def exploring(self) -> Proportion:
+        """Training episodes between the last two points, taken together."""
+        ends = [points[-1].training for points in self.points.values()]
+        return pooled(each.success for each in ends if each)
+
+    @property
     def base(self) -> Proportion:
         """The first point of each seed: nothing is steered."""
         return pooled(points[0].evaluation.success for points in self.points.values())
@@ -189,7 +195,16 @@ def _way(axes: Any, curve: Curve, trails: Sequence[Path]) -> None:
     axes.legend(frameon=False)
 
 
-SUCCESS = ("Method", "Scale", "Seeds done", "Base", "Last point", "Mean of last 5", "Steps to 0.9")
+SUCCESS = (
+    "Method",
+    "Scale",
+    "Seeds done",
+    "Base",
+    "Last point",
+    "Mean of last 5",
+    "Steps to 0.9",
+    "Exploring before it",
+)
 MOTION = ("Method", "Base", "Exploring", "Deterministic")
 MOTION_CAPTION = (
     "Commanded tool, mean velocity in m/s | mean acceleration in m/s^2 (section V-C): the base policy, the "
@@ -209,7 +224,7 @@ def _success_row(curve: Curve) -> list[str]:
         f"{curve.done} of {len(curve.trials)}",
     ]
     if not curve.points:
-        return [*row, "not run", "not run", "not run", "not run"]
+        return [*row, *["not run"] * (len(SUCCESS) - len(row))]
     final, steps = curve.final, curve.steps_to
     told = "N/A" if curve.complete else "not finished"
     return [
@@ -218,6 +233,7 @@ def _success_row(curve: Curve) -> list[str]:
         _rate(curve.last),
         told if final is None else f"{final:.2f}",
         told if steps is None else f"{steps:,.0f}",
+        _rate(curve.exploring),
     ]
 
 
@@ -285,7 +301,7 @@ def _line(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
 
 def _rate(p: Proportion) -> str:
     low, high = p.wilson()
-    return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}"
+    return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}" if p.trials else "none"
 
 
 def _number(x: float | None) -> str:

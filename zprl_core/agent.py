@@ -62,6 +62,11 @@ class ChunkReport:
     by_hand: bool = False
     executed: NDArray[np.float64] | None = None
 
+    @property
+    def unlike_plan(self) -> bool:
+        """Whether the arm may be elsewhere than the plan led."""
+        return bool(self.spoiled or self.interrupted or self.by_hand)
+
 
 @dataclass(frozen=True)
 class SendChunk:
@@ -131,7 +136,7 @@ class _Episode:
     versions: dict[int, int] = field(default_factory=dict)
     sought: set[int] = field(default_factory=set)
     inversions: dict[int, Inversion] = field(default_factory=dict)
-    planned: NDArray[np.float32] | None = None  # the last chunk's actions, before they were averaged
+    planned: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # the last, before it was averaged
     start_version: int | None = None
     barrier_sent: bool = False
     cleared: int = -1
@@ -386,12 +391,21 @@ class EpisodeAgent:
         return self.guard_state.scale
 
     def _filtered(self, e: _Episode, plan: Plan) -> Plan:
-        """With each pose averaged over the last waypoints, those of the chunk before included."""
+        """With each pose averaged over the last waypoints, those of the chunk before included.
+
+        Where one of the two chunks before was refused, cut short or taken over, as far as that is known yet,
+        nothing before this chunk counts. In real time the last one's report comes after this plan: what a
+        stale average makes of it is within the bridge's limits, or refused there, and over with the next
+        chunk.
+        """
         rl = self.runtime.task.rl
         if rl.steering == "latent":
             return plan
-        before = e.planned if e.planned is not None else plan.actions[:0]
-        e.planned = plan.actions
+        chunk = e.first + len(e.plans)
+        before = e.planned.get(chunk - 1, plan.actions[:0])
+        if any((report := e.reports.get(each)) and report.unlike_plan for each in (chunk - 1, chunk - 2)):
+            before = plan.actions[:0]  # the arm is not where that plan led
+        e.planned = {chunk: plan.actions}
         codec = ActionCodec.from_config(self.runtime.task.action)
         return replace(plan, actions=average_recent(plan.actions, before, rl.filter_steps, codec))
 

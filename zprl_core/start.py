@@ -357,10 +357,14 @@ def _trained_actor(run: RunFolder, chunks: int | None) -> _Trained:
 
 
 def _steered_by(task: TaskConfig, steering: Interface) -> TaskConfig:
-    """The task with this interface; the lambda of another one means nothing to it."""
-    if task.rl.steering == steering:
-        return task
-    return dataclasses.replace(task, rl=dataclasses.replace(task.rl, steering=steering, lambda_=None))
+    """The task with this interface; lambda belongs to the latent, `residual_scale` to the action residual.
+
+    Raises:
+        ConfigError: another setting contradicts it.
+    """
+    lambda_ = task.rl.lambda_ if steering == "latent" == task.rl.steering else None
+    changed = dataclasses.replace(task, rl=dataclasses.replace(task.rl, steering=steering, lambda_=lambda_))
+    return TaskConfig.from_dict(changed.to_dict(), f"task {task.name} with --steering {steering}")
 
 
 def _with_lambda(task: TaskConfig, base: Path, override: float | None) -> TaskConfig:

@@ -47,6 +47,8 @@ def test_trials_share_what_is_the_same() -> None:
     assert narrow.base != plain.base and narrow.demonstrations == plain.demonstrations
     assert narrow.imitation == plain.imitation, "the bottleneck is attached afterwards"
     assert trial(set={"bottleneck.joint": True}).imitation != plain.imitation
+    usual = trial(set={"bottleneck.beta": 1e-4, "budget.demonstrations": 100})
+    assert (usual.folder, usual.base) == (plain.folder, plain.base), "what is usual anyway changes nothing"
     fewer = trial(set={"budget.demonstrations": 25})
     assert fewer.demonstrations != plain.demonstrations and fewer.base != plain.base
 
@@ -61,3 +63,14 @@ def test_bad_files_name_what_is_wrong(tmp_path: Path) -> None:
     path.write_text("title: t\nsource: s\nseeds: [0]\ncpu: [{task: push_wall_state, method: zprl}]\n")
     with pytest.raises(ConfigError, match="no cell for --scale paper"):
         trials(str(path), "paper")
+    for cell, problem in (
+        (
+            "{task: push_wall_state, method: action_residual}",
+            "push_wall_state action_residual: scale is missing",
+        ),
+        ("{task: place_orange, method: zprl}", "place_orange has a rig, it is no benchmark"),
+        ("{task: push_wall_state, method: zprl, set: {name.x: 1}}", r"'name' is .* and holds no 'x'"),
+    ):
+        path.write_text(f"title: t\nsource: s\nseeds: [0]\ncpu: [{cell}]\n")
+        with pytest.raises(ConfigError, match=problem):
+            trials(str(path), "cpu")

@@ -60,7 +60,7 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
         "Not finished: push_wall_state action_residual: 0 of 1 seeds"
         in half.stdout + (tmp_path / "half" / "report.md").read_text()
     )
-    rest = zprl("run", *words, "--processes", "2")
+    rest = zprl("run", *words, "--processes", "2", "--simulators", "1")
     assert rest.returncode == 0, rest.stdout + rest.stderr
     assert "2 trials to run" in rest.stdout
     assert len(list((root / "bases").glob("*/seed0/base.ckpt"))) == 1, "one base for all"
@@ -72,6 +72,12 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
     assert "Not finished" not in text and "reinflow" in text
     assert (tmp_path / "report" / "push_wall_state.png").stat().st_size > 10_000
     assert "0 trials to run" in zprl("run", *words).stdout
+    points = next(root.glob("trials/*zprl*/seed0/points.jsonl"))
+    whole = points.read_bytes()
+    points.write_bytes(b"\xff" + whole)
+    assert "damaged: " in zprl("status", *words, "--only", "zprl").stdout
+    mended = zprl("run", *words, "--only", "zprl", "--processes", "1")
+    assert mended.returncode == 0 and points.read_bytes() == whole, mended.stdout + mended.stderr
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import torch
 from tests.learning.tiny import tiny_task
 from zprl_core import start, transforms
 from zprl_core.actions import ActionCodec
-from zprl_core.agent import EpisodeAgent, SendChunk
+from zprl_core.agent import ChunkReport, EpisodeAgent, SendChunk
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import new_model
 from zprl_core.config import TaskConfig
@@ -59,13 +59,15 @@ def agent(runtime: PolicyRuntime, learner: bool = False) -> EpisodeAgent:
     return EpisodeAgent(runtime, 0, lockstep=True, max_chunks=None, learner=learner)
 
 
-def planned(made: EpisodeAgent, mode: str, chunks: int, episode: int = 0) -> list[SendChunk]:
+def planned(made: EpisodeAgent, mode: str, chunks: int, episode: int = 0, first: int = 0) -> list[SendChunk]:
+    """What is sent for chunks from `first` on; an episode begins with chunk 0."""
     view = TINY.observation.cameras[0]
     steps = TINY.observation.steps
     images = {view.name: np.zeros((steps, view.height, view.width, 3), np.uint8)}
-    made.begin(episode, mode)
+    if first == 0:
+        made.begin(episode, mode)
     sent = []
-    for chunk in range(chunks):
+    for chunk in range(first, first + chunks):
         made.on_observation(chunk, images, np.zeros((steps, TINY.observation.proprio_dim), np.float32))
         sent += [effect for effect in made.due() if isinstance(effect, SendChunk)]
         made.on_cleared(episode, chunk)
@@ -83,6 +85,21 @@ def test_chunks_are_averaged_across_their_seams_and_the_base_is_not(runtime: Pol
     np.testing.assert_allclose(first.plan.actions[0], raw[0][0], atol=1e-6)
     base = planned(agent(runtime), "base_c", 1)[0].plan
     np.testing.assert_array_equal(base.actions, runtime.decode("base_c", base.c, base.z_tilde, base.w))
+
+
+def test_nothing_is_averaged_with_a_chunk_that_was_not_executed(runtime: PolicyRuntime) -> None:
+    """After a refusal or a takeover the arm is not where the plan before led: the average starts anew."""
+    codec = ActionCodec.from_config(TINY.action)
+    for report, fresh in ((ChunkReport(), False), (ChunkReport(spoiled="refused"), True)):
+        made, sent = agent(runtime), list[SendChunk]()
+        for chunk in range(4):
+            sent += planned(made, "steer", 1, first=chunk)
+            made.on_report(0, chunk, report if chunk == 1 else ChunkReport())
+        raw = [runtime.decode("steer", s.plan.c, s.plan.z_tilde, s.plan.w) for s in sent]
+        for chunk in (2, 3):
+            before = raw[chunk - 1][:0] if fresh else raw[chunk - 1]
+            wanted = average_recent(raw[chunk], before, 3, codec)
+            np.testing.assert_array_equal(sent[chunk].plan.actions, wanted)
 
 
 def test_rotations_are_averaged_as_rotations() -> None:
@@ -104,9 +121,16 @@ def test_exploration_sets_in_with_the_chunks_that_were_learned_from(runtime: Pol
 
 
 def test_a_run_settles_its_scale_and_keeps_its_steering(tmp_path: Path) -> None:
-    settled = start._with_lambda(residual(lambda_=None, residual_scale=0.3), tmp_path / "none.ckpt", None)
-    assert settled.rl.lambda_ == 0.3
+    latent = dataclasses.replace(TINY, rl=dataclasses.replace(TINY.rl, residual_scale=0.3))
+    for task in (latent, residual(residual_scale=0.3)):
+        steered = start._steered_by(task, "action_residual")
+        settled = start._with_lambda(steered, tmp_path / "none.ckpt", None)
+        assert settled.rl.lambda_ == 0.3, "the latent's lambda is none of a residual's"
+        assert start._with_lambda(steered, tmp_path / "none.ckpt", 0.2).rl.lambda_ == 0.2
+    inverting = dataclasses.replace(TINY, rl=dataclasses.replace(TINY.rl, human_chunks="invert"))
+    with pytest.raises(ConfigError, match=r"--steering action_residual: rl\.human_chunks: invert"):
+        start._steered_by(inverting, "action_residual")
     data = residual().to_dict()
     data["rl"]["human_chunks"] = "invert"
-    with pytest.raises(ConfigError, match=r"rl\.human_chunks: invert looks for a latent"):
+    with pytest.raises(ConfigError, match=r"rl\.human_chunks: invert looks for a latent, and steering is"):
         TaskConfig.from_dict(data)

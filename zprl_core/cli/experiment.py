@@ -44,6 +44,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="trials at a time, each on one core (default: half of the cores)",
     )
+    running.add_argument(
+        "--simulators",
+        type=arguments.not_negative,
+        default=0,
+        metavar="N",
+        help="processes that share a trial's simulators, beside its own (default: 0, all in one); "
+        "no result depends on it",
+    )
     running.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster, which sees --root too")
     running.set_defaults(run=_run)
     status = commands.add_parser("status", help="how far its trials are")
@@ -104,9 +112,9 @@ def _run(args: argparse.Namespace) -> int:
     left.sort(key=lambda trial: trial.seed)  # every cell's first seed before any cell's second
     print(f"{len(left)} trials to run in {args.root}", flush=True)
     if args.ray:
-        failed = run_on_ray(left, args.root.absolute(), args.ray)
+        failed = run_on_ray(left, args.root.absolute(), args.ray, args.simulators)
     else:
-        failed = run_trials(left, args.root, args.processes)
+        failed = run_trials(left, args.root, args.processes, args.simulators)
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
     return 2 if failed else 0

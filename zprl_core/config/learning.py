@@ -221,7 +221,9 @@ class RLConfig:
         """What contradicts what, as (key, problem)."""
         problems = []
         if self.steering == "action_residual" and self.human_chunks == "invert":
-            problems.append(("human_chunks", "invert looks for a latent; steering is action_residual"))
+            problems.append(
+                ("human_chunks", "invert looks for a latent, and steering is action_residual: set exclude")
+            )
         if self.log_std_min >= self.log_std_max:
             problems.append(
                 ("log_std_min", f"{self.log_std_min} is not below log_std_max = {self.log_std_max}")

@@ -44,7 +44,7 @@ def _pretrain(trial: Trial, root: Path, path: Path) -> None:
     from zprl_core.training.bottleneck import attach_bottleneck
 
     folder = root / "demonstrations" / trial.demonstrations
-    with _locked(folder.parent):
+    with _locked(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():
             collect(trial.task, folder, DEMONSTRATIONS_SEED)
     data = load_dataset(folder, trial.task)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from zprl_core.config import TaskConfig, files, loader
@@ -108,9 +108,12 @@ class Trial:
     environments: int
 
     def _mark(self, *keys: str) -> str:
+        plain = replace(self.cell, set={})
+        usual = dict(loader.flatten(task_of(plain).to_dict()))
+        other = {key: value for key, value in self.cell.set.items() if usual.get(key) != value}
         said = {
             key: value
-            for key, value in loader.flatten(task_data(self.cell))
+            for key, value in loader.flatten(task_data(replace(self.cell, set=other)))
             if any(key == each or key.startswith(f"{each}.") for each in keys) and key != "rl.lambda"
         }
         return _digest(said)
@@ -171,11 +174,19 @@ def trials(name: str, scale: Scale) -> list[Trial]:
         ConfigError: a cell's task or one of its other values is none; names the cell.
     """
     experiment = load_experiment(name)
-    return [
+    found = [
         Trial(cell, seed, task_of(cell), experiment.environments)
         for cell in experiment.cells(scale)
         for seed in experiment.seeds
     ]
+    for trial in found:
+        if trial.task.benchmark is None:
+            raise ConfigError(f"cell {trial.cell.name}: task {trial.task.name} has a rig, it is no benchmark")
+        if trial.scale is None and trial.cell.method not in FINETUNING:
+            raise ConfigError(
+                f"cell {trial.cell.name}: scale is missing; method {trial.cell.method} needs one"
+            )
+    return found
 
 
 def task_of(cell: CellConfig) -> TaskConfig:
@@ -197,8 +208,14 @@ def task_data(cell: CellConfig) -> dict[str, Any]:
 
 
 def _changed(data: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    """A copy with another value at a path."""
+    """A copy with another value at a path.
+
+    Raises:
+        ConfigError: there is a value where the path goes on.
+    """
     inner = data.get(path[0], {})
+    if len(path) > 1 and not isinstance(inner, Mapping):
+        raise ConfigError(f"set: '{path[0]}' is {inner!r} and holds no '{'.'.join(path[1:])}'")
     return {**data, path[0]: value if len(path) == 1 else _changed(inner, path[1:], value)}
 
 

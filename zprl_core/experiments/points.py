@@ -54,7 +54,7 @@ class Point:
         evaluation: without exploration, on the layouts that every trial of this seed has.
         training: the episodes since the last point, exploring; None where none was finished.
         metrics: of the last update. effect: what the steering did to the chunks of the evaluation.
-        spent_s: process time since the trial's start in "environment", "inference", "update", "evaluation".
+        spent_s: wall time since the trial's start in "environment", "inference", "update", "evaluation".
     """
 
     steps: int
@@ -102,7 +102,11 @@ def write_trail(folder: Path, point: int, steered: Finished, explored: Finished 
     make_folder(folder / TRAILS)
     empty = np.zeros((0, steered.actions.shape[1]), np.float32)
     training = explored.actions if explored else empty
-    np.savez(folder / TRAILS / f"{point:04d}.npz", steered=steered.actions, explored=training)
+    path = folder / TRAILS / f"{point:04d}.npz"
+    beside = path.with_name(f".{path.name}")
+    with beside.open("wb") as file:
+        np.savez(file, steered=steered.actions, explored=training)
+    beside.replace(path)
 
 
 def read_points(folder: Path) -> list[Point]:
@@ -115,10 +119,10 @@ def read_points(folder: Path) -> list[Point]:
     if not path.exists():
         return []
     points = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             points.append(Point.from_dict(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(
                 f"{path}: line {number} is no point: {error}; remove the trial and run it again"
             ) from error

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from zprl_core import noise
 from zprl_core.base import BaseModel
+from zprl_core.errors import DataError
 from zprl_core.experiments.environments.protocol import Observation
 from zprl_core.experiments.rollouts import Moved, Rollouts, Slot
 from zprl_core.experiments.stopwatch import Stopwatch
@@ -131,6 +132,10 @@ def episodes(
         places = list(seen.values())
         with watch.spending("inference"):
             chosen, actions = policy.plan(places, [mode(place) for place in places])
+        if not np.isfinite(actions).all():
+            row = int(np.argmin(np.isfinite(actions).all(axis=(1, 2))))
+            at = f"chunk {places[row].chunk} of episode {places[row].episode}"
+            raise DataError(f"{at} is not finite: the networks have diverged; lower the rates or the scale")
         with watch.spending("environment"):
             moved = rollouts.step(dict(zip(seen, actions, strict=True)))
         with watch.spending("inference"):

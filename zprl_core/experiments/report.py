@@ -51,10 +51,10 @@ class Curve:
 
     @property
     def final(self) -> float | None:
-        """Mean over seeds and the last five points; None before it is complete."""
+        """Mean over seeds and the last five points, the unsteered first one left out; None before the end."""
         if not self.complete:
             return None
-        rates = [[p.evaluation.success.rate for p in points[-LAST:]] for points in self.points.values()]
+        rates = [[p.evaluation.success.rate for p in points[1:][-LAST:]] for points in self.points.values()]
         return float(np.mean([np.mean(each) for each in rates]))
 
     @property
@@ -134,7 +134,7 @@ def _parts(task: str, found: Sequence[Curve], root: Path, out: Path) -> list[Par
         Figure(
             picture, f"Success over environment steps on {task}: means over seeds with Student's 95 % band."
         ),
-        Table(f"{task}_success", SUCCESS, [_success_row(each) for each in found]),
+        Table(f"{task}_success", SUCCESS, [_success_row(each) for each in found], SUCCESS_CAPTION),
         Table(f"{task}_motion", MOTION, [_motion_row(each) for each in shown], MOTION_CAPTION),
         *_ways(task, shown, root, out),
         *_effects(task, shown),
@@ -166,7 +166,8 @@ def _ways(task: str, found: Sequence[Curve], root: Path, out: Path) -> list[Part
     drawn = []
     for curve in found:
         seed = min(curve.points)
-        trails = sorted((folder_of(curve.trials[seed], root) / TRAILS).glob("*.npz"))
+        trails = sorted((folder_of(curve.trials[seed], root) / TRAILS).glob("[0-9]*.npz"))
+        trails = trails[: len(curve.points[seed])]
         if trails and curve.trials[seed].task.action.layout == "end_effector":
             drawn.append((curve, trails))
     if not drawn:
@@ -204,6 +205,10 @@ SUCCESS = (
     "Mean of last 5",
     "Steps to 0.9",
     "Exploring before it",
+)
+SUCCESS_CAPTION = (
+    "Exploring: training episodes that ended between the last two points. An episode that runs at a point is "
+    "dropped, and long ones fail more often, so that these rates are some points too high."
 )
 MOTION = ("Method", "Base", "Exploring", "Deterministic")
 MOTION_CAPTION = (

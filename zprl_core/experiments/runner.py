@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib
 import multiprocessing
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,7 +25,8 @@ from zprl_core.supervisor import end_with_parent
 from zprl_core.versions import versions
 
 TRIALS, ABOUT, LOCK, ERROR = "trials", "trial.json", ".lock", "error.txt"
-State = Literal["not begun", "begun", "running", "failed", "done"]
+LOOKS, LOOK_S = 10, 0.1
+State = Literal["not begun", "begun", "running", "failed", "damaged", "done"]
 Notice = Callable[[str], None]
 
 
@@ -42,13 +45,12 @@ def folder_of(trial: Trial, root: Path) -> Path:
 
 
 def standing(trial: Trial, root: Path) -> Standing:
-    """Look at a trial's folder.
-
-    Raises:
-        DataError: its points are damaged.
-    """
+    """Look at a trial's folder."""
     folder = folder_of(trial, root)
-    points = tuple(read_points(folder))
+    try:
+        points = tuple(read_points(folder))
+    except DataError as error:
+        return Standing("damaged", (), str(error))
     if _is_done(trial, points):
         return Standing("done", points)
     if not folder.exists():
@@ -56,7 +58,8 @@ def standing(trial: Trial, root: Path) -> Standing:
     if _is_locked(folder):
         return Standing("running", points)
     if (folder / ERROR).exists():
-        return Standing("failed", points, (folder / ERROR).read_text().strip().splitlines()[-1])
+        lines = (folder / ERROR).read_text().strip().splitlines()
+        return Standing("failed", points, lines[-1] if lines else "for an unknown reason")
     return Standing("begun", points)
 
 
@@ -72,8 +75,13 @@ def prepare(trial: Trial, root: Path) -> None:
     base_of(trial, root)
 
 
-def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
+def run_trial(trial: Trial, root: Path, simulators: int = 0, notice: Notice = print) -> None:
     """Run a trial to its end, from where it stands; nothing to do where it is done.
+
+    Args:
+        trial: which. root: of everything.
+        simulators: processes that share its copies of the environment; 0: all are in this one.
+        notice: told of every point.
 
     Raises:
         DataError: another process runs it, or its files are damaged.
@@ -88,13 +96,14 @@ def run_trial(trial: Trial, root: Path, notice: Notice = print) -> None:
     folder = folder_of(trial, root)
     make_folder(folder)
     with _lock(folder):
-        if _is_done(trial, read_points(folder)):
-            return
+        with contextlib.suppress(DataError):  # damaged points are written anew from the trial's state
+            if _is_done(trial, read_points(folder)):
+                return
         (folder / ERROR).unlink(missing_ok=True)
         write_json(folder / ABOUT, _about(trial))
         try:
             model = base_of(trial, root)
-            with VectorEnvironment(trial.task, trial.environments) as environments:
+            with VectorEnvironment(trial.task, trial.environments, simulators) as environments:
                 kind = FinetuningTrial if trial.cell.method in FINETUNING else SteeringTrial
                 run = kind(trial.task, trial.cell, model, environments, trial.seed, folder)
                 for point in run.run():
@@ -124,7 +133,9 @@ def told(point: Point) -> str:
     return f"{point.steps} steps, success {rate}, {point.evaluation.steps:.0f} steps an episode"
 
 
-def run_trials(trials: Sequence[Trial], root: Path, processes: int, notice: Notice = print) -> list[str]:
+def run_trials(
+    trials: Sequence[Trial], root: Path, processes: int, simulators: int = 0, notice: Notice = print
+) -> list[str]:
     """Run trials in processes of this machine; returns what failed, one line a trial.
 
     Base policies come first: trials that share one would wait for it, each in a process.
@@ -133,11 +144,13 @@ def run_trials(trials: Sequence[Trial], root: Path, processes: int, notice: Noti
     with ProcessPoolExecutor(processes, mp_context=context, initializer=end_with_parent) as pool:
         for trial in {trial.base: trial for trial in trials}.values():
             pool.submit(prepare, trial, root)  # what it raises, its trials raise again
-        tasks = {pool.submit(run_trial, trial, root): trial for trial in trials}
+        tasks = {pool.submit(run_trial, trial, root, simulators): trial for trial in trials}
         return list(_failures(((tasks[each], each.result) for each in as_completed(tasks)), notice))
 
 
-def run_on_ray(trials: Sequence[Trial], root: Path, address: str, notice: Notice = print) -> list[str]:
+def run_on_ray(
+    trials: Sequence[Trial], root: Path, address: str, simulators: int = 0, notice: Notice = print
+) -> list[str]:
     """Run each trial as a task of a Ray cluster that shares this folder; returns what failed.
 
     Raises:
@@ -148,8 +161,8 @@ def run_on_ray(trials: Sequence[Trial], root: Path, address: str, notice: Notice
     except ImportError as error:
         raise ConfigError('ray is not installed: pip install "zprl[cluster]"') from error
     ray.init(address=address)
-    remote = ray.remote(num_cpus=1)(run_trial)
-    tasks = {remote.remote(trial, root): trial for trial in trials}
+    remote = ray.remote(num_cpus=1 + simulators)(run_trial)
+    tasks = {remote.remote(trial, root, simulators): trial for trial in trials}
 
     def ended() -> Iterator[tuple[Trial, Callable[[], Any]]]:
         left = list(tasks)
@@ -189,10 +202,14 @@ def _about(trial: Trial) -> dict[str, Any]:
 @contextmanager
 def _lock(folder: Path) -> Iterator[None]:
     with (folder / LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DataError(f"{folder}: another process runs this trial; wait for it") from error
+        for left in range(LOOKS, -1, -1):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:  # `status` holds it for an instant
+                if not left:
+                    raise DataError(f"{folder}: another process runs this trial; wait for it") from error
+                time.sleep(LOOK_S)
         yield
 
 
@@ -200,7 +217,7 @@ def _is_locked(folder: Path) -> bool:
     path = folder / LOCK
     if not path.exists():
         return False
-    with path.open("w") as file:
+    with path.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

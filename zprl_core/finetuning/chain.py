@@ -5,6 +5,9 @@
 
 with eq. (2)'s step as the mean. DPPO and ReinFlow both act in this inner Markov chain; they differ in std and
 in the objective. Chunks are normalised, (B, H, da); a chain is (B, M + 1, H, da), noise first.
+
+The steps are M equal ones, as in both papers' code, and not the sampler's 1, 0.01, 0: the mean of a step of
+0.01 hardly depends on the weights, and the noise of the last step would never be contracted again.
 """
 
 from __future__ import annotations
@@ -19,20 +22,24 @@ from torch import Tensor, nn
 from zprl_core.bottleneck.vib import mlp
 from zprl_core.policy.base_policy import BasePolicy
 
+STEPS = 4
+"""Of ReinFlow's configurations for Gym; DPPO fine-tunes the last 10 of 20 steps of diffusion."""
+
 
 class FlowChain(nn.Module):
     """A copy of a policy's flow, to be trained; the observation encoder stays the frozen one.
 
     Args:
-        policy: whose flow is copied, with its sampling schedule.
+        policy: whose flow is copied.
         std: gives the standard deviation of every number of a chunk, see `FixedStd` and `LearnedStd`.
+        steps: M.
     """
 
-    def __init__(self, policy: BasePolicy, std: nn.Module) -> None:
+    def __init__(self, policy: BasePolicy, std: nn.Module, steps: int = STEPS) -> None:
         super().__init__()
         self.flow = copy.deepcopy(policy.flow).requires_grad_(True)
-        self.actions, self.schedule = policy.actions, policy.sampling
-        self.std = std
+        self.actions, self.std = policy.actions, std
+        self.schedule = tuple(1.0 - m / steps for m in range(steps + 1))
 
     @property
     def steps(self) -> int:
@@ -51,7 +58,10 @@ class FlowChain(nn.Module):
         return torch.stack(chain, dim=1)
 
     def log_prob(self, c: Tensor, standard: Tensor, chain: Tensor) -> tuple[Tensor, Tensor]:
-        """Log density of every number of every step, (B, M, H, da), and the mean entropy of one, (B,)."""
+        """Log density of the chain's numbers, (B, M + 1, H, da), the initial noise's first.
+
+        Second: the mean entropy of a step's number, (B,).
+        """
         film, std = self.flow.condition(c), self.std(standard).view_as(chain[:, :1])
         means = [
             self._mean(chain[:, m], k_from, k_to, film)
@@ -60,7 +70,8 @@ class FlowChain(nn.Module):
         distance = (chain[:, 1:] - torch.stack(means, dim=1)) / std
         constant = 0.5 * math.log(2.0 * math.pi)
         log_prob = -0.5 * distance.square() - std.log() - constant
-        return log_prob, 0.5 + constant + std.log().flatten(1).mean(dim=1)
+        initial = -0.5 * chain[:, :1].square() - constant
+        return torch.cat([initial, log_prob], dim=1), 0.5 + constant + std.log().flatten(1).mean(dim=1)
 
     def _mean(self, a: Tensor, k_from: float, k_to: float, film: Tensor) -> Tensor:
         k = torch.full((len(a),), k_from)

@@ -7,7 +7,8 @@ the less the nearer it is to the chunk. From the public configuration for square
 0.1, denoising discount 0.99, clipping 0.001 to 0.01 at rate 3, 10 epochs, GAE 0.95, learning rates 1e-4 and
 1e-3, target KL 1.
 
-Ours differs: a flow of two steps in place of 20 of diffusion, all of them trained; the observation encoder
+Ours differs: a flow of four equal steps in place of 20 of diffusion, all of them trained; the discount per
+chunk is the task's (theirs .999); the observation encoder
 stays frozen; rewards are not rescaled by a running deviation, since they are 0 and 1; the advantage is
 normalised over an iteration, not over a minibatch; iterations are as small as the budget wants.
 """
@@ -44,7 +45,7 @@ class DPPO(nn.Module):
 
     def forward(self, new: Tensor, old: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor]:
         """The clipped loss over all steps, and the KL."""
-        logs = [each.clamp(*LOG_PROB_RANGE).mean(dim=(2, 3)) for each in (new, old)]
+        logs = [each[:, 1:].clamp(*LOG_PROB_RANGE).mean(dim=(2, 3)) for each in (new, old)]
         log_ratio = logs[0] - logs[1]  # (B, M)
         ratio, steps = log_ratio.exp(), log_ratio.shape[1]
         discount = DENOISING_DISCOUNT ** torch.arange(steps - 1, -1, -1)

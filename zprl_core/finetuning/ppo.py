@@ -50,7 +50,8 @@ class Objective(Protocol):
     def __call__(self, new: Tensor, old: Tensor, advantage: Tensor) -> tuple[Tensor, Tensor]:
         """Loss and approximate KL, scalars.
 
-        new, old: log densities (B, M, H, da) under the policy that learns and the one that acted.
+        new, old: log densities (B, M + 1, H, da), see `FlowChain.log_prob`, under the policy that learns and
+        the one that acted.
         advantage: (B,), of mean 0 and standard deviation 1.
         """
         ...

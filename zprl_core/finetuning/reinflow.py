@@ -6,9 +6,9 @@ that of the whole chain, the initial noise included, whose density is the same f
 public configurations for square and for Gym from state (ft_ppo_reflow_mlp): std 0.08 to 0.14, clipping 0.01,
 entropy bonus 0.01 (square), learning rates 4.5e-5 and 6.5e-4 (Gym), GAE 0.95, gradient norm 25.
 
-Ours differs: the paper's two-step schedule, where theirs has one or four equal steps; intermediate chunks are
-not clipped to [-1, 1], so that densities are exact; the observation encoder stays frozen; no warm-up of the
-critic and no schedule of learning rates; log densities are means over a chunk's numbers and steps, as theirs
+Ours differs: the discount per chunk is the task's (theirs .99 to .999); intermediate chunks are not clipped
+to [-1, 1], so that densities are exact; the observation encoder stays frozen; no warm-up of the critic and no
+schedule of learning rates. Log densities are means over a chunk's numbers and the chain's steps, as theirs
 are with their two normalisations on.
 """
 

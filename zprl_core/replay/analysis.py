@@ -20,7 +20,7 @@ from zprl_core.planned import Plan
 from zprl_core.replay.critics import Critics
 from zprl_core.replay.episodes import Moment, PlannedBefore, ReplayEpisode
 from zprl_core.replay.plans import Planned
-from zprl_core.runtime import PolicyRuntime
+from zprl_core.runtime import STEERED, PolicyRuntime
 from zprl_core.steering.guard import GuardValues, measure
 
 Array = NDArray[np.float64]
@@ -196,7 +196,8 @@ def reproduced(before: PlannedBefore | None, plan: Plan, runtime: PolicyRuntime)
     """Plan once more from the snapshot's embedding with the recorded z~ and w."""
     if before is None or before.plan.actions.shape != plan.actions.shape:
         return Reproduced()
-    if runtime.task.rl.steering == "action_residual":  # what was recorded is averaged with the chunk before
+    steered = before.mode in STEERED
+    if steered and runtime.task.rl.steering == "action_residual":  # averaged with the chunk before
         return Reproduced(bool(np.array_equal(plan.c, before.plan.c)))
     old = before.plan
     if old.z_tilde.shape != plan.z_tilde.shape or old.c.shape != plan.c.shape:

@@ -115,9 +115,9 @@ def test_a_warm_start_brings_the_flows_condition_near_and_touches_nothing_else(
     task = change(task, "pretrain", epochs=20, learning_rate=5e-3)
     model = pretrain(change(task, "bottleneck", joint=False), data, seed=0)
     before = state(model.policy)
-    none = change(task, "bottleneck", joint=False, steps=0, learning_rate=3e-3)
+    none = change(task, "bottleneck", joint=False, steps=0, learning_rate=3e-3, warm_start_steps=200)
     seen: list[Progress] = []
-    attach_bottleneck(model, none, data, seed=0, progress=seen.append, warm_start_steps=200)
+    attach_bottleneck(model, none, data, seed=0, progress=seen.append)
     assert same(state(model.policy), before)
     assert all(p.grad is None for p in model.policy.parameters())
     losses = [p.values["loss"] for p in seen if p.stage == "warm start"]

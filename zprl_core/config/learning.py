@@ -79,6 +79,9 @@ class BottleneckConfig:
     steps: int = setting(
         "at most this many gradient steps when attached to a finished base", default=4000, low=0
     )
+    warm_start_steps: int = setting(
+        "cheap steps before those, which bring the flow's view of c^ near that of c", default=0, low=0
+    )
     learning_rate: float = setting("of AdamW when attached", default=1e-3, above=0.0, high=1.0)
     weight_decay: float = setting("of AdamW when attached", default=1e-6, low=0.0)
     batch_size: int = setting("when attached", default=256, low=1)

@@ -101,7 +101,6 @@ def attach_bottleneck(
     seed: int,
     progress: ProgressCallback = silent,
     draws: int = 1,
-    warm_start_steps: int = 0,
 ) -> BottleneckReport:
     """Train `model.bottleneck` in place on cached c by eq. (5), then fit `model.latents` to its latents.
 
@@ -113,7 +112,6 @@ def attach_bottleneck(
         data: demonstrations. seed: of everything random.
         progress: stages "embed" and "bottleneck"; the latter with `loss_c` and `loss_z` after each look.
         draws: of (k, w) per sample and step.
-        warm_start_steps: cheap steps before those of eq. (5), see `warm_start`.
 
     Returns:
         Held-out losses of the weights that were kept: those of the look with the lowest loss through z.
@@ -129,8 +127,8 @@ def attach_bottleneck(
     looked_at = held_out if len(held_out) else train
     if not settings.joint:
         model.bottleneck.fit_moments(embeddings[:, train].flatten(0, 1))
-    if warm_start_steps:
-        warm_start(model, settings, embeddings[:, train].flatten(0, 1), warm_start_steps, rng, progress)
+    if settings.warm_start_steps:
+        warm_start(model, settings, embeddings[:, train].flatten(0, 1), rng, progress)
     validation = _Validation(model, embeddings[0, looked_at], chunks[looked_at], seed)
     trainer = _Trainer(model, task, embeddings, chunks, train, rng, draws)
     best = trainer.run(validation, progress)

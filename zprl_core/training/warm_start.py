@@ -26,7 +26,6 @@ def warm_start(
     model: BaseModel,
     settings: BottleneckConfig,
     embeddings: Tensor,
-    steps: int,
     rng: np.random.Generator,
     progress: ProgressCallback = silent,
 ) -> None:
@@ -34,10 +33,11 @@ def warm_start(
 
     Args:
         model: a finished base policy whose bottleneck knows the moments of c.
-        settings: learning_rate, batch_size and beta are used.
+        settings: warm_start_steps, learning_rate, batch_size and beta are used.
         embeddings: c to learn from, (N, c_dim). rng: of batches and of z's noise.
         progress: stage "warm start", with the loss.
     """
+    steps = settings.warm_start_steps
     bottleneck, flow = model.bottleneck.requires_grad_(True), model.policy.flow
     with torch.no_grad():
         sample = embeddings[rng.permutation(len(embeddings))[:4096]]

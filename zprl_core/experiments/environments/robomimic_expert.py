@@ -10,6 +10,7 @@ is added to the position of every waypoint.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Aim:
     gripper: float
 
 
-class _Scripted:
+class _Scripted(ABC):
     """What the experts share: an episode's flaw, noise, and waypoints a bounded way ahead of the hand."""
 
     def __init__(self, task: TaskConfig, rng: np.random.Generator) -> None:
@@ -73,8 +74,9 @@ class _Scripted:
         turn = float(np.clip(aim.yaw - yaw, -LEAD_RAD, LEAD_RAD))
         return np.concatenate([position, tool_down(yaw + turn), [aim.gripper]]).astype(np.float32)
 
+    @abstractmethod
     def _aim(self, state: State, hand: Array, yaw: float) -> Aim:
-        raise NotImplementedError
+        """Where the hand shall be, seen from where it is."""
 
 
 class SquareExpert(_Scripted):

@@ -55,6 +55,8 @@ const immersive = new Immersive({
 const controllers = new Controllers(press);
 const virtual = new Virtual($("pad"), press);
 
+let isAway = false;
+
 function afterFrame(then) {
   if (document.hidden) document.addEventListener("visibilitychange", then, { once: true });
   else requestAnimationFrame(then);
@@ -68,7 +70,7 @@ function tellHands(hands) {
 // Keys, mouse and gamepad are told at the screen's rate, while the page is looked at and no headset is.
 function tick() {
   requestAnimationFrame(tick);
-  if (!immersive.session && document.hasFocus()) tellHands({ [$("hand").value]: virtual.look() });
+  if (!immersive.session && document.hasFocus() && !isAway) tellHands({ [$("hand").value]: virtual.look() });
 }
 
 function tell(text, kind) {
@@ -164,6 +166,7 @@ function board() {
 }
 
 function key(event) {
+  isAway = false;
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select")) return;
   const down = event.type === "keydown";
   if (MOVES.has(event.code)) {
@@ -178,8 +181,10 @@ function key(event) {
   press(name);
 }
 
-// Away from the keyboard nothing is held: keys that are let go elsewhere are not heard.
+// Away from the keyboard nothing is held: keys that are let go elsewhere are not heard. No hand is told until the
+// page is looked at again, so that the reason stands until then.
 function away(why) {
+  isAway = true;
   virtual.release();
   if (!immersive.session) link.send({ type: "let_go", why });
 }
@@ -187,6 +192,7 @@ function away(why) {
 for (const button of buttons) button.addEventListener("click", () => press(button.dataset.command));
 document.addEventListener("keydown", key);
 document.addEventListener("keyup", key);
+for (const back of ["focus", "pointerdown"]) window.addEventListener(back, () => (isAway = false));
 window.addEventListener("blur", () => away("the page is not looked at"));
 document.addEventListener("visibilitychange", () => document.hidden && away("the page is hidden"));
 $("take").addEventListener("click", () => link.send({ type: "take" }));

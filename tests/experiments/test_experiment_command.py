@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,7 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "report" / "report.md").read_text()
     assert "Not finished" not in text and "reinflow" in text
+    assert f"torch {version('torch')}" in text, "what computed it"
     assert (tmp_path / "report" / "push_wall_state.png").stat().st_size > 10_000
     assert "0 trials to run" in zprl("run", *words).stdout
     points = next(root.glob("trials/*zprl*/seed0/points.jsonl"))
@@ -81,28 +84,54 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_trial_is_shown_and_gone_on_from(mine: Path, tmp_path: Path) -> None:
+def test_killed_trials_are_shown_and_gone_on_from(mine: Path, tmp_path: Path) -> None:
     pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
-    words = [str(mine), "--root", str(tmp_path), "--only", "zprl"]
+    two = {**json.loads(mine.read_text())}
+    two["cpu"] = two["cpu"][:2]
+    (tmp_path / "two.yaml").write_text(json.dumps(two))
+    words = [str(tmp_path / "two.yaml"), "--root", str(tmp_path / "root")]
     command = [sys.executable, "-m", "zprl_core.cli", "experiment", "run", *words, "--processes", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 200.0
-    while not list(tmp_path.glob("trials/*/seed0/points.jsonl")):
-        assert time.monotonic() < deadline and process.poll() is None, process.communicate()
-        time.sleep(0.05)
-    assert "running" in zprl("status", *words).stdout or process.poll() is not None
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 250.0
+
+    def first_point(method: str) -> None:
+        while not list(tmp_path.glob(f"root/trials/*{method}*/seed0/points.jsonl")):
+            assert time.monotonic() < deadline and process.poll() is None, process.communicate()
+            time.sleep(0.05)
+
+    first_point("zprl")
+    (worker,) = workers(process.pid)
+    os.kill(worker, signal.SIGKILL)  # one trial's process: the other trial is run all the same
+    first_point("action_residual")
     process.kill()  # the command alone: its processes end with it
     while "running" in zprl("status", *words).stdout:
         assert time.monotonic() < deadline, "a process went on"
-    process.communicate()
-    assert ": begun" in zprl("status", *words).stdout
+    out, _ = process.communicate()
+    assert "action_residual, seed 0: done" not in out
+    assert zprl("status", *words).stdout.count(": begun") == 2
     done = zprl("run", *words, "--processes", "1")
-    assert done.returncode == 0 and "done" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and done.stdout.count(": done") == 2, done.stdout + done.stderr
+
+
+def workers(parent: int) -> list[int]:
+    """Processes that a command's trials run in."""
+    told = [path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children")]
+    children = [int(word) for each in told for word in each.split()]
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def test_a_list_of_everything() -> None:
     done = zprl("list")
     assert done.returncode == 0 and "figure_3: Success over environment steps" in done.stdout
+
+
+def test_who_stops_reading_gets_no_complaint() -> None:
+    command = [sys.executable, "-m", "zprl_core.cli", "experiment", "list"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None and process.stderr.read() == ""
+    assert process.wait() == 141
 
 
 def test_what_it_cannot_do_it_says_in_one_line(mine: Path, tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 from zprl_core.experiments.cells import CellConfig, Trial, load_experiment
 from zprl_core.experiments.motion import mean_motion
 from zprl_core.experiments.points import TRAILS, Episodes, Point
-from zprl_core.experiments.runner import folder_of, standing
+from zprl_core.experiments.runner import ABOUT, folder_of, standing
 from zprl_core.experiments.steering_trial import GUARD
 from zprl_core.report.curves import Band, band
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
 from zprl_core.report.figures import COLOURS, DASHES, figure
-from zprl_core.run_folder import make_folder
+from zprl_core.run_folder import make_folder, read_json
 from zprl_core.stats import Proportion, pooled
 
 ABREAST = 3
@@ -117,11 +117,21 @@ def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Documen
         f"The paper's {experiment.source}. Every rate is measured without exploration on the layouts of its "
         "seed, which are the same for every method and every point; steps are environment steps, the "
         "warm-up's included. Intervals of rates are Wilson's at 95 %, over all seeds' episodes together.",
-        f"Command: `zprl experiment report {name} --root {root.name}`.",
+        f"Command: `zprl experiment report {name} --root {root.name}`. {_computed_with(found, root)}",
     ]
     if missing:
         lead.append(Caution(f"Not finished: {'; '.join(missing)}."))
     return Document(experiment.title, lead, sections)
+
+
+def _computed_with(found: Sequence[Curve], root: Path) -> str:
+    """Commits, packages and machines of the trials that are shown."""
+    told: dict[str, None] = {}
+    for trial in (each.trials[seed] for each in found for seed in each.points):
+        about = read_json(folder_of(trial, root) / ABOUT)["versions"]
+        torch = about["packages"]["torch"]
+        told[f"commit {about['commit']}, torch {torch}, {about['platform']}, {about['cpus']} CPUs"] = None
+    return f"Trials were last run by: {'; '.join(told)}." if told else ""
 
 
 def _parts(task: str, found: Sequence[Curve], root: Path, out: Path) -> list[Part]:

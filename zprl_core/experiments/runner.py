@@ -10,7 +10,8 @@ import multiprocessing
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -140,12 +141,28 @@ def run_trials(
 
     Base policies come first: trials that share one would wait for it, each in a process.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=end_with_parent) as pool:
+    with ThreadPoolExecutor(processes) as threads:
         for trial in {trial.base: trial for trial in trials}.values():
-            pool.submit(prepare, trial, root)  # what it raises, its trials raise again
-        tasks = {pool.submit(run_trial, trial, root, simulators): trial for trial in trials}
-        return list(_failures(((tasks[each], each.result) for each in as_completed(tasks)), notice))
+            threads.submit(_alone, prepare, trial, root)  # what it raises, its trials raise again
+        tasks = {threads.submit(_alone, run_trial, trial, root, simulators): trial for trial in trials}
+        try:
+            return list(_failures(((tasks[each], each.result) for each in as_completed(tasks)), notice))
+        finally:
+            threads.shutdown(cancel_futures=True)  # those that run got the Ctrl-C as well
+
+
+def _alone(work: Callable[..., None], *arguments: Any) -> None:
+    """Do it in a process of its own, which may be killed without harm to any other's work.
+
+    Raises:
+        DataError: it was killed.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as own:
+        try:
+            own.submit(work, *arguments).result()
+        except BrokenProcessPool as error:
+            raise DataError("its process was killed; run it again to go on from its last point") from error
 
 
 def run_on_ray(

@@ -21,7 +21,7 @@ demo: setup ## set up, then watch the simulated robot improve (about 20 minutes 
 	$(PYTHON_IN_VENV) scripts/demo.py $(ARGS)
 
 test: lint ## set up, then check style and types and run all tests
-	$(PYTHON_IN_VENV) -m pytest $(ARGS)
+	$(PYTHON_IN_VENV) scripts/run_tests.py $(ARGS)
 
 lint: setup ## ruff and mypy
 	$(PYTHON_IN_VENV) -m ruff check

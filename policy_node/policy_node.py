@@ -103,7 +103,9 @@ class PolicyNode(LifecycleNode):
                 f"task {setup.task.name}: rl.lambda is null; the task file of a run has a number"
             )
         model, _, _ = load_base(Path(self._base), setup.task)
-        self._runtime = PolicyRuntime(model, setup.task, setup.task.rl.lambda_)
+        self._runtime = PolicyRuntime(
+            model, setup.task, setup.task.rl.lambda_, setup.rig.compute, self.get_logger().info
+        )
         if model.latents is None:
             self.get_logger().warning(
                 f"{self._base}: no distribution of its latents, so their Mahalanobis distance is not known; "

@@ -11,6 +11,7 @@ from torch import nn
 from zprl_core import checkpoint
 from zprl_core.bottleneck.vib import Bottleneck
 from zprl_core.config import TaskConfig
+from zprl_core.data.observation import Observation
 from zprl_core.errors import CheckpointError, DataError
 from zprl_core.policy.base_policy import BasePolicy
 from zprl_core.provenance import Provenance
@@ -23,11 +24,13 @@ class BaseModel(nn.Module):
     """Base policy and bottleneck of a task, freshly initialised from torch's global generator.
 
     latents: distribution of z over the demonstrations; None: not known (older checkpoints).
+    observations: a few of the demonstrations, on which implementations are compared; none: likewise.
     """
 
     def __init__(self, task: TaskConfig) -> None:
         super().__init__()
         self.latents: LatentDistribution | None = None
+        self.observations: tuple[Observation, ...] = ()
         self.policy = BasePolicy(task)
         settings = task.bottleneck
         self.bottleneck = Bottleneck(self.policy.c_dim, settings.latent_dim, settings.hidden, settings.layers)
@@ -56,7 +59,12 @@ def save_base(
         provenance: of the demonstrations; None: not known.
     """
     latents = None if model.latents is None else model.latents.to_state()
-    state = {"model": model.state_dict(), "info": info or {}, "latents": latents}
+    state = {
+        "model": model.state_dict(),
+        "info": info or {},
+        "latents": latents,
+        "observations": [each.to_state() for each in model.observations],
+    }
     checkpoint.save(path, KIND, task.to_dict(), state, provenance)
 
 
@@ -79,6 +87,7 @@ def load_base(path: Path, task: TaskConfig | None = None) -> tuple[BaseModel, Ta
         model.load_state_dict(data.state["model"])
         if data.state.get("latents") is not None:
             model.latents = LatentDistribution.from_state(data.state["latents"])
+        model.observations = tuple(map(Observation.from_state, data.state.get("observations", [])))
         info = dict(data.state["info"])
     except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, DataError) as error:
         raise CheckpointError(f"{path}: its weights do not fit its own settings: {error}") from error

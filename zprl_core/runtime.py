@@ -19,6 +19,9 @@ from torch import Tensor
 from zprl_core.actions import ActionCodec
 from zprl_core.arithmetic import channels_last, fast_matmul
 from zprl_core.base import BaseModel
+from zprl_core.config.compute import ComputeConfig
+from zprl_core.data.observation import noise
+from zprl_core.inference.backend import Notice, choose
 from zprl_core.planned import Plan
 from zprl_core.rl import weights
 from zprl_core.rl.actor import Actor
@@ -35,23 +38,38 @@ Array = NDArray[np.float32]
 STEERED = ("explore", "steer")
 
 
+_DEFAULT = ComputeConfig()
+
+
 class PolicyRuntime:
     """The frozen base policy with its bottleneck, and the actor of the latest version that was set.
 
     Args:
         model: of `load_base`. task: whose settings shape the actor.
         lambda_: perturbation scale, eq. (7).
+        compute: of this machine. What one backend planned, the same backend plans again to the bit.
+        notice: told in a line which backend is used, and why others are not.
     """
 
-    def __init__(self, model: BaseModel, task: TaskConfig, lambda_: float) -> None:
+    def __init__(
+        self,
+        model: BaseModel,
+        task: TaskConfig,
+        lambda_: float,
+        compute: ComputeConfig = _DEFAULT,
+        notice: Notice = lambda _: None,
+    ) -> None:
         self.matmul_error = fast_matmul()
         self.task = task
         self.model = model.eval().requires_grad_(False)
         channels_last(self.model)
+        if not model.observations:
+            notice("the checkpoint keeps no observations: policy backends are compared on noise")
+        self._policy = choose(model.policy, compute, model.observations or noise(task), notice).backend
         self.steering: LatentSteering | ActionResidual = (
-            LatentSteering(model.policy, model.bottleneck, lambda_)
+            LatentSteering(self._policy, model.bottleneck, lambda_)
             if task.rl.steering == "latent"
-            else ActionResidual(model.policy, lambda_)
+            else ActionResidual(model.policy, lambda_, self._policy)
         )
         self.actor = new_actor(model, task).requires_grad_(False)
         self.actor_version = 0
@@ -91,7 +109,7 @@ class PolicyRuntime:
     def encode(self, images: Mapping[str, NDArray[np.uint8]], proprio: Array) -> Array:
         """c = E(o)."""
         batch = {name: torch.from_numpy(frames)[None] for name, frames in images.items()}
-        return _array(self.model.policy.encode(batch, _tensor(proprio)))
+        return _array(self._policy.encode(batch, _tensor(proprio)))
 
     @torch.inference_mode()
     def base(self, c: Array, noise: Array, w: Array) -> Array:
@@ -139,7 +157,7 @@ class PolicyRuntime:
         return invert(self.model, codec, bound, plan.c, plan.z, plan.w, executed, noise)
 
     def _act(self, mode: str, c: Tensor, z_tilde: Tensor, w: Tensor) -> Tensor:
-        return self.model.policy.act(c, w) if mode == "base_c" else self.steering.act(c, z_tilde, w)
+        return self._policy.act(c, w) if mode == "base_c" else self.steering.act(c, z_tilde, w)
 
     def _guard_values(self, z: Tensor, z_tilde: Tensor) -> GuardValues:
         if isinstance(self.steering, ActionResidual):

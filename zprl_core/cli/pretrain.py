@@ -100,6 +100,7 @@ def _add_latents(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> i
     from zprl_core import checkpoint
     from zprl_core.arithmetic import fast_matmul
     from zprl_core.base import KIND, load_base, save_base
+    from zprl_core.data.observation import some_of
     from zprl_core.perturbation import SAMPLES, fit_latents
     from zprl_core.training.bottleneck import embed
 
@@ -108,6 +109,7 @@ def _add_latents(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> i
     with _Tracker(args.out) as tracker:
         embeddings = embed(model, task, data, None, tracker)
     model.latents = fit_latents(model.bottleneck, embeddings, args.seed)
+    model.observations = some_of(data)
     save_base(args.out, model, trained_for, info, checkpoint.load(args.latents, KIND).provenance)
     print(f"distribution of {min(len(embeddings), SAMPLES)} latents added\ncheckpoint: {args.out}")
     return 0

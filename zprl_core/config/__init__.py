@@ -22,6 +22,7 @@ from zprl_core.config.arm import (
 from zprl_core.config.benchmark import BenchmarkConfig, DemonstratorConfig
 from zprl_core.config.calibration import CalibrationConfig, DelayConfig
 from zprl_core.config.camera import CameraConfig
+from zprl_core.config.compute import ComputeConfig
 from zprl_core.config.evaluation import ALL_CASES, CaseConfig, EvaluationConfig, SimulatedCase
 from zprl_core.config.learning import (
     BottleneckConfig,
@@ -50,6 +51,7 @@ __all__ = [
     "CameraConfig",
     "CameraView",
     "CaseConfig",
+    "ComputeConfig",
     "DelayConfig",
     "DemonstratorConfig",
     "EvaluationConfig",

@@ -13,6 +13,7 @@ from zprl_core.config import loader
 from zprl_core.config.arm import ArmConfig
 from zprl_core.config.calibration import CalibrationConfig
 from zprl_core.config.camera import CameraConfig
+from zprl_core.config.compute import ComputeConfig
 from zprl_core.config.fields import setting
 from zprl_core.config.recording import RecordingConfig
 from zprl_core.config.task import TaskConfig
@@ -58,6 +59,7 @@ class RigConfig:
     tool_distance_m: float = setting("kept between the tools of two arms", default=0.05, unit="m", low=0.0)
     simulation: SimulationConfig | None = setting("null: a real cell", default=None)
     recording: RecordingConfig = setting("how episodes are recorded", factory=RecordingConfig)
+    compute: ComputeConfig = setting("how the policy is computed", factory=ComputeConfig)
     calibration: CalibrationConfig | None = setting(
         "what `zprl doctor --measure` found; kept in calibrations/<rig>.yaml", default=None
     )

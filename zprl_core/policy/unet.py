@@ -35,17 +35,31 @@ class ChunkConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolved chunk."""
-        batch, length, channels = x.shape
-        half = self.kernel // 2
-        reach = min(half, length - 1)  # taps further out than this meet padding only
-        steps = (length + self.stride - 1) // self.stride
+        flat = torch.addmm(self.bias, self.columns(x), self.taps(x.shape[1]))
+        return flat.view(x.shape[0], self.steps(x.shape[1]), -1)
+
+    def steps(self, length: int) -> int:
+        """Of the output of an input of this length."""
+        return (length + self.stride - 1) // self.stride
+
+    def reach(self, length: int) -> int:
+        """Taps to each side that are of use: those further out than this meet padding only."""
+        return min(self.kernel // 2, length - 1)
+
+    def taps(self, length: int) -> Tensor:
+        """The weights of those taps, (taps * C_in, C_out)."""
+        unused = (self.kernel // 2 - self.reach(length)) * (self.weight.shape[0] // self.kernel)
+        return self.weight[unused : self.weight.shape[0] - unused]
+
+    def columns(self, x: Tensor) -> Tensor:
+        """What meets them, (B * steps, taps * C_in)."""
+        batch, length, _ = x.shape
+        reach, steps = self.reach(length), self.steps(length)
         span = (steps - 1) * self.stride + 1
         padded = F.pad(x, (0, 0, reach, reach)) if reach else x
         taps = [padded[:, j : j + span : self.stride] for j in range(2 * reach + 1)]
         columns = torch.cat(taps, dim=2) if reach else taps[0]
-        weight = self.weight[(half - reach) * channels : (half + reach + 1) * channels]
-        flat = torch.addmm(self.bias, columns.reshape(batch * steps, -1), weight)
-        return flat.view(batch, steps, -1)
+        return columns.reshape(batch * steps, -1)
 
 
 class Pointwise(nn.Linear):

@@ -10,19 +10,24 @@ alone); rewards are 0 and 1, where they subtract 1; SAC's settings are Table V's
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
-from zprl_core.policy.base_policy import BasePolicy
+if TYPE_CHECKING:
+    from zprl_core.inference.backend import Backend
+    from zprl_core.policy.base_policy import BasePolicy
 
 
 class ActionResidual:
     """Steers the normalised action chunk, flattened to (B, H * da). Implements `Steering`.
 
     scale: of the residual; 1 is half of the range of the demonstrated actions.
+    backend: what computes the policy's chunks; None: the policy itself.
     """
 
-    def __init__(self, policy: BasePolicy, scale: float) -> None:
-        self.policy, self.scale = policy, scale
+    def __init__(self, policy: BasePolicy, scale: float, backend: Backend | None = None) -> None:
+        self.policy, self.scale, self.backend = policy, scale, backend or policy
 
     @property
     def dim(self) -> int:
@@ -31,7 +36,7 @@ class ActionResidual:
 
     def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         """The base policy's chunk for w, normalised to [-1, 1]."""
-        return self.policy.actions(self.policy.act(c, w)).flatten(1)
+        return self.policy.actions(self.backend.act(c, w)).flatten(1)
 
     def apply(self, base: Tensor, dz: Tensor) -> Tensor:
         """a_base + scale * da."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from zprl_core.bottleneck.vib import Bottleneck
-from zprl_core.policy.base_policy import BasePolicy
+
+if TYPE_CHECKING:
+    from zprl_core.inference.backend import Backend
 
 
 class LatentSteering:
     """z ~ p(z|c), z~ = z + lambda * dz, a ~ base(.|g(z~)). Implements `Steering`."""
 
-    def __init__(self, policy: BasePolicy, bottleneck: Bottleneck, lambda_: float) -> None:
+    def __init__(self, policy: Backend, bottleneck: Bottleneck, lambda_: float) -> None:
         self.policy, self.bottleneck, self.lambda_ = policy, bottleneck, lambda_
 
     @property

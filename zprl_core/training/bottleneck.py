@@ -19,6 +19,7 @@ from torch import Tensor
 from zprl_core.arithmetic import reduced_precision
 from zprl_core.base import BaseModel
 from zprl_core.bottleneck.loss import bottleneck_loss
+from zprl_core.data.observation import some_of
 from zprl_core.perturbation import fit_latents
 from zprl_core.policy.flow import training_k
 from zprl_core.training.batches import BatchSource, flow_noise, hold_out
@@ -104,7 +105,7 @@ def attach_bottleneck(
 ) -> BottleneckReport:
     """Train `model.bottleneck` in place on cached c by eq. (5), then fit `model.latents` to its latents.
 
-    Nothing else of the model changes.
+    Nothing else of the model changes, but `model.observations`, which are some of the data's.
 
     Args:
         model: a finished base policy (EMA weights).
@@ -133,6 +134,7 @@ def attach_bottleneck(
     trainer = _Trainer(model, task, embeddings, chunks, train, rng, draws)
     best = trainer.run(validation, progress)
     model.latents = fit_latents(model.bottleneck, embeddings[0], seed)
+    model.observations = some_of(data)
     loss_z, kl = validation.through_z(model)
     return BottleneckReport(
         loss_c=validation.through_c(model),

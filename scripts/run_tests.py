@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""All tests, as `make test` runs them: two runs of pytest side by side.
+
+Tests that drive simulated devices, graphs and browsers in real time mostly wait; the others compute. The
+second kind runs beside the first with the lowest priority: it takes what would be idle and delays nothing.
+With arguments, it is one run of pytest with them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1] / "tests"
+REAL_TIME = ("bringup", "cameras", "cli", "hardware", "panel", "ros", "teleop")
+PYTEST = (sys.executable, "-m", "pytest")
+LOWEST = 19
+NOTHING_FAILED = 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run them; the exit code of what failed, 0 where nothing did."""
+    if arguments:
+        return subprocess.call([*PYTEST, *arguments])
+    folders = sorted(path for path in TESTS.iterdir() if path.is_dir() and any(path.rglob("test_*.py")))
+    unknown = set(REAL_TIME) - {path.name for path in folders}
+    assert not unknown, f"no tests in {sorted(unknown)}"
+    waiting = [str(path) for path in folders if path.name in REAL_TIME]
+    computing = [str(path) for path in folders if path.name not in REAL_TIME]
+    with tempfile.TemporaryFile("w+") as told:
+        beside = subprocess.Popen(
+            [*PYTEST, "-p", "no:cacheprovider", *computing],
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.nice(LOWEST),
+        )
+        try:
+            codes = [subprocess.call([*PYTEST, *waiting])]
+            print("run_tests: what ran beside it:", flush=True)
+            codes.append(beside.wait())
+        finally:
+            beside.terminate()
+            beside.wait()
+            told.seek(0)
+            sys.stdout.write(told.read())
+    return next((code for code in codes if code != NOTHING_FAILED), NOTHING_FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

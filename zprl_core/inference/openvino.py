@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO on a CPU. Needs `pip install "zprl[openvino]"`; a policy of the paper takes it 20 s to compile.
+
+Shapes stay open: with the observation's own, OpenVINO 2026.4 ends the process while it compiles the encoder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from zprl_core.inference.backend import Backend, BackendError
+
+if TYPE_CHECKING:
+    from zprl_core.data.observation import Observation
+    from zprl_core.policy.base_policy import BasePolicy
+
+PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+
+
+def make(policy: BasePolicy, precision: str, observation: Observation) -> Backend:
+    """The policy, compiled.
+
+    Raises:
+        BackendError: OpenVINO is not installed, or cannot.
+    """
+    if precision not in PRECISIONS:
+        raise BackendError(f"a CPU computes in {' or '.join(PRECISIONS)}, not in {precision}")
+    try:
+        openvino = importlib.import_module("openvino")
+    except ImportError as error:
+        raise BackendError('it is not installed: pip install "zprl[openvino]"') from error
+    core = openvino.Core()
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise BackendError("this CPU has no instructions for bf16")
+    settings = {
+        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    return Compiled(policy, observation, openvino, core, settings)
+
+
+class _Encode(nn.Module):
+    """c, with the cameras' images as arguments in order."""
+
+    def __init__(self, policy: BasePolicy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, *given: Tensor) -> Tensor:
+        *images, proprio = given
+        return self.policy.encode(dict(zip(self.policy.encoder.cameras, images, strict=True)), proprio)
+
+
+class _Act(nn.Module):
+    def __init__(self, policy: BasePolicy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, condition: Tensor, w: Tensor) -> Tensor:
+        return self.policy.act(condition, w)
+
+
+class Compiled:
+    """Both functions, each with a request of its own."""
+
+    def __init__(
+        self, policy: BasePolicy, observation: Observation, openvino: Any, core: Any, settings: dict[str, Any]
+    ) -> None:
+        images, proprio = observation.batch()
+        self.cameras = policy.encoder.cameras
+        seen = (*(images[name] for name in self.cameras), proprio)
+        asked = (torch.zeros(1, policy.c_dim), torch.zeros(1, policy.chunk, policy.action_dim))
+
+        def compiled(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
+            with warnings.catch_warnings():  # the tracer's, about shapes that are the same in every call
+                warnings.simplefilter("ignore")
+                model = openvino.convert_model(module.eval(), example_input=example)
+            return core.compile_model(model, "CPU", settings).create_infer_request()
+
+        try:
+            self._encode, self._act = compiled(_Encode(policy), seen), compiled(_Act(policy), asked)
+        except RuntimeError as error:
+            raise BackendError(f"it cannot compile this policy: {error}") from error
+
+    def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+        """See `Backend`."""
+        return _answer(self._encode, *(images[name] for name in self.cameras), proprio)
+
+    def act(self, condition: Tensor, w: Tensor) -> Tensor:
+        """See `Backend`."""
+        return _answer(self._act, condition, w)
+
+
+def _answer(request: Any, *given: Tensor) -> Tensor:
+    found = request.infer([each.contiguous().numpy() for each in given], share_inputs=True)
+    return torch.from_numpy(found[0].copy())

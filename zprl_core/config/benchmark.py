@@ -40,4 +40,5 @@ class BenchmarkConfig:
     environment: str = setting("its name there")
     proprioception: tuple[str, ...] = setting("the parts of q, in order; their lengths add up to dim(q)")
     reward_scale: float = setting("factor on the simulator's dense reward", default=1.0, above=0.0)
+    shadows: bool = setting("in the pictures; most of what a frame costs without a GPU", default=True)
     demonstrator: DemonstratorConfig = setting("the medium expert", factory=DemonstratorConfig)

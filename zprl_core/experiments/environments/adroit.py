@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from zprl_core.errors import ConfigError
 from zprl_core.experiments.environments.packages import simulator
 from zprl_core.experiments.environments.parts import join
 from zprl_core.experiments.environments.protocol import Observation, Step
+
+if TYPE_CHECKING:
+    from zprl_core.experiments.environments.pictures import Pictures
 
 Vector = NDArray[np.float64]
 HAND = 24
@@ -73,7 +76,7 @@ class AdroitEnvironment:
         self._model, self._data = self._simulator.model, self._simulator.data
         self.targets = JointTargets(self._model)
         self._joints = self._model.actuator_trnid[:, 0]
-        self._renderers: dict[str, Any] = {}
+        self._pictures: Pictures | None = None
 
     def reset(self, seed: int) -> None:
         """Lay out the scene of this seed."""
@@ -114,10 +117,10 @@ class AdroitEnvironment:
         return common | {NAMES[0]: self._door, NAMES[1]: self._hammer, NAMES[2]: self._pen}[self._name]()
 
     def close(self) -> None:
-        """Free the renderers."""
-        for renderer in self._renderers.values():
-            renderer.close()
-        self._renderers.clear()
+        """Free the renderer."""
+        if self._pictures is not None:
+            self._pictures.close()
+            self._pictures = None
 
     def _door(self) -> dict[str, Vector]:
         handle = self._site("S_handle")
@@ -162,14 +165,12 @@ class AdroitEnvironment:
         return np.array(self._data.site(name).xpos)
 
     def _frame(self, camera: str, height: int, width: int) -> NDArray[np.uint8]:
-        import mujoco
+        if self._pictures is None:
+            from zprl_core.experiments.environments.pictures import Pictures
 
-        if camera not in self._renderers:
-            self._renderers[camera] = mujoco.Renderer(self._model, height, width)
-        renderer = self._renderers[camera]
-        renderer.update_scene(self._data, camera)
-        frame: NDArray[np.uint8] = renderer.render()
-        return frame
+            assert self._task.benchmark is not None
+            self._pictures = Pictures(self._model, shadows=self._task.benchmark.shadows)
+        return self._pictures(self._data, camera, height, width)
 
 
 def _unit(vector: Vector) -> Vector:

@@ -94,7 +94,8 @@ class MetaworldEnvironment:
         if self._pictures is None:
             from zprl_core.experiments.environments.pictures import Pictures
 
-            self._pictures = Pictures(self._simulator.model)
+            assert self._task.benchmark is not None
+            self._pictures = Pictures(self._simulator.model, shadows=self._task.benchmark.shadows)
         frame = self._pictures(self._simulator.data, view.name, view.height, view.width)
         return frame[::-1, ::-1].copy() if view.name == CORNER else frame
 

@@ -19,16 +19,19 @@ class Pictures:
 
     Args:
         model: MuJoCo's.
+        shadows: drawn or not.
         hidden_groups: of geoms that are left out, such as shapes for collisions.
 
     Raises:
         RigError: no off-screen OpenGL on this machine.
     """
 
-    def __init__(self, model: mujoco.MjModel, hidden_groups: tuple[int, ...] = ()) -> None:
+    def __init__(self, model: mujoco.MjModel, *, shadows: bool, hidden_groups: tuple[int, ...] = ()) -> None:
         from zprl_sim.render import open_context
 
         self._model = model
+        if not shadows:
+            model.vis.quality.shadowsize = 0
         self._context = open_context(model.vis.global_.offwidth, model.vis.global_.offheight)
         self._drawer = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._drawer)

@@ -124,7 +124,9 @@ class RobomimicEnvironment:
 
         sim = self._simulator.sim
         if self._pictures is None:
-            self._pictures = Pictures(sim.model._model, hidden_groups=(COLLISION_GROUP,))
+            assert self._task.benchmark is not None
+            shadows = self._task.benchmark.shadows
+            self._pictures = Pictures(sim.model._model, shadows=shadows, hidden_groups=(COLLISION_GROUP,))
         return self._pictures(sim.data._data, camera, height, width)
 
 

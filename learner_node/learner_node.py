@@ -65,7 +65,8 @@ class LearnerNode(LifecycleNode):
         latent = Setup(*moments, steering_dim(model, setup.task), setup.task.rl.lambda_)
         log = RecordLog(self._folder.transitions_file)
         cell = Provenance.of(setup.rig, setup.task, lockstep=setup.lockstep)
-        self._learner = Learner(setup.task, latent, setup.seed, log, cell)
+        device, tell = setup.rig.compute.learner, self.get_logger().info
+        self._learner = Learner(setup.task, latent, setup.seed, log, cell, device, tell)
         self._take_up()
         self._sent_updates = -1
         self._status = self.create_publisher(LearnerStatus, "/learner/status", qos.status())

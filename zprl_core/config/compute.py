@@ -26,4 +26,5 @@ class ComputeConfig:
         default=1e-4,
         above=0.0,
     )
+    learner: Literal["cpu", "cuda"] = setting("where updates are computed", default="cpu")
     reduced_tolerance: float = setting("the same in bf16 and fp16", default=2e-2, above=0.0)

@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 
 from zprl_core import checkpoint, record_log
 from zprl_core.errors import CheckpointError, DataError
+from zprl_core.inference.backend import Notice
 from zprl_core.record_log import RecordLog
 from zprl_core.rl import weights
+from zprl_core.rl.captured import Update, updater
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC
 from zprl_core.rl.transition import REWARDS, TERMINAL, Transition, outcome_of
-from zprl_core.rl.updates import one_update, seeded
+from zprl_core.rl.updates import draw, seeded
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
@@ -99,6 +101,7 @@ class Learner:
         task: rl settings, kind of reward. setup: see there. seed: of the run. log: open for appending; a log
             that already holds records is first replayed with `replay_log`, or after `load`.
         provenance: of the run, for its checkpoints; None: not known.
+        device: "cpu" or "cuda". notice: told in one line what becomes of "cuda".
     """
 
     def __init__(
@@ -108,15 +111,18 @@ class Learner:
         seed: int,
         log: RecordLog,
         provenance: Provenance | None = None,
+        device: str = "cpu",
+        notice: Notice = lambda _: None,
     ) -> None:
         self.task, self.setup, self.seed, self.log = task, setup, seed, log
-        self.provenance = provenance
+        self.provenance, self._device, self._notice = provenance, device, notice
         self.metrics: dict[str, float] = {}
         self.update_s = 0.0
         self._start_from_nothing()
 
     def _start_from_nothing(self) -> None:
         self.sac = new_sac(self.task, self.setup, self.seed)
+        self._update: Update | None = None
         self._forget_records()
 
     def _forget_records(self) -> None:
@@ -214,6 +220,7 @@ class Learner:
         self.sac.load_state_dict(state["sac"])
         for name, optimizer in self.sac.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+        self._update = None
         self.metrics = dict(state["metrics"])
         self._rebuild(path, Counters(**state["counters"]))
 
@@ -325,7 +332,10 @@ class Learner:
             self.update_s = (time.perf_counter() - start) / count
 
     def _one_update(self) -> dict[str, torch.Tensor]:
-        metrics = one_update(self.sac, self.replay, self.seed, self.counters.updates)
+        drawn = draw(self.sac, self.replay, self.seed, self.counters.updates)
+        if self._update is None:
+            self._update = updater(self.sac, self._device, *drawn, self._notice)
+        metrics = self._update(*drawn)
         self.counters.updates += 1
         return metrics
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One numbered update of SAC from a replay buffer: every draw is a function of (seed, number)."""
+"""Numbered updates of SAC from a replay buffer: every draw is a function of (seed, number)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from zprl_core import noise
 from zprl_core.noise import Stream
 from zprl_core.rl.replay import ReplayBuffer
-from zprl_core.rl.sac import SAC, UpdateNoise
+from zprl_core.rl.sac import SAC, Batch, UpdateNoise
 
 Made = TypeVar("Made")
 
@@ -27,11 +27,15 @@ def seeded(seed: int, make: Callable[[], Made]) -> Made:
 
 def one_update(sac: SAC, replay: ReplayBuffer, seed: int, number: int) -> dict[str, Tensor]:
     """The run's update of this number; returns `SAC.update`'s scalars."""
+    return sac.update(*draw(sac, replay, seed, number))
+
+
+def draw(sac: SAC, replay: ReplayBuffer, seed: int, number: int) -> tuple[Batch, UpdateNoise]:
+    """What the run's update of this number learns from."""
     rl = sac.config
     index = noise.generator(seed, number, 0, Stream.REPLAY).integers(0, len(replay), rl.batch_size)
     rng = noise.generator(seed, number, 0, Stream.UPDATE)
     draws = rng.standard_normal((sac.draws, rl.batch_size, sac.actor.dim), dtype=np.float32)
     pair = rng.permutation(rl.critics)[:2].astype(np.int64)
     following, now, *flow = (torch.from_numpy(each) for each in draws)
-    drawn = UpdateNoise(following, now, torch.from_numpy(pair), *flow)
-    return sac.update(replay.gather(index), drawn)
+    return replay.gather(index), UpdateNoise(following, now, torch.from_numpy(pair), *flow)

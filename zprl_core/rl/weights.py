@@ -10,7 +10,7 @@ from torch import nn
 def to_bytes(module: nn.Module) -> bytes:
     """All parameters, end to end."""
     flat = torch.cat([p.detach().reshape(-1) for p in module.parameters()])
-    return flat.numpy().astype("<f4", copy=False).tobytes()
+    return flat.cpu().numpy().astype("<f4", copy=False).tobytes()
 
 
 @torch.no_grad()

@@ -35,9 +35,9 @@ def channels_last(module: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-def reduced_precision(precision: str) -> torch.autocast:
+def reduced_precision(precision: str, device: torch.device) -> torch.autocast:
     """Context of a loss: products in bfloat16 for "bf16" (weights and sums stay float32), else nothing."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
 def use_threads(count: int) -> None:

@@ -33,6 +33,7 @@ distribution of its latents, which older ones lack and the guard needs.
 """
 EXAMPLE = """\
   zprl pretrain --task place_orange_demo --data runs/my/data --out runs/my/base.ckpt
+  torchrun --nproc-per-node 2 -m zprl_core.cli pretrain --task insert_bills --data D --out base.ckpt
 """
 
 
@@ -44,6 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_out(parser, "checkpoint to write, must not exist", "CKPT")
     arguments.add_seed(parser, 0)
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="to compute on (default: auto, a GPU where there is one)",
+    )
     finished = parser.add_mutually_exclusive_group()
     finished.add_argument(
         "--attach", type=Path, metavar="CKPT", help="train only a new bottleneck, on this finished checkpoint"
@@ -75,15 +82,25 @@ def run(args: argparse.Namespace) -> int:
     from zprl_core.base import KIND, load_base, save_base
     from zprl_core.training.bottleneck import attach_bottleneck
     from zprl_core.training.pretrain import pretrain
+    from zprl_core.training.replicas import replicas
 
     fast_matmul()
     started, provenance = time.monotonic(), data.provenance
     if args.attach:
         load_base(args.attach, task)  # before minutes of work, not after
         provenance = _common(args.attach, checkpoint.load(args.attach, KIND).provenance, data, task)
-    with _Tracker(args.out) as tracker:
-        model = load_base(args.attach, task)[0] if args.attach else pretrain(task, data, args.seed, tracker)
-        report = attach_bottleneck(model, task, data, args.seed, tracker)
+    with replicas(args.device) as shared:
+        if not shared.leads:
+            if not args.attach:
+                pretrain(task, data, args.seed, replicas=shared)
+            return 0
+        with _Tracker(args.out) as tracker:
+            model = (
+                load_base(args.attach, task)[0]
+                if args.attach
+                else pretrain(task, data, args.seed, tracker, shared)
+            )
+            report = attach_bottleneck(model, task, data, args.seed, tracker, device=shared.device)
     info = _info(args, task, dataclasses.asdict(report), time.monotonic() - started)
     info["demonstrations"] = {"episodes": data.episodes, "ticks": ticks}
     info["provenance"] = None if provenance is None else provenance.to_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from zprl_core.config import CameraView
     from zprl_core.data.dataset import Dataset
     from zprl_core.policy.base_policy import BasePolicy
+
+
+_ALL = slice(None)
 
 
 def crop_offsets(view: CameraView, count: int, rng: np.random.Generator | None) -> NDArray[np.int64]:
@@ -58,24 +62,27 @@ class BatchSource:
         self.data, self.views = data, views
         self._rooms: dict[str, NDArray[np.uint8]] = {}
         self.proprio = torch.from_numpy(data.proprio)
+        normaliser = copy.deepcopy(policy.actions).cpu()
         with torch.no_grad():
-            self.actions = policy.actions(torch.from_numpy(data.actions))
+            self.actions = normaliser(torch.from_numpy(data.actions))
 
     def observations(
-        self, index: NDArray[np.int64], rng: np.random.Generator | None
+        self, index: NDArray[np.int64], rng: np.random.Generator | None, share: slice = _ALL
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Crops {camera: uint8 (B, S, ch, cw, 3)}, central ones without rng, and proprio (B, S, dq).
+
+        share: only these of the batch; what is drawn is drawn for all.
 
         The crops are overwritten by the next call: memory that is new for each batch costs as much as the
         copying, because the kernel clears it.
         """
-        ticks = self.data.history[index]
+        ticks = self.data.history[index[share]]
         images = {
             view.name: crop(
                 self.data.images[view.name],
                 ticks,
                 view,
-                crop_offsets(view, len(index), rng),
+                crop_offsets(view, len(index), rng)[share],
                 self._room(view, ticks.shape),
             )
             for view in self.views

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 EMBED_BATCH = 64
 VALIDATION_WINDOWS = 512
 VALIDATION_DRAWS = 4
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,14 @@ def embed(
 ) -> Tensor:
     """c of all windows, (M, c_dim): centre crops, or random ones with rng."""
     model.eval()
+    device = next(model.parameters()).device
     source = BatchSource(data, task.observation.cameras, model.policy)
     parts = []
     for start in range(0, len(data), EMBED_BATCH):
         index = np.arange(start, min(start + EMBED_BATCH, len(data)))
-        parts.append(model.policy.encode_cropped(*source.observations(index, rng)))
+        images, proprio = source.observations(index, rng)
+        images = {name: frames.to(device) for name, frames in images.items()}
+        parts.append(model.policy.encode_cropped(images, proprio.to(device)).cpu())
         progress(Progress("embed", int(index[-1]) + 1, len(data)))
     return torch.cat(parts)
 
@@ -76,11 +80,12 @@ class _Validation:
     def __init__(self, model: BaseModel, c: Tensor, actions: Tensor, seed: int) -> None:
         rng = np.random.default_rng([seed, 3])
         rows = np.sort(rng.permutation(len(c))[:VALIDATION_WINDOWS])
-        self.c, self.actions = c[rows], actions[rows]
-        self.w, position = flow_noise(model.policy, len(rows), VALIDATION_DRAWS, rng)
-        self.k = training_k(position, model.policy.flow_steps)
+        device = next(model.parameters()).device
+        self.c, self.actions = c[rows].to(device), actions[rows].to(device)
+        w, position = flow_noise(model.policy, len(rows), VALIDATION_DRAWS, rng)
+        self.w, self.k = w.to(device), training_k(position, model.policy.flow_steps).to(device)
         shape = (len(rows), model.bottleneck.latent_dim)
-        self.noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+        self.noise = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)).to(device)
 
     @torch.no_grad()
     def through_c(self, model: BaseModel) -> float:
@@ -102,6 +107,7 @@ def attach_bottleneck(
     seed: int,
     progress: ProgressCallback = silent,
     draws: int = 1,
+    device: torch.device = _CPU,
 ) -> BottleneckReport:
     """Train `model.bottleneck` in place on cached c by eq. (5), then fit `model.latents` to its latents.
 
@@ -113,16 +119,18 @@ def attach_bottleneck(
         data: demonstrations. seed: of everything random.
         progress: stages "embed" and "bottleneck"; the latter with `loss_c` and `loss_z` after each look.
         draws: of (k, w) per sample and step.
+        device: to compute on; the model comes and goes in the CPU's memory.
 
     Returns:
         Held-out losses of the weights that were kept: those of the look with the lowest loss through z.
     """
     settings, rng = task.bottleneck, np.random.default_rng([seed, 2])
+    source = BatchSource(data, task.observation.cameras, model.policy)
+    model.to(device)
     embeddings = torch.stack(
         [embed(model, task, data, None, progress)]
         + [embed(model, task, data, rng, progress) for _ in range(settings.random_crops)]
     )
-    source = BatchSource(data, task.observation.cameras, model.policy)
     chunks = source.chunks(np.arange(len(data)))
     train, held_out = hold_out(data, settings.validation_fraction, seed)
     looked_at = held_out if len(held_out) else train
@@ -133,11 +141,12 @@ def attach_bottleneck(
     validation = _Validation(model, embeddings[0, looked_at], chunks[looked_at], seed)
     trainer = _Trainer(model, task, embeddings, chunks, train, rng, draws)
     best = trainer.run(validation, progress)
+    loss_c, (loss_z, kl) = validation.through_c(model), validation.through_z(model)
+    model.to("cpu")
     model.latents = fit_latents(model.bottleneck, embeddings[0], seed)
     model.observations = some_of(data)
-    loss_z, kl = validation.through_z(model)
     return BottleneckReport(
-        loss_c=validation.through_c(model),
+        loss_c=loss_c,
         loss_z=loss_z,
         kl=kl,
         z_rms=_z_rms(model, embeddings[0], seed),
@@ -170,6 +179,7 @@ class _Trainer:
         self.model, self.settings, self.rng, self.draws = model, settings, rng, draws
         self.precision, self.first_step_share = task.pretrain.precision, task.pretrain.first_step_share
         self.embeddings, self.chunks, self.train = embeddings, chunks, train
+        self.device = next(model.parameters()).device
         model.bottleneck.requires_grad_(True)
         self.optimizer = torch.optim.AdamW(
             model.bottleneck.parameters(),
@@ -208,11 +218,12 @@ class _Trainer:
             group["lr"] = settings.learning_rate * cosine_with_warmup(self.taken, 0, settings.steps)
         rows = self.rng.choice(self.train, size=settings.batch_size)
         crops = self.rng.integers(0, len(self.embeddings), size=settings.batch_size)
-        c, actions = self.embeddings[crops, rows], self.chunks[rows]
         noise = torch.from_numpy(self.rng.standard_normal((len(rows), settings.latent_dim), dtype=np.float32))
         w, position = flow_noise(policy, len(rows), self.draws, self.rng, self.first_step_share)
-        k = training_k(position, policy.flow_steps)
-        with reduced_precision(self.precision):
+        given = (self.embeddings[crops, rows], self.chunks[rows], noise, w)
+        c, actions, noise, w = (each.to(self.device) for each in given)
+        k = training_k(position, policy.flow_steps).to(self.device)
+        with reduced_precision(self.precision, self.device):
             loss = bottleneck_loss(self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()

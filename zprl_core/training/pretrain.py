@@ -16,10 +16,14 @@ from zprl_core.policy.ema import Ema
 from zprl_core.policy.flow import training_k
 from zprl_core.training.batches import BatchSource, epochs, flow_noise, hold_out
 from zprl_core.training.progress import Progress, ProgressCallback, silent
+from zprl_core.training.replicas import Replicas
 
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
     from zprl_core.data.dataset import Dataset
+
+
+_ALONE = Replicas()
 
 
 def cosine_with_warmup(step: int, warmup: int, total: int) -> float:
@@ -34,10 +38,14 @@ class Pretraining:
 
     Args:
         task: what to learn. data: demonstrations of it. seed: of initial weights, batches, crops and noise.
+        replicas: the processes that share it, and the device.
+
+    Raises:
+        ConfigError: the processes cannot share a batch evenly.
     """
 
-    def __init__(self, task: TaskConfig, data: Dataset, seed: int) -> None:
-        self.task, self.settings = task, task.pretrain
+    def __init__(self, task: TaskConfig, data: Dataset, seed: int, replicas: Replicas = _ALONE) -> None:
+        self.task, self.settings, self.replicas = task, task.pretrain, replicas
         self.model = new_model(task, seed)
         self.model.policy.fit_normalizers(torch.from_numpy(data.actions), torch.from_numpy(data.proprio))
         channels_last(self.model)
@@ -46,6 +54,8 @@ class Pretraining:
         self.rng = np.random.default_rng([seed, 0])
         self.bottleneck_rng = np.random.default_rng([seed, 5])
         self.batches = epochs(self.train_windows, self.settings.batch_size, self.rng)
+        self.share = replicas.share(min(self.settings.batch_size, len(self.train_windows)))
+        self.model.to(replicas.device)
         per_epoch = max(1, len(self.train_windows) // self.settings.batch_size)
         self.total = self.settings.epochs * per_epoch
         if self.settings.max_steps is not None:
@@ -67,30 +77,35 @@ class Pretraining:
         total, values = self._loss(next(self.batches))
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
+        self.replicas.average(self.model.parameters())
         if self.settings.gradient_clip is not None:
             for part in (self.model.policy, self.model.bottleneck):  # apart: neither may scale the other
                 torch.nn.utils.clip_grad_norm_(part.parameters(), self.settings.gradient_clip)
         self.optimizer.step()
         self.ema.update(self.model)
         self.taken += 1
-        return {name: value.item() for name, value in values.items()}
+        return {name: self.replicas.mean(value).item() for name, value in values.items()}
 
     def _loss(self, index: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
         policy, settings = self.model.policy, self.task.bottleneck
-        images, proprio = self.source.observations(index, self.rng)
-        actions = self.source.chunks(index)
-        draws, share = self.settings.noise_samples, self.settings.first_step_share
-        w, position = flow_noise(policy, len(index), draws, self.rng, share)
-        k = training_k(position, policy.flow_steps)
-        with reduced_precision(self.settings.precision):
+        device, share = self.replicas.device, self.share
+        images, proprio = self.source.observations(index, self.rng, share)
+        images = {name: frames.to(device) for name, frames in images.items()}
+        proprio, actions = proprio.to(device), self.source.chunks(index[share]).to(device)
+        draws, first = self.settings.noise_samples, self.settings.first_step_share
+        w, position = flow_noise(policy, len(index), draws, self.rng, first)
+        w, k = w[share].to(device), training_k(position[share], policy.flow_steps).to(device)
+        with reduced_precision(self.settings.precision, device):
             c = policy.encode_cropped(images, proprio)
             total = policy.flow_loss(c, actions, w, k).mean()  # eq. (1)
         values = {"flow": total.detach()}
         if settings.joint:
-            self.model.bottleneck.track_moments(c.detach(), rate=1.0 if self.taken == 0 else 0.01)
+            seen = self.replicas.gather(c.detach())
+            self.model.bottleneck.track_moments(seen, rate=1.0 if self.taken == 0 else 0.01)
             shape = (len(index), settings.latent_dim)
-            noise = torch.from_numpy(self.bottleneck_rng.standard_normal(shape, dtype=np.float32))
-            with reduced_precision(self.settings.precision):
+            drawn = torch.from_numpy(self.bottleneck_rng.standard_normal(shape, dtype=np.float32))
+            noise = drawn[share].to(device)
+            with reduced_precision(self.settings.precision, device):
                 through_z = bottleneck_loss(
                     self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta
                 )
@@ -99,17 +114,24 @@ class Pretraining:
         return total, values
 
 
-def pretrain(task: TaskConfig, data: Dataset, seed: int, progress: ProgressCallback = silent) -> BaseModel:
+def pretrain(
+    task: TaskConfig,
+    data: Dataset,
+    seed: int,
+    progress: ProgressCallback = silent,
+    replicas: Replicas = _ALONE,
+) -> BaseModel:
     """Train a base policy (and, if `bottleneck.joint`, its bottleneck) and return the averaged weights.
 
     Args:
         task: what to learn. data: demonstrations of it. seed: of everything random.
         progress: called after each gradient step with the stage "pretrain".
+        replicas: the processes that share it, and the device.
 
     Returns:
-        The EMA model in eval mode without gradients.
+        The EMA model in eval mode without gradients, in the CPU's memory; the same in every process.
     """
-    run = Pretraining(task, data, seed)
+    run = Pretraining(task, data, seed, replicas)
     for step in range(1, run.total + 1):
         progress(Progress("pretrain", step, run.total, run.step()))
-    return run.ema.averaged
+    return run.ema.averaged.to("cpu")

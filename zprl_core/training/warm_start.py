@@ -37,20 +37,20 @@ def warm_start(
         embeddings: c to learn from, (N, c_dim). rng: of batches and of z's noise.
         progress: stage "warm start", with the loss.
     """
-    steps = settings.warm_start_steps
+    steps, device = settings.warm_start_steps, next(model.parameters()).device
     bottleneck, flow = model.bottleneck.requires_grad_(True), model.policy.flow
     with torch.no_grad():
-        sample = embeddings[rng.permutation(len(embeddings))[:4096]]
+        sample = embeddings[rng.permutation(len(embeddings))[:4096]].to(device)
         spread = flow.condition(sample).std(dim=0, correction=0) + MIN_SPREAD
     optimizer = torch.optim.AdamW(
         bottleneck.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * cosine_with_warmup(step, 0, steps)
-        c = embeddings[rng.integers(0, len(embeddings), settings.batch_size)]
+        c = embeddings[rng.integers(0, len(embeddings), settings.batch_size)].to(device)
         noise = rng.standard_normal((len(c), settings.latent_dim), dtype=np.float32)
         mean, log_variance = bottleneck.posterior(c)
-        c_hat = bottleneck.decode(reparameterise(mean, log_variance, torch.from_numpy(noise)))
+        c_hat = bottleneck.decode(reparameterise(mean, log_variance, torch.from_numpy(noise).to(device)))
         with frozen(flow):
             near = ((flow.condition(c_hat) - flow.condition(c)) / spread).square().mean()
         loss = near + settings.beta * kl_to_standard_normal(mean, log_variance).mean()

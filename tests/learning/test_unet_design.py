@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.learning.diffusion_policy_unet import DiffusionPolicyUNet, ours_by_torch, parameters
+from tests.learning.unet_by_torch import ours_by_torch, parameters
 from zprl_core.arithmetic import use_threads
+from zprl_core.bench.peers import DiffusionPolicyUNet
 from zprl_core.policy.unet import ChunkUNet
 
 PAPER = {"simulation": (128, 256, 512), "real world": (256, 384, 512)}

@@ -9,6 +9,7 @@ from types import ModuleType
 import zprl_core
 from zprl_core.cli import (
     bag,
+    bench,
     collect,
     dataset,
     doctor,
@@ -43,6 +44,7 @@ COMMANDS: tuple[ModuleType, ...] = (
     smoothness,
     sim_xarm,
     doctor,
+    bench,
 )
 _EXAMPLE = """\
 from nothing to a robot that gets better:

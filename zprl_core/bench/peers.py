@@ -1,6 +1,5 @@
-"""The conditional 1-D U-Net of Diffusion Policy (Chi et al. 2023), built from its description with torch's
-own layers, and our network in the same layers.
-"""
+# SPDX-License-Identifier: Apache-2.0
+"""What a user would otherwise run, built from its public description with torch's own layers."""
 
 from __future__ import annotations
 
@@ -9,17 +8,17 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-
-from zprl_core.policy.unet import ChunkConv, ChunkUNet, ConvNormSiLU, FilmBlock, Level
 
 
 class Sinusoidal(nn.Module):
+    """Embedding of the step: (B,) -> (B, size)."""
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, step: Tensor) -> Tensor:
+        """The embedding."""
         half = self.size // 2
         rates = torch.exp(-math.log(10_000.0) / (half - 1) * torch.arange(half))
         angle = step[:, None] * rates
@@ -27,6 +26,7 @@ class Sinusoidal(nn.Module):
 
 
 def conv_block(inputs: int, outputs: int, kernel: int, groups: int) -> nn.Sequential:
+    """Convolution, GroupNorm, Mish on (B, C, T)."""
     return nn.Sequential(
         nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2), nn.GroupNorm(groups, outputs), nn.Mish()
     )
@@ -43,6 +43,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """(B, C_in, T) -> (B, C_out, T)."""
         scale, shift = self.film(condition)[:, :, None].chunk(2, dim=1)
         return self.second(scale * self.first(x) + shift) + self.shortcut(x)
 
@@ -77,6 +78,7 @@ class DiffusionPolicyUNet(nn.Module):
         )
 
     def forward(self, x: Tensor, step: Tensor, condition: Tensor) -> Tensor:
+        """The network's value, (B, T, da)."""
         told, x, skips = torch.cat([self.embed(step), condition], dim=1), x.transpose(1, 2), []
         for index in range(len(self.down)):
             for block in self._pair(self.down, index):
@@ -96,52 +98,3 @@ class DiffusionPolicyUNet(nn.Module):
     @staticmethod
     def _pair(levels: nn.ModuleList, index: int) -> list[nn.Module]:
         return list(levels[index].children())
-
-
-def convolved(x: Tensor, conv: ChunkConv) -> Tensor:
-    """Our convolution by torch's, on (B, C, T)."""
-    outputs = conv.weight.shape[1]
-    weight = conv.weight.view(conv.kernel, -1, outputs).permute(2, 1, 0)
-    return F.conv1d(x, weight, conv.bias, stride=conv.stride, padding=conv.kernel // 2)
-
-
-def ours_by_torch(net: ChunkUNet, a_k: Tensor, k: Tensor, c: Tensor) -> Tensor:
-    """What `ChunkUNet` computes, with torch's convolutions on (B, C, T)."""
-
-    def block(x: Tensor, part: ConvNormSiLU) -> Tensor:
-        return F.silu(
-            F.group_norm(convolved(x, part.conv), part.norm.num_groups, part.norm.weight, part.norm.bias)
-        )
-
-    def film(x: Tensor, part: FilmBlock) -> Tensor:
-        scale, shift = films.pop(0)[:, :, None].chunk(2, dim=1)
-        h = block(x, part.first) * (1.0 + scale) + shift
-        shortcut = part.shortcut
-        straight = (
-            F.conv1d(x, shortcut.weight[:, :, None], shortcut.bias) if isinstance(shortcut, nn.Linear) else x
-        )
-        return block(h, part.second) + straight
-
-    def level(x: Tensor, part: Level) -> Tensor:
-        return film(film(x, part.first), part.second)
-
-    told = net.film_condition(c) + net.film_step(F.silu(net.embed_step(k)))
-    films, skips = list(told.split(net.film_sizes, dim=1)), []
-    x = ((1.0 - k)[:, None, None] * a_k).transpose(1, 2)
-    for index, part in enumerate(net.down):
-        x = level(x, part)
-        if index < len(net.downsample):
-            skips.append(x)
-            x = convolved(x, net.downsample[index])
-    x = level(x, net.middle)
-    for upsample, part in zip(net.upsample, net.up, strict=True):
-        skip = skips.pop()
-        doubled = F.conv1d(x, upsample.weight[:, :, None], upsample.bias)  # (B, 2 C, T): two steps for each
-        pair = doubled.view(x.shape[0], 2, -1, x.shape[2]).permute(0, 2, 3, 1)
-        x = level(torch.cat([pair.flatten(2)[:, :, : skip.shape[2]], skip], dim=1), part)
-    head, out = net.head[0], net.head[1]
-    return a_k + F.conv1d(block(x, head), out.weight[:, :, None], out.bias).transpose(1, 2)
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(each.numel() for each in module.parameters())

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An observation and its chunk: every backend beside the public design of Diffusion Policy.
+
+The peer is ResNet-18 with GroupNorm and the conditional U-Net (Chi et al. 2023), eager, with torch's default
+settings, on the same sizes and with the same two steps of the flow.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zprl_core.arithmetic import channels_last
+from zprl_core.base import new_model
+from zprl_core.bench.peers import DiffusionPolicyUNet
+from zprl_core.bench.turns import Row, in_turns, rate
+from zprl_core.config import ComputeConfig, TaskConfig, load_task
+from zprl_core.data.observation import Observation, noise
+from zprl_core.inference.backend import Backend, BackendError, candidates
+from zprl_core.policy.base_policy import BasePolicy
+from zprl_core.policy.encoder import centre_crop
+from zprl_core.policy.flow import integrate
+from zprl_core.policy.unet import ChunkConv
+
+TASKS = {"place_orange": "Place Orange, 1 camera", "insert_bills": "Insert Bills, 3 cameras of 2 frames"}
+WANTED = {"fp32": 3.5, "bf16": 6.0}
+PEER = "Diffusion Policy, eager fp32"
+
+
+class PublicDesign(nn.Module):
+    """The peer; a `Backend`."""
+
+    def __init__(self, task: TaskConfig, like: BasePolicy) -> None:
+        super().__init__()
+        policy, action = task.policy, task.action
+        self.encoder, self.like = copy.deepcopy(like.encoder), like
+        self.unet = DiffusionPolicyUNet(
+            action.dim,
+            like.c_dim,
+            tuple(policy.unet_widths),
+            policy.step_embedding,
+            policy.kernel_size,
+            policy.groups,
+        )
+
+    def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+        """c."""
+        parts = []
+        for name, backbone in zip(self.encoder.cameras, self.encoder.backbones, strict=True):
+            cropped = centre_crop(images[name], *self.encoder.crops[name]).flatten(0, 1)
+            parts.append(backbone(cropped.permute(0, 3, 1, 2).contiguous().float() / 127.5 - 1.0))
+        seen = [torch.stack(parts, dim=1).view(1, -1)] if parts else []
+        return torch.cat([*seen, self.like.proprioception(proprio).flatten(1)], dim=1)
+
+    def act(self, condition: Tensor, w: Tensor) -> Tensor:
+        """The chunk."""
+        return integrate(lambda a, k: self.unet(a, k * 100.0, condition), w, self.like.sampling)
+
+
+@torch.inference_mode()
+def rows(name: str, rounds: int) -> Iterator[Row]:
+    """A task's policy, of random weights and on noise, by every backend of this machine."""
+    task = load_task(name)
+    policy = new_model(task, 0).eval().requires_grad_(False).policy
+    peer = PublicDesign(task, policy).eval().requires_grad_(False)
+    channels_last(policy)
+    (observation,) = noise(task, 1)
+    images, proprio = observation.batch()
+    w = torch.randn(1, policy.chunk, policy.action_dim, generator=torch.Generator().manual_seed(0))
+    made: dict[str, Backend | None] = {"reference fp32": policy} | dict(_made(policy, observation))
+
+    def run(backend: Backend, precision: str) -> Tensor:
+        torch.set_float32_matmul_precision(precision)
+        return backend.act(backend.encode(images, proprio), w)
+
+    calls: dict[str, Callable[[], object]] = {PEER: partial(run, peer, "highest")}
+    calls |= {each: partial(run, backend, "medium") for each, backend in made.items() if backend}
+    taken = in_turns(calls, rounds)
+    limit_ms = multiply_adds(policy, observation) / rate() * 1e3
+    expected = policy.actions(run(policy, "medium"))
+    for each, backend in made.items():
+        precision = each.rsplit(" ", 1)[1]
+        error = (
+            None
+            if backend is None
+            else (policy.actions(run(backend, "medium")) - expected).abs().max().item()
+        )
+        yield Row(
+            f"policy, {TASKS.get(name, name)}",
+            each,
+            taken.get(each, math.nan),
+            PEER,
+            taken[PEER],
+            None if each.startswith("reference") else WANTED.get(precision),
+            limit_ms if precision == "fp32" and not each.startswith("cuda") else None,
+            error,
+        )
+
+
+def _made(policy: BasePolicy, observation: Observation) -> Iterator[tuple[str, Backend | None]]:
+    """Backends by name; None: cannot be had here."""
+    for precision in ("fp32", "bf16"):
+        compute = ComputeConfig(backends=("torch", "openvino", "cuda"), precision=precision)
+        for name, _, make in candidates(policy, compute, observation):
+            if name.endswith(precision):
+                try:
+                    yield name, make()
+                except BackendError:
+                    yield name, None
+
+
+def multiply_adds(policy: BasePolicy, observation: Observation) -> int:
+    """Of an observation and a chunk: convolutions and linear layers."""
+    count = 0
+
+    def add(layer: nn.Module, given: tuple[Any, ...], out: Tensor) -> None:
+        nonlocal count
+        if isinstance(layer, nn.Conv2d):
+            each = layer.weight[0].numel()
+        elif isinstance(layer, ChunkConv):
+            each = len(layer.taps(given[0].shape[1]))
+        else:
+            assert isinstance(layer, nn.Linear)
+            each = layer.in_features
+        count += out.numel() * each
+
+    kinds = (nn.Conv2d, nn.Linear, ChunkConv)
+    hooks = [m.register_forward_hook(add) for m in policy.modules() if isinstance(m, kinds)]
+    policy.act(policy.encode(*observation.batch()), torch.zeros(1, policy.chunk, policy.action_dim))
+    for hook in hooks:
+        hook.remove()
+    return count

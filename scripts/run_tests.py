@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1] / "tests"
-REAL_TIME = ("bringup", "cameras", "cli", "hardware", "panel", "ros", "teleop")
+REAL_TIME = ("bringup", "cameras", "cli", "hardware", "panel", "policy", "ros", "teleop")
 PYTEST = (sys.executable, "-m", "pytest")
 LOWEST = 19
 NOTHING_FAILED = 0
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     folders = sorted(path for path in TESTS.iterdir() if path.is_dir() and any(path.rglob("test_*.py")))
     unknown = set(REAL_TIME) - {path.name for path in folders}
     assert not unknown, f"no tests in {sorted(unknown)}"
+    assert not list(TESTS.glob("test_*.py")), "a test outside of all folders would not be run"
     waiting = [str(path) for path in folders if path.name in REAL_TIME]
     computing = [str(path) for path in folders if path.name not in REAL_TIME]
     with tempfile.TemporaryFile("w+") as told:

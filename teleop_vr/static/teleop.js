@@ -50,7 +50,10 @@ const commands = new Commands((message) => link.live && link.send(message), (com
 const immersive = new Immersive({
   frame: (session, frame, space) => tellHands(controllers.look(session, frame, space)),
   lost: (why) => link.send({ type: "let_go", why }),
-  ended: () => draw(),
+  ended: () => {
+    looked();
+    draw();
+  },
 });
 const controllers = new Controllers(press);
 const virtual = new Virtual($("pad"), press);
@@ -166,7 +169,7 @@ function board() {
 }
 
 function key(event) {
-  isAway = false;
+  looked();
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select")) return;
   const down = event.type === "keydown";
   if (MOVES.has(event.code)) {
@@ -189,12 +192,16 @@ function away(why) {
   if (!immersive.session) link.send({ type: "let_go", why });
 }
 
+function looked() {
+  isAway = false;
+}
+
 for (const button of buttons) button.addEventListener("click", () => press(button.dataset.command));
 document.addEventListener("keydown", key);
 document.addEventListener("keyup", key);
-for (const back of ["focus", "pointerdown"]) window.addEventListener(back, () => (isAway = false));
+for (const back of ["focus", "pointerdown"]) window.addEventListener(back, looked);
 window.addEventListener("blur", () => away("the page is not looked at"));
-document.addEventListener("visibilitychange", () => document.hidden && away("the page is hidden"));
+document.addEventListener("visibilitychange", () => (document.hidden ? away("the page is hidden") : looked()));
 $("take").addEventListener("click", () => link.send({ type: "take" }));
 for (const field of document.querySelectorAll(".settings input, .settings select")) {
   field.addEventListener("change", () => {

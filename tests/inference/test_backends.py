@@ -16,7 +16,7 @@ from zprl_core.arithmetic import use_threads
 from zprl_core.base import BaseModel, load_base, new_model, save_base
 from zprl_core.config import ComputeConfig, TaskConfig, load_task
 from zprl_core.data.observation import Observation, noise
-from zprl_core.inference.backend import Backend, BackendError, choose
+from zprl_core.inference.backend import Backend, BackendError, choose, first_line
 from zprl_core.inference.packed import make
 from zprl_core.runtime import PolicyRuntime
 
@@ -117,6 +117,21 @@ def test_chunks_that_are_not_finite_are_refused() -> None:
     )
     name, lines = told(ComputeConfig(backends=("torch",)), [nothing])
     assert name == "reference fp32" and "differ from the reference's by nan" in lines[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("name", TASKS)
+def test_a_gpu_computes_the_same(name: str, precision: str) -> None:
+    task, lines = load_task(name), list[str]()
+    model = new_model(task, 0).eval()
+    wanted = ComputeConfig(backends=("cuda",), precision=precision)
+    assert choose(model.policy, wanted, noise(task), lines.append).name == f"cuda {precision}", lines
+
+
+def test_of_a_librarys_explanation_the_first_line_is_told() -> None:
+    assert first_line(RuntimeError("CUDA out of memory.\nTried to allocate")) == "CUDA out of memory."
+    assert first_line(AttributeError()) == "AttributeError"
 
 
 def test_no_backend_at_all_is_the_reference() -> None:

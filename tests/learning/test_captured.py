@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
 from zprl_core.arithmetic import use_threads
 from zprl_core.config import load_task
-from zprl_core.rl.captured import remember, restore, updater
+from zprl_core.rl.captured import TOLERANCE, difference, remember, restore, take_over, updater
 from zprl_core.rl.sac import SAC, Batch, UpdateNoise
 
-DRAWN = UpdateNoise(torch.randn(8, 2), torch.randn(8, 2), torch.tensor([0, 1]))
+RANDOM = torch.Generator().manual_seed(0)
+DRAWN = UpdateNoise(
+    torch.randn(8, 2, generator=RANDOM), torch.randn(8, 2, generator=RANDOM), torch.tensor([0, 1])
+)
 BATCH = Batch(
-    c=torch.randn(8, 3),
-    z=torch.randn(8, 2),
-    z_tilde=torch.randn(8, 2),
-    reward=torch.rand(8),
+    c=torch.randn(8, 3, generator=RANDOM),
+    z=torch.randn(8, 2, generator=RANDOM),
+    z_tilde=torch.randn(8, 2, generator=RANDOM),
+    reward=torch.rand(8, generator=RANDOM),
     terminal=torch.zeros(8),
-    c_next=torch.randn(8, 3),
-    z_next=torch.randn(8, 2),
+    c_next=torch.randn(8, 3, generator=RANDOM),
+    z_next=torch.randn(8, 2, generator=RANDOM),
 )
 
 
@@ -46,6 +51,46 @@ def test_what_a_capture_changed_is_put_back_in_place(updates_before: int) -> Non
     restore(sac, before)
     assert {each.data_ptr() for each in sac.parameters()} == addresses
     assert losses(sac, 3) == losses(alone, 3)
+
+
+@pytest.mark.parametrize("updates_before", [0, 2])
+def test_after_a_capture_that_failed_the_learner_is_as_it_was(updates_before: int) -> None:
+    sac, alone = make(), make()
+    losses(sac, updates_before)
+    losses(alone, updates_before)
+    was = copy.deepcopy(sac)
+    losses(sac, 3)
+    take_over(sac, was)
+    assert losses(sac, 3) == losses(alone, 3)
+
+
+def skipped(what: str) -> tuple[SAC, SAC, SAC]:
+    """An SAC, the same after three updates, and after three of which a part was undone."""
+    was, expected, found = make(), make(), make()
+    losses(expected, 3)
+    losses(found, 3)
+    undone = getattr(found, what)
+    with torch.no_grad():
+        if what == "log_alpha":
+            undone.copy_(was.log_alpha)
+        else:
+            undone.load_state_dict(getattr(was, what).state_dict())
+    return was, expected, found
+
+
+@pytest.mark.parametrize("what", ["actor", "critics", "target_critics", "log_alpha"])
+def test_a_part_that_was_not_updated_is_noticed(what: str) -> None:
+    assert difference(*skipped(what)) == pytest.approx(1.0)
+
+
+def test_the_same_updates_agree_and_weights_that_are_not_finite_do_not() -> None:
+    was, expected, found = make(), make(), make()
+    losses(expected, 3)
+    losses(found, 3)
+    assert difference(was, expected, found) == 0.0
+    with torch.no_grad():
+        next(found.actor.parameters()).fill_(torch.nan)
+    assert not difference(was, expected, found) <= TOLERANCE
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")

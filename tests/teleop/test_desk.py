@@ -141,4 +141,8 @@ def test_a_page_that_loses_the_keyboard_lets_go(desk: Headset, cell: Collection)
     desk.run("() => window.dispatchEvent(new Event('blur'))")
     desk.until(lambda: not desk.follows, "the arm holds")
     assert "not looked at" in desk.text("arms")
+    desk.page.keyboard.up(" ")  # which is heard: somebody is back
+    desk.until(lambda: "not looked at" not in desk.text("arms"), "the hand is told again")
+    desk.page.keyboard.down(" ")
+    close(desk)
     desk.page.keyboard.up(" ")

@@ -22,7 +22,7 @@ from zprl_core.bench.peers import DiffusionPolicyUNet
 from zprl_core.bench.turns import Row, in_turns, rate
 from zprl_core.config import ComputeConfig, TaskConfig, load_task
 from zprl_core.data.observation import Observation, noise
-from zprl_core.inference.backend import Backend, BackendError, candidates
+from zprl_core.inference.backend import FAILURES, Backend, candidates
 from zprl_core.policy.base_policy import BasePolicy
 from zprl_core.policy.encoder import centre_crop
 from zprl_core.policy.flow import integrate
@@ -79,17 +79,17 @@ def rows(name: str, rounds: int) -> Iterator[Row]:
         torch.set_float32_matmul_precision(precision)
         return backend.act(backend.encode(images, proprio), w)
 
+    ours = torch.get_float32_matmul_precision()  # what `fast_matmul` found to be accurate here
+    expected = policy.actions(run(policy, "highest"))
     calls: dict[str, Callable[[], object]] = {PEER: partial(run, peer, "highest")}
-    calls |= {each: partial(run, backend, "medium") for each, backend in made.items() if backend}
+    calls |= {each: partial(run, backend, ours) for each, backend in made.items() if backend}
     taken = in_turns(calls, rounds)
+    torch.set_float32_matmul_precision(ours)
     limit_ms = multiply_adds(policy, observation) / rate() * 1e3
-    expected = policy.actions(run(policy, "medium"))
     for each, backend in made.items():
         precision = each.rsplit(" ", 1)[1]
         error = (
-            None
-            if backend is None
-            else (policy.actions(run(backend, "medium")) - expected).abs().max().item()
+            None if backend is None else (policy.actions(run(backend, ours)) - expected).abs().max().item()
         )
         yield Row(
             f"policy, {TASKS.get(name, name)}",
@@ -111,7 +111,7 @@ def _made(policy: BasePolicy, observation: Observation) -> Iterator[tuple[str, B
             if name.endswith(precision):
                 try:
                     yield name, make()
-                except BackendError:
+                except FAILURES:
                     yield name, None
 
 

@@ -49,7 +49,8 @@ def told(about: dict[str, Any], rows: Sequence[Row]) -> str:
         f"{about['giga_multiply_adds_a_second']} G float32 multiply-adds a second; "
         f"threads: {about['threads']}; "
         f"GPU: {about['gpu'] or 'none'}; torch {about['packages']['torch']}, commit {about['commit']}.",
-        "Times: medians of CPU time, in turns. Limit: the multiply-adds at the rate of one large product.",
+        "Times: medians, in turns, of CPU time (of the clock with several threads, and on a GPU). Limit: the "
+        "multiply-adds at the rate of one large product.",
         "",
         markdown(HEADER, [_cells(row) for row in rows]),
     ]

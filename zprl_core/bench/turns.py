@@ -16,7 +16,7 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison. Times are medians of CPU time in ms, of one thread where nothing else is said.
+    """One comparison. Times are medians in ms, see `in_turns`.
 
     Attributes:
         path: what is measured. ours, peer: the implementations; no peer: "".
@@ -42,14 +42,22 @@ class Row:
 
 
 def in_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median CPU time of each call, ms; every round makes each of them once."""
+    """Median time of each call, ms; every round makes each of them once.
+
+    CPU time, which other processes on the machine leave alone; but of what a GPU computes or several threads
+    share, time on the clock.
+    """
+    several = torch.get_num_threads() > 1
+    clocks = {
+        name: time.perf_counter if several or name.startswith("cuda") else time.process_time for name in calls
+    }
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(-WARM_UP, rounds):
         for name, call in calls.items():
-            begun = time.process_time()
+            begun = clocks[name]()
             call()
             if turn >= 0:
-                taken[name].append(time.process_time() - begun)
+                taken[name].append(clocks[name]() - begun)
     return {name: statistics.median(times) * 1e3 for name, times in taken.items()}
 
 
@@ -58,7 +66,7 @@ def rate() -> float:
     a, b = torch.randn(2, SIZE, SIZE).unbind()
     times = []
     for _ in range(PRODUCTS):
-        begun = time.process_time()
+        begun = time.perf_counter()
         a @ b
-        times.append(time.process_time() - begun)
+        times.append(time.perf_counter() - begun)
     return float(SIZE**3 / min(times))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from zprl_core.errors import ZprlError
 USER_ERROR = 2
 INTERRUPTED = 130
 NOT_READ = 141
+STDOUT = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,13 +28,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ZprlError as error:
         print(f"zprl {args.command}: error: {error}", file=sys.stderr)
         return USER_ERROR
-    except BrokenPipeError:  # of `zprl ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOT_READ
     except OSError as error:  # a full or read-only disk, no permission: nothing that a traceback explains
+        if _nobody_reads(error):
+            return NOT_READ
         print(f"zprl {args.command}: error: {error}", file=sys.stderr)
         return USER_ERROR
     except KeyboardInterrupt:
         print(f"zprl {args.command}: interrupted", file=sys.stderr)
         return INTERRUPTED
     return code
+
+
+def _nobody_reads(error: OSError) -> bool:
+    """Whether it is standard output that broke, as in `zprl ... | head`; nothing more is written then."""
+    if not isinstance(error, BrokenPipeError):
+        return False
+    look = select.poll()
+    look.register(STDOUT, 0)
+    broken = any(event & select.POLLERR for _, event in look.poll(0))
+    if broken:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return broken

@@ -20,6 +20,7 @@ from zprl_core.cli.way import ways_to_policy
 from zprl_core.config import (
     ArmConfig,
     CalibrationConfig,
+    ComputeConfig,
     DelayConfig,
     TaskConfig,
     calibration_file,
@@ -77,7 +78,7 @@ def _measure(cell: Cell, devices: Devices, base: Path | None, *, yes: bool) -> I
     before = cell.rig.calibration
     planning_s, task = (before.planning_s if before else 0.0), cell.task
     if base is not None:
-        planning_s, task = planning_time(base, cell.task)
+        planning_s, task = planning_time(base, cell.task, cell.rig.compute)
     ways_s = ways_to_policy(cell.rig, cell.cameras, task, WATCH_S)
     ages_s = {name: look.delay_s for name, look in devices.cameras.items() if look.delay_s is not None}
     for name, age_s in ages_s.items():
@@ -136,7 +137,7 @@ def arm_delay(cell: Cell, arm: ArmConfig, *, yes: bool) -> DelayConfig:
     return _delay(arm.name, max(found.delay_s, 0.0))
 
 
-def planning_time(base: Path, task: TaskConfig | None) -> tuple[float, TaskConfig]:
+def planning_time(base: Path, task: TaskConfig | None, compute: ComputeConfig) -> tuple[float, TaskConfig]:
     """From a snapshot to its chunk on this machine: p99 of 30, s; and the task, the checkpoint's if None.
 
     Raises:
@@ -149,7 +150,8 @@ def planning_time(base: Path, task: TaskConfig | None) -> tuple[float, TaskConfi
     use_threads(1)  # as the policy node does
     model, trained_for, _ = load_base(base, task)
     task = trained_for if task is None else task
-    runtime, observation = PolicyRuntime(model, task, task.rl.lambda_ or 1.0), task.observation
+    runtime = PolicyRuntime(model, task, task.rl.lambda_ or 1.0, compute)
+    observation = task.observation
     images = {
         view.name: np.zeros((observation.steps, view.height, view.width, 3), np.uint8)
         for view in observation.cameras

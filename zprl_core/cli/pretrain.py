@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_core.data.dataset import load_dataset
+    from zprl_core.training.replicas import leads
 
+    if (args.attach or args.latents) and not leads():
+        return 0  # one process is enough for it
     task = load_task(args.task)
     if args.out.exists():
         raise DataError(f"{args.out}: exists. Choose another --out")
@@ -77,30 +81,30 @@ def run(args: argparse.Namespace) -> int:
     if args.latents:
         return _add_latents(args, task, data)
 
+    import torch
+
     from zprl_core import checkpoint
     from zprl_core.arithmetic import fast_matmul
     from zprl_core.base import KIND, load_base, save_base
     from zprl_core.training.bottleneck import attach_bottleneck
     from zprl_core.training.pretrain import pretrain
-    from zprl_core.training.replicas import replicas
+    from zprl_core.training.progress import silent
+    from zprl_core.training.replicas import chosen_device, replicas
 
     fast_matmul()
     started, provenance = time.monotonic(), data.provenance
     if args.attach:
         load_base(args.attach, task)  # before minutes of work, not after
         provenance = _common(args.attach, checkpoint.load(args.attach, KIND).provenance, data, task)
-    with replicas(args.device) as shared:
-        if not shared.leads:
-            if not args.attach:
-                pretrain(task, data, args.seed, replicas=shared)
+    with _Tracker(args.out) if leads() else nullcontext(silent) as tracker:
+        if args.attach:
+            model, device = load_base(args.attach, task)[0], torch.device(chosen_device(args.device))
+        else:
+            with replicas(args.device) as shared:
+                model, device = pretrain(task, data, args.seed, tracker, shared), shared.device
+        if not leads():
             return 0
-        with _Tracker(args.out) as tracker:
-            model = (
-                load_base(args.attach, task)[0]
-                if args.attach
-                else pretrain(task, data, args.seed, tracker, shared)
-            )
-            report = attach_bottleneck(model, task, data, args.seed, tracker, device=shared.device)
+        report = attach_bottleneck(model, task, data, args.seed, tracker, device=device)
     info = _info(args, task, dataclasses.asdict(report), time.monotonic() - started)
     info["demonstrations"] = {"episodes": data.episodes, "ticks": ticks}
     info["provenance"] = None if provenance is None else provenance.to_dict()
@@ -120,11 +124,13 @@ def _add_latents(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> i
     from zprl_core.data.observation import some_of
     from zprl_core.perturbation import SAMPLES, fit_latents
     from zprl_core.training.bottleneck import embed
+    from zprl_core.training.replicas import chosen_device
 
     fast_matmul()
     model, trained_for, info = load_base(args.latents, task)
     with _Tracker(args.out) as tracker:
-        embeddings = embed(model, task, data, None, tracker)
+        embeddings = embed(model.to(chosen_device(args.device)), task, data, None, tracker)
+    model.to("cpu")
     model.latents = fit_latents(model.bottleneck, embeddings, args.seed)
     model.observations = some_of(data)
     save_base(args.out, model, trained_for, info, checkpoint.load(args.latents, KIND).provenance)

@@ -13,7 +13,7 @@ BackendName = Literal["cuda", "openvino", "torch"]
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig:
-    """How the frozen policy is computed. See docs/speed.md."""
+    """What policy and learner are computed with. See docs/speed.md."""
 
     backends: tuple[BackendName, ...] = setting(
         "tried in this order; after them torch's plain float32, the reference", default=("cuda", "torch")
@@ -26,5 +26,5 @@ class ComputeConfig:
         default=1e-4,
         above=0.0,
     )
+    reduced_tolerance: float = setting("largest error of a chunk in bf16 and fp16", default=2e-2, above=0.0)
     learner: Literal["cpu", "cuda"] = setting("where updates are computed", default="cpu")
-    reduced_tolerance: float = setting("the same in bf16 and fp16", default=2e-2, above=0.0)

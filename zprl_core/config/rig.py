@@ -59,7 +59,7 @@ class RigConfig:
     tool_distance_m: float = setting("kept between the tools of two arms", default=0.05, unit="m", low=0.0)
     simulation: SimulationConfig | None = setting("null: a real cell", default=None)
     recording: RecordingConfig = setting("how episodes are recorded", factory=RecordingConfig)
-    compute: ComputeConfig = setting("how the policy is computed", factory=ComputeConfig)
+    compute: ComputeConfig = setting("what policy and learner are computed with", factory=ComputeConfig)
     calibration: CalibrationConfig | None = setting(
         "what `zprl doctor --measure` found; kept in calibrations/<rig>.yaml", default=None
     )

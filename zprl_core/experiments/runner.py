@@ -142,27 +142,32 @@ def run_trials(
     Base policies come first: trials that share one would wait for it, each in a process.
     """
     with ThreadPoolExecutor(processes) as threads:
-        for trial in {trial.base: trial for trial in trials}.values():
-            threads.submit(_alone, prepare, trial, root)  # what it raises, its trials raise again
-        tasks = {threads.submit(_alone, run_trial, trial, root, simulators): trial for trial in trials}
         try:
+            for trial in {trial.base: trial for trial in trials}.values():
+                threads.submit(_alone, prepare, trial, root)  # what it raises, its trials raise again
+            tasks = {threads.submit(_alone, run_trial, trial, root, simulators): trial for trial in trials}
             return list(_failures(((tasks[each], each.result) for each in as_completed(tasks)), notice))
-        finally:
-            threads.shutdown(cancel_futures=True)  # those that run got the Ctrl-C as well
+        finally:  # there is something left to end after a Ctrl-C only
+            threads.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.terminate()
 
 
 def _alone(work: Callable[..., None], *arguments: Any) -> None:
     """Do it in a process of its own, which may be killed without harm to any other's work.
 
     Raises:
-        DataError: it was killed.
+        DataError: it ended without a result.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=end_with_parent) as own:
         try:
             own.submit(work, *arguments).result()
         except BrokenProcessPool as error:
-            raise DataError("its process was killed; run it again to go on from its last point") from error
+            raise DataError(
+                "its process ended abruptly (killed, out of memory, or a library crashed); run it again to "
+                "continue from its last point"
+            ) from error
 
 
 def run_on_ray(

@@ -33,6 +33,15 @@ class BackendError(ZprlError):
     """A backend that cannot be used here: not installed, no such hardware, not enough memory."""
 
 
+FAILURES = (BackendError, RuntimeError, AttributeError)
+"""What one that cannot be used may raise: an operator that this build of torch lacks, too little memory."""
+
+
+def first_line(problem: Exception) -> str:
+    """What it says, without a library's explanations."""
+    return str(problem).strip().partition("\n")[0] or type(problem).__name__
+
+
 class Backend(Protocol):
     """The frozen policy. One observation at a time: B = 1. Tensors come and go in the CPU's memory."""
 
@@ -77,8 +86,8 @@ def choose(
         try:
             backend = make()
             error = _difference(reference, _answers(backend, policy, observations))
-        except BackendError as problem:
-            notice(f"policy backend {name}: {problem}; the next is tried")
+        except FAILURES as problem:
+            notice(f"policy backend {name}: {first_line(problem)}; the next is tried")
             continue
         if not error <= tolerance:
             notice(

@@ -80,9 +80,7 @@ class Compiled:
         asked = (torch.zeros(1, policy.c_dim), torch.zeros(1, policy.chunk, policy.action_dim))
 
         def compiled(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
-            with warnings.catch_warnings():  # the tracer's, about shapes that are the same in every call
-                warnings.simplefilter("ignore")
-                model = openvino.convert_model(module.eval(), example_input=example)
+            model = _converted(module.eval(), example)
             return core.compile_model(model, "CPU", settings).create_infer_request()
 
         try:
@@ -97,6 +95,17 @@ class Compiled:
     def act(self, condition: Tensor, w: Tensor) -> Tensor:
         """See `Backend`."""
         return _answer(self._act, condition, w)
+
+
+def _converted(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
+    """By OpenVINO's frontend for torch. Its `convert_model` does the same, and reports its use to Intel."""
+    frontend = importlib.import_module("openvino.frontend")
+    decoders = importlib.import_module("openvino.frontend.pytorch.ts_decoder")
+    with warnings.catch_warnings():  # the tracer's, about shapes that are the same in every call
+        warnings.simplefilter("ignore")
+        decoder = decoders.TorchScriptPythonDecoder(module, example_input=example)
+    torch_frontend = frontend.FrontEndManager().load_by_framework("pytorch")
+    return torch_frontend.convert(torch_frontend.load(decoder))
 
 
 def _answer(request: Any, *given: Tensor) -> Tensor:

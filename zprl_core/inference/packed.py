@@ -119,9 +119,11 @@ def packed(network: Network, run: Callable[[Network], object], dtype: torch.dtyp
         for name, module in network.named_modules()
         if type(module) in _PACKED
     ]
-    run(network)
-    for hook in hooks:
-        hook.remove()
+    try:
+        run(network)
+    finally:
+        for hook in hooks:
+            hook.remove()
     mine = copy.deepcopy(network)
     for name, shape in shapes.items():
         parent, _, child = name.rpartition(".")

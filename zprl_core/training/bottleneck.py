@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 EMBED_BATCH = 64
 VALIDATION_WINDOWS = 512
 VALIDATION_DRAWS = 4
-_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def attach_bottleneck(
     seed: int,
     progress: ProgressCallback = silent,
     draws: int = 1,
-    device: torch.device = _CPU,
+    device: torch.device | str = "cpu",
 ) -> BottleneckReport:
     """Train `model.bottleneck` in place on cached c by eq. (5), then fit `model.latents` to its latents.
 

@@ -16,7 +16,8 @@ from torch import Tensor, distributed, nn
 
 from zprl_core.errors import ConfigError
 
-DEVICES = ("auto", "cpu", "cuda")
+LAUNCHER = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+"""What torchrun sets beside WORLD_SIZE."""
 
 
 class Replicas:
@@ -28,11 +29,6 @@ class Replicas:
 
     def __init__(self, device: str = "cpu", rank: int = 0, count: int = 1) -> None:
         self.device, self.rank, self.count = torch.device(device), rank, count
-
-    @property
-    def leads(self) -> bool:
-        """Whether this one writes and tells."""
-        return self.rank == 0
 
     def share(self, batch: int) -> slice:
         """This one's rows of a batch.
@@ -76,6 +72,11 @@ class Replicas:
         return torch.cat(parts)
 
 
+def leads() -> bool:
+    """Whether this process writes and tells: the first of those that `torchrun` started, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def chosen_device(wanted: str, local_rank: int = 0) -> str:
     """What "auto" means here: a GPU where there is one.
 
@@ -94,7 +95,7 @@ def chosen_device(wanted: str, local_rank: int = 0) -> str:
 
 @contextmanager
 def replicas(wanted: str) -> Iterator[Replicas]:
-    """The processes that `torchrun` started, or this one alone.
+    """The processes that `torchrun` started, or this one alone. All of them leave it together.
 
     Raises:
         ConfigError: see `chosen_device`.
@@ -103,11 +104,14 @@ def replicas(wanted: str) -> Iterator[Replicas]:
     if count == 1:
         yield Replicas(chosen_device(wanted))
         return
+    if missing := [name for name in LAUNCHER if name not in os.environ]:
+        raise ConfigError(
+            f"WORLD_SIZE is {count}, but {', '.join(missing)} is not set: start it with torchrun, or unset "
+            "WORLD_SIZE"
+        )
     device = chosen_device(wanted, int(os.environ["LOCAL_RANK"]))
     if device != "cpu":
         torch.cuda.set_device(device)
     distributed.init_process_group("gloo" if device == "cpu" else "nccl")
-    try:
-        yield Replicas(device, distributed.get_rank(), count)
-    finally:
-        distributed.destroy_process_group()
+    yield Replicas(device, distributed.get_rank(), count)
+    distributed.destroy_process_group()  # all together: where one fails, torchrun ends the others

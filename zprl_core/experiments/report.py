@@ -114,8 +114,8 @@ def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Documen
     ]
     missing = [f"{c.cell.name}: {c.done} of {len(c.trials)} seeds" for c in found if not c.complete]
     lead: list[Part] = [
-        f"In the paper: {experiment.source}. Every rate is measured without exploration on the layouts of its "
-        "seed, which are the same for every method and every point; steps are environment steps, the "
+        f"In the paper: {experiment.source}. Every rate is measured without exploration on the layouts of "
+        "its seed, which are the same for every method and every point; steps are environment steps, the "
         "warm-up's included. Intervals of rates are Wilson's at 95 %, over all seeds' episodes together.",
         f"Command: `zprl experiment report {name} --root {root.name}`. {_computed_with(found, root)}",
     ]

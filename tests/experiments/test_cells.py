@@ -36,10 +36,10 @@ def test_trials_share_what_is_the_same() -> None:
         return Trial(cell, seed, task_of(cell), 10)
 
     plain = trial()
-    assert plain.folder == trial(label="lambda 0.5", set={"rl.lambda": 0.5}).folder
-    assert plain.folder == trial(scale=0.5).folder and plain.scale == 0.5
-    scaled = trial(set={"rl.lambda": 0.25})
-    assert scaled.folder == trial(scale=0.25).folder
+    assert plain.folder == trial(label="lambda 0.25", set={"rl.lambda": 0.25}).folder
+    assert plain.folder == trial(scale=0.25).folder and plain.scale == 0.25
+    scaled = trial(set={"rl.lambda": 0.5})
+    assert scaled.folder == trial(scale=0.5).folder
     assert scaled.folder != plain.folder and scaled.base == plain.base
     assert trial(method="action_residual", scale=0.1).base == plain.base
     assert trial(seed=1).base != plain.base and trial(seed=1).demonstrations == plain.demonstrations

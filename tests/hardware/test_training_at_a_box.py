@@ -20,7 +20,7 @@ from zprl_sim.xarm_box.client import BoxClient
 
 SCENE = ("--model", "xarm6", "--scene", "place_orange", "--gripper", "robotiq_2f85")
 PATIENCE_S = 120.0
-STANDS_S = 4.0
+STANDS_S = 8.0  # longer than a reset, which needs no actor
 
 
 def rig_file(folder: Path, bench: BoxClient) -> Path:

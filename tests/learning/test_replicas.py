@@ -13,7 +13,7 @@ import yaml
 from tests.learning.tiny import change, tiny_task, write_dataset
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError
-from zprl_core.training.replicas import Replicas, chosen_device
+from zprl_core.training.replicas import Replicas, chosen_device, leads, replicas
 
 SHARED = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
 
@@ -48,6 +48,17 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
     shared = pretrained(tmp_path, "shared", *SHARED, "2")
     other = pretrained(tmp_path, "other", seed=1)
     assert difference(alone, shared) < 1e-3 < 0.1 * difference(alone, other)
+
+
+def test_a_rank_that_is_left_over_silences_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RANK", "1")
+    assert leads()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not leads()
+    with pytest.raises(ConfigError, match="WORLD_SIZE is 2, but LOCAL_RANK"), replicas("cpu"):
+        pass
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused() -> None:

@@ -74,7 +74,8 @@ class Replicas:
 
 def leads() -> bool:
     """Whether this process writes and tells: the first of those that `torchrun` started, or the only one."""
-    return os.environ.get("RANK", "0") == "0"
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1  # a RANK without it is left from something else
+    return alone or os.environ.get("RANK", "0") == "0"
 
 
 def chosen_device(wanted: str, local_rank: int = 0) -> str:

@@ -253,13 +253,25 @@ class ArmBridge(LifecycleNode):
         )
 
     def _on_command(self, message: ActionChunk) -> None:
-        if self._lockstep is not None and self._state == "paused":
-            self._deferred = message  # sent before the pause was heard; simulated time stands still
+        if self._deferred is None and self._is_early(message):
+            self._deferred = message
             return
         if message.source == "policy":
             self._halves.mine(message.episode, message.chunk, message, self._now_ns())
         else:
             self._take(message)
+
+    def _is_early(self, message: ActionChunk) -> bool:
+        """Whether its sender is ahead of the bridge: what the session says next decides about it."""
+        if self._lockstep is not None:
+            return self._state == "paused"  # sent before the pause was heard; simulated time stands still
+        coming = self._state == "ready" and message.episode == self._episode and message.source == "policy"
+        return coming and convert.stamp_ns(message) > self._now_ns()
+
+    def _take_deferred(self) -> None:
+        if self._deferred is not None and not self._is_early(self._deferred):
+            deferred, self._deferred = self._deferred, None
+            self._on_command(deferred)
 
     def _take(self, message: ActionChunk) -> None:
         command, now_ns = messages.chunk_command(message), self._caught_up()
@@ -296,9 +308,7 @@ class ArmBridge(LifecycleNode):
             self._clearing.start()
         if self._lockstep is not None and message.state == "running":
             self._lockstep.begin(message.episode)
-        if self._deferred is not None and message.state != "paused":
-            deferred, self._deferred = self._deferred, None
-            self._on_command(deferred)
+        self._take_deferred()
 
     def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
         if not isinstance(self._driver, SimulatedArm):
@@ -409,6 +419,7 @@ class ArmBridge(LifecycleNode):
         self._statistics.missed_periods += self._realtime.catch_up(self._realtime.grid.at(n - 1))
         self._supervise(self._readings.newest(), stamp_ns)
         self._home()
+        self._take_deferred()
         self._halves.overdue(self._now_ns())
         self._statistics.sent(time.time_ns(), stamp_ns)
         self._statistics.missed_periods += self._realtime.run_to(n)

@@ -1,0 +1,131 @@
+"""A policy that hears that the session runs before the arm's bridge does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import Transition
+from zprl_interfaces.msg import ActionChunk, SessionState
+from zprl_interfaces.srv import SimReset
+
+from tests.ros.harness import Graph, graph
+from tests.ros.observer import Observer
+from zprl_bringup import convert, qos
+from zprl_core.config import load_rig, load_task
+from zprl_core.plan import Block
+from zprl_sim.executor import encode
+from zprl_sim.expert import Intent, plan
+from zprl_sim.layout import draw_layout
+
+LAYOUT_SEED, AHEAD_S = 5, 0.6
+
+
+class SessionAtHand(Observer):
+    """Says itself what state the session is in."""
+
+    def __init__(self, g: Graph) -> None:
+        super().__init__(g.domain, "arm", "report")
+        self.graph, self._sequence = g, 0
+        self._says = self._node.create_publisher(SessionState, "/session/state", qos.changes())
+        self._resets = self._node.create_client(SimReset, "/sim/reset")
+
+    def say(self, state: str, episode: int) -> None:
+        self._sequence += 1
+        stamp = convert.header(time.time_ns(), "")
+        self._says.publish(
+            SessionState(
+                header=stamp, run_id="test-run", state=state, episode=episode, sequence=self._sequence
+            )
+        )
+
+    def ready(self, episode: int) -> None:
+        """An episode that waits for its start."""
+        self.say("resetting", episode)
+        request = SimReset.Request(episode=episode, layout_seed=LAYOUT_SEED)
+        assert self._answer(self._resets, request).ok
+        self.say("ready", episode)
+        time.sleep(0.1)
+
+    def chunk(self, episode: int, chunk: int = 0, ahead_s: float = AHEAD_S) -> int:
+        """Send one; when it starts, ns."""
+        task, arm = load_task(self.graph.run.task_file), load_rig(self.graph.run.rig_file).arms[0]
+        start_ns, size = time.time_ns() + round(ahead_s * 1e9), task.action.chunk
+        actions = np.array([encode(s) for s in plan(draw_layout(LAYOUT_SEED), Intent())[1:]])[:size]
+        message = ActionChunk(
+            header=convert.header(start_ns, arm.frame),
+            run_id="test-run",
+            episode=episode,
+            chunk=chunk,
+            source="policy",
+            dt_s=task.action.repeat / task.rate_hz,
+            dim=actions.shape[1],
+            actions=convert.doubles(actions),
+        )
+        self.send_chunk(message)
+        return start_ns
+
+    def reports(self, episode: int) -> list[tuple[int, bool, str]]:
+        """(chunk, refused, reason) of an episode."""
+        return [(m.chunk, m.status == 1, m.reason) for m in self.seen["report"] if m.episode == episode]
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        self.graph.wait(condition, 10.0, what)
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SessionAtHand]:
+    folder: Path = tmp_path_factory.mktemp("early") / "g"
+    with graph(folder, lockstep=False, blocks=(Block("base_c", "base_c", episodes=1),)) as g:
+        g.start("bridge")
+        with SessionAtHand(g) as at_hand:
+            assert at_hand.change("bridge", Transition.TRANSITION_CONFIGURE)
+            assert at_hand.change("bridge", Transition.TRANSITION_ACTIVATE)
+            at_hand.reach_arm()
+            yield at_hand
+
+
+def test_its_chunk_waits_until_the_bridge_has_heard_and_is_executed(session: SessionAtHand) -> None:
+    session.ready(episode=1)
+    session.chunk(episode=1)
+    time.sleep(0.2)
+    assert session.reports(1) == []
+    session.say("running", 1)
+    session.wait(lambda: session.seen["arm"][-1].owner == "policy", "motion")
+    session.wait(lambda: bool(session.reports(1)), "a report")
+    assert session.reports(1)[0][:2] == (0, False)
+
+
+def test_it_is_refused_at_its_start_where_the_session_does_not_run(session: SessionAtHand) -> None:
+    session.ready(episode=2)
+    start_ns = session.chunk(episode=2)
+    session.wait(lambda: bool(session.reports(2)), "a report")
+    refused_ns = time.time_ns()
+    assert session.reports(2) == [(0, True, "chunk 2/0: no motion for policy while the session is ready")]
+    assert 0 <= refused_ns - start_ns < 1e9
+
+
+def test_it_is_refused_at_once_where_the_session_goes_elsewhere(session: SessionAtHand) -> None:
+    session.ready(episode=3)
+    start_ns = session.chunk(episode=3)
+    time.sleep(0.1)
+    session.say("stopped", 3)
+    session.wait(lambda: bool(session.reports(3)), "a report")
+    assert session.reports(3) == [(0, True, "chunk 3/0: no motion for policy while the session is stopped")]
+    assert time.time_ns() < start_ns
+    session.say("idle", 3)
+
+
+def test_another_episodes_is_refused_at_once_and_a_second_one_too(session: SessionAtHand) -> None:
+    session.ready(episode=4)
+    start_ns = session.chunk(episode=5)
+    session.wait(lambda: bool(session.reports(5)), "a report")
+    assert session.reports(5) == [(0, True, "chunk 5/0: it is for episode 5, this is episode 4")]
+    session.chunk(episode=4)
+    session.chunk(episode=4, chunk=1)
+    session.wait(lambda: bool(session.reports(4)), "a report")
+    assert session.reports(4)[0] == (1, True, "chunk 4/1: no motion for policy while the session is ready")
+    assert time.time_ns() < start_ns + 1e9

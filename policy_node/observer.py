@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image as ImageMessage
 from zprl_interfaces.msg import Proprioception
 
 from zprl_bringup import convert
 from zprl_bringup.node import Setup
 from zprl_core.errors import DataError
 from zprl_core.observation import PROPRIOCEPTION, snapshots
-from zprl_core.snapshot import SnapshotError
+from zprl_core.snapshot import Image, Snapshot, SnapshotError
 
 AHEAD = {"capacity": 256, "vectors": 4096}
 """Samples that are kept where they come ahead of time."""
@@ -48,7 +46,7 @@ class Observer:
         self._policy = snapshots(setup.rig, setup.task, lockstep=setup.lockstep, **ahead)
         for name in self._sizes:
             topic = f"/cameras/{name}/image"
-            node.create_subscription(Image, topic, lambda m, n=name: self._on_image(n, m), profile)
+            node.create_subscription(ImageMessage, topic, lambda m, n=name: self._on_image(n, m), profile)
         node.create_subscription(Proprioception, "/proprioception", self._on_proprioception, profile)
 
     def begin_episode(self, t_ns: int) -> None:
@@ -59,10 +57,8 @@ class Observer:
         """Forget all samples: those of another bag follow."""
         self._policy.clear()
 
-    def snapshot(
-        self, t_ns: int, newest_ns: Sequence[int] = ()
-    ) -> tuple[dict[str, NDArray[np.uint8]], NDArray[np.float32]]:
-        """Images {camera: (S, h, w, 3)} and proprioception (S, dq) at a time.
+    def snapshot(self, t_ns: int, newest_ns: Sequence[int] = ()) -> Snapshot:
+        """What is seen at a time.
 
         Args:
             t_ns: the time.
@@ -81,10 +77,13 @@ class Observer:
             for name in self._sizes:
                 if (seen := found.stamps_ns[name][-1]) != t_ns:
                     raise SnapshotError(name, (t_ns - seen) * 1e-9, 0.0)
-        images = {name: np.stack(frames) for name, frames in found.images.items()}
-        return images, found.proprioception
+        return found
 
-    def _on_image(self, name: str, message: Image) -> None:
+    def settled(self, t_ns: int) -> Iterator[tuple[str, int, Image]]:
+        """What a snapshot at a later time will have of what is here, see `SnapshotPolicy.settled`."""
+        return self._policy.settled(t_ns)
+
+    def _on_image(self, name: str, message: ImageMessage) -> None:
         try:
             image = convert.image_array(message)
             if image.shape[:2] != self._sizes[name]:

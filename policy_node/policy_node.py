@@ -33,6 +33,7 @@ from zprl_interfaces.srv import Update
 
 from policy_node import guarded, messages
 from policy_node.beside import Beside
+from policy_node.frames import Frames
 from policy_node.hearing import Hearing
 from policy_node.observer import Observer
 from policy_node.schedule import Schedule
@@ -159,6 +160,7 @@ class PolicyNode(LifecycleNode):
         self._status = self.create_publisher(SteeringStatus, "/policy/status", qos.status())
         self._plans = self.create_publisher(PlannedChunk, "/policy/plan", profile)
         self._learner = self.create_client(Update, "/learner/update")
+        self._frames = Frames(self._runtime.embed)
         self._observer = Observer(self, setup, profile, self._on_sample, ahead_of_time=self._replay)
         self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
         self.create_subscription(Correction, "/session/correction", self._on_correction, qos.changes())
@@ -169,6 +171,11 @@ class PolicyNode(LifecycleNode):
         else:
             self._grid = TickGrid(setup.task.rate_hz)
             self._timer = GridTimer(self, self._grid, self._on_tick)
+
+    @property
+    def _runs(self) -> bool:
+        """Whether chunks are asked for."""
+        return self._active and self._session is not None and self._session.state == "running"
 
     def _warm_up(self) -> None:
         """Let every kernel allocate before the first episode counts on them."""
@@ -224,6 +231,7 @@ class PolicyNode(LifecycleNode):
         self._agent.begin(message.episode, message.mode, message.cleared_chunk + 1 if self._replay else 0)
         self._due = {key: due for key, due in self._due.items() if key[0] >= message.episode}
         self._start_ns, self._observed_ns = {}, {}
+        self._frames.clear()
         if not self._asked:
             task = self._setup.task
             first = first_tick(self._grid.index(self.now_ns()), task)
@@ -252,6 +260,7 @@ class PolicyNode(LifecycleNode):
     def _on_forget(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Samples of another bag, or from another place of this one, follow."""
         self._observer.forget()
+        self._frames.clear()
         self._due.clear()
         response.success = True
         return response
@@ -259,11 +268,13 @@ class PolicyNode(LifecycleNode):
     def _on_sample(self) -> None:
         if self._asked:
             self._advance()
+        elif self._schedule and self._runs and not self._agent.over:
+            self._frames.ahead(self._observer.settled(self._grid.at(self._schedule.observe_tick)))
 
     def _on_tick(self, tick: int, tick_ns: int) -> None:
         self._trace.tick((self.now_ns() - tick_ns) * 1e-9)
-        schedule, session = self._schedule, self._session
-        if schedule is None or session is None or session.state != "running" or not self._active:
+        schedule = self._schedule
+        if schedule is None or not self._runs:
             return
         if deaf := self._hearing.deaf():
             self._hold(f"no bridge listens to arm {', '.join(deaf)}")
@@ -296,8 +307,7 @@ class PolicyNode(LifecycleNode):
 
     def _carry_out(self) -> None:
         began = time.perf_counter()
-        running = self._session is not None and self._session.state == "running"
-        for effect in self._agent.due(plan=running):
+        for effect in self._agent.due(plan=self._runs):
             match effect:
                 case SendChunk():
                     self._send_chunk(effect, self._encode_s + time.perf_counter() - began)
@@ -328,14 +338,14 @@ class PolicyNode(LifecycleNode):
     def _observe(self, chunk: int, stamp_ns: int, newest_ns: Sequence[int] = ()) -> bool:
         began = time.perf_counter()
         try:
-            images, proprio = self._observer.snapshot(stamp_ns, newest_ns)
+            found = self._observer.snapshot(stamp_ns, newest_ns)
         except SnapshotError as error:
             if not self._asked:
                 self._hold(str(error))
             return False
         self._held = ""
         self._observed_ns[chunk] = stamp_ns
-        self._agent.on_observation(chunk, images, proprio)
+        self._agent.on_condition(chunk, self._runtime.condition(self._frames.of(found), found.proprioception))
         self._encode_s = time.perf_counter() - began
         return True
 
@@ -414,6 +424,7 @@ class PolicyNode(LifecycleNode):
         episode = self._agent.episode
         if episode is not None and self._agent.over and episode != self._flushed:
             self._flushed = episode
+            self._trace.frames(self._frames.counts)
             self._trace.flush()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Trace:
         self._guard = guarded.GuardRecord(run_dir / "tb", before, REMEMBERED)
         self._inference_s: deque[float] = deque(maxlen=REMEMBERED)
         self._tick_error_s: deque[float] = deque(maxlen=REMEMBERED)
+        self._frames_before: Mapping[str, int] = before.get("frames", {})
+        self._frames = dict(self._frames_before)
 
     def chunk(self, send: SendChunk) -> None:
         """Note a plan."""
@@ -60,6 +62,10 @@ class Trace:
         """Note how late a tick was."""
         self._tick_error_s.append(error_s)
 
+    def frames(self, counts: Mapping[str, int]) -> None:
+        """Note how many frames this process has encoded for snapshots, and how many of them early."""
+        self._frames = {name: self._frames_before.get(name, 0) + count for name, count in counts.items()}
+
     def rewind(self, episode: int) -> list[GuardValues]:
         """Forget the lines of this episode and of later ones.
 
@@ -79,7 +85,8 @@ class Trace:
         """At an episode's end: lines and counters to the disk."""
         self._file.flush()
         self._guard.end_episode()
-        write_json(self._stats, {"stalls": self.stalls, **self._guard.stats(), **self._times()})
+        counts = {"stalls": self.stalls, "frames": self._frames}
+        write_json(self._stats, {**counts, **self._guard.stats(), **self._times()})
 
     def close(self) -> None:
         """Flush and close."""

@@ -243,12 +243,16 @@ class EpisodeAgent:
     def on_observation(
         self, chunk: int, images: Mapping[str, NDArray[np.uint8]], proprio: NDArray[np.float32]
     ) -> None:
-        """The snapshot that chunk is planned from: {camera: (S, h, w, 3)} and (S, dq). Draws z."""
+        """The snapshot that chunk is planned from: {camera: (S, h, w, 3)} and (S, dq)."""
+        self.on_condition(chunk, self.runtime.encode(images, proprio))
+
+    def on_condition(self, chunk: int, c: NDArray[np.float32]) -> None:
+        """The same, encoded: c (c_dim,). Draws z."""
         e = self._current()
-        e.c[chunk] = self.runtime.encode(images, proprio)
+        e.c[chunk] = c
         noise_z = self._draw(chunk, Stream.LATENT, self.runtime.latent_shape)
         w = self._draw(chunk, Stream.FLOW, self.runtime.action_shape)
-        e.z[chunk] = self.runtime.base(e.c[chunk], noise_z, w)
+        e.z[chunk] = self.runtime.base(c, noise_z, w)
 
     def on_report(self, episode: int, chunk: int, report: ChunkReport) -> None:
         """The bridge reported the chunk."""

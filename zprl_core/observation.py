@@ -47,7 +47,10 @@ def snapshots(
     oldest_s = observation.max_age_s if max_age_s is None else max_age_s
     proprioception_s = 0.0 if lockstep else rig.proprioception_delay_s
     return SnapshotPolicy(
-        [StreamSpec(name, delay, oldest_s) for name, delay in camera_delays(rig, task, lockstep=lockstep)],
+        [
+            StreamSpec(name, delay, oldest_s, 1.0 / rig.camera(name).rate_hz)
+            for name, delay in camera_delays(rig, task, lockstep=lockstep)
+        ],
         StreamSpec(PROPRIOCEPTION, proprioception_s, oldest_s),
         steps=observation.steps if steps is None else steps,
         tick_s=task.tick_s,

@@ -105,11 +105,22 @@ class PolicyRuntime:
         weights.from_bytes(self.actor, data)
         self.actor_version = version
 
-    @torch.inference_mode()
     def encode(self, images: Mapping[str, NDArray[np.uint8]], proprio: Array) -> Array:
         """c = E(o)."""
-        batch = {name: torch.from_numpy(frames)[None] for name, frames in images.items()}
-        return _array(self._policy.encode(batch, _tensor(proprio)))
+        cameras = self.model.policy.encoder.cameras
+        embeddings = {name: np.stack([self.embed(name, each) for each in images[name]]) for name in cameras}
+        return self.condition(embeddings, proprio)
+
+    @torch.inference_mode()
+    def embed(self, camera: str, frame: NDArray[np.uint8]) -> Array:
+        """Embedding (embedding,) of one frame (h, w, 3)."""
+        return _array(self._policy.embed(camera, torch.from_numpy(frame)[None]))
+
+    @torch.inference_mode()
+    def condition(self, embeddings: Mapping[str, Array], proprio: Array) -> Array:
+        """c of embeddings {camera: (S, embedding)}; with `embed`, the same bits as `encode`."""
+        tensors = {name: _tensor(each) for name, each in embeddings.items()}
+        return _array(self.model.policy.condition(tensors, _tensor(proprio)))
 
     @torch.inference_mode()
     def base(self, c: Array, noise: Array, w: Array) -> Array:

@@ -9,7 +9,8 @@ integer nanoseconds of one clock.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from zprl_core.errors import ConfigError, DataError, RigError
 
 Sample = TypeVar("Sample")
+Image = NDArray[np.uint8]
 _NS = 1e9
+_SOONEST = 0.8
+"""Share of a camera's period after which its next image is expected at the soonest."""
 
 
 class SnapshotError(RigError):
@@ -95,6 +99,7 @@ class StreamSpec:
         name: the stream.
         delay_s: calibrated time from acquisition to certain arrival, s; younger samples are not looked at.
         max_age_s: oldest sample that may be used, measured from the time of the observation step, s.
+        period_s: time from one sample to the next, s; infinite where it is not known.
 
     Raises:
         ConfigError: a negative or non-finite delay, or a max_age_s below it.
@@ -103,6 +108,7 @@ class StreamSpec:
     name: str
     delay_s: float
     max_age_s: float
+    period_s: float = math.inf
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.delay_s) and self.delay_s >= 0.0):
@@ -230,9 +236,7 @@ class SnapshotPolicy:
         Raises:
             SnapshotError: a stream has no sample for a step, or only one that is too old.
         """
-        times = [t_ns - round(back * self._tick_s * _NS) for back in reversed(range(self._steps))]
-        if self._begin_ns is not None:
-            times = [min(max(step_ns, self._begin_ns), t_ns) for step_ns in times]
+        times = self._times(t_ns)
         chosen = {spec.name: [self._choose(spec, step_ns) for step_ns in times] for spec in self._cameras}
         read_at = [stamp for stamp, _ in chosen[self._cameras[0].name]]
         vectors = [self._read(step_ns, stamp) for step_ns, stamp in zip(times, read_at, strict=True)]
@@ -244,6 +248,29 @@ class SnapshotPolicy:
             np.stack(vectors).astype(np.float32),
             stamps,
         )
+
+    def settled(self, t_ns: int) -> Iterator[tuple[str, int, Image]]:
+        """Camera, stamp and image of what a snapshot at ``t_ns``, still to come, will have of what is here.
+
+        That is an image behind which one too young has come, or which is so young that the next one will be,
+        by the camera's period. Where a camera is faster than that, the snapshot may have another one.
+        """
+        for spec in self._cameras:
+            buffer = self._images[spec.name]
+            for latest_ns in (step_ns - round(spec.delay_s * _NS) for step_ns in self._times(t_ns)):
+                found = buffer.newest(latest_ns)
+                if found is None:
+                    continue
+                soonest_ns = found[0] + _SOONEST * spec.period_s * _NS
+                if soonest_ns > latest_ns or buffer.after(found[0]) is not None:
+                    yield (spec.name, *found)
+
+    def _times(self, t_ns: int) -> list[int]:
+        """Of the observation's steps, oldest first."""
+        times = [t_ns - round(back * self._tick_s * _NS) for back in reversed(range(self._steps))]
+        if self._begin_ns is None:
+            return times
+        return [min(max(step_ns, self._begin_ns), t_ns) for step_ns in times]
 
     def _choose(self, spec: StreamSpec, step_ns: int) -> tuple[int, NDArray[np.uint8]]:
         found = self._images[spec.name].newest(step_ns - round(spec.delay_s * _NS))

@@ -19,7 +19,7 @@ from zprl_core.cli.aside import Failure, Job, run_aside
 from zprl_core.cli.camera_checks import Seen, stream_problems
 from zprl_core.cli.checks import Finding
 from zprl_core.cli.rig_checks import Cell, lead_finding, machine, settings
-from zprl_core.config import CameraConfig, FrankaConfig, load_rig, load_task
+from zprl_core.config import CameraConfig, ComputeConfig, FrankaConfig, ProcessConfig, load_rig, load_task
 from zprl_core.errors import RigError
 from zprl_core.transforms import Pose
 
@@ -130,6 +130,18 @@ def test_a_missing_real_time_kernel_is_red_only_where_the_rig_insists() -> None:
         assert (easy.ok, strict.ok) == (None, False)
     else:
         assert easy == replace(strict, advice=easy.advice) and easy.ok is True
+
+
+def test_processors_and_priorities_that_a_rig_asks_for() -> None:
+    asked = (
+        ProcessConfig(name="arm_bridge", cpus=(0, 4000), realtime_priority=80),
+        ProcessConfig(name="learner_node", cpus=(0,), nice=10),
+    )
+    told = list(machine(replace(RIG, compute=ComputeConfig(processes=asked))))
+    (cpus,) = [finding for finding in told if finding.what.startswith("processors")]
+    assert cpus.ok is False and "arm_bridge: cpus [4000]: this machine gives [" in cpus.what
+    (priority,) = [finding for finding in told if finding.what.startswith("real-time priority")]
+    assert priority.what.endswith(", asked for: 80") and priority.ok is ("not permitted" not in priority.what)
 
 
 def test_what_runs_aside_may_hang_end_and_raise() -> None:

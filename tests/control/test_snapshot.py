@@ -75,6 +75,58 @@ def test_proprioception_does_not_look_behind_its_own_delay() -> None:
     np.testing.assert_allclose(snapshot.proprioception, [[3.0, -3.0]])
 
 
+def settled(policy: SnapshotPolicy, t_ms: int) -> list[tuple[str, int]]:
+    """Camera and stamp in ms of what a snapshot at t will have of what has come."""
+    return [(name, stamp_ns // MS) for name, stamp_ns, _ in policy.settled(t_ms * MS)]
+
+
+def at_30_hz(steps: int) -> SnapshotPolicy:
+    """One camera, delay 20 ms, whose next image is expected 26.4 ms after the last at the soonest."""
+    camera, joints = StreamSpec("third", 0.020, 0.060, period_s=0.033), StreamSpec("joints", 0.0, 0.060)
+    return SnapshotPolicy([camera], joints, steps=steps, tick_s=0.030)
+
+
+def test_an_image_is_settled_where_the_next_one_will_be_too_young() -> None:
+    policy = fill(at_30_hz(steps=1), [("third", 33, 1)])
+    # A snapshot at t looks at stamps up to t - 20 ms; the next one's is 59.4 ms at the soonest.
+    assert settled(policy, 52) == [], "it is too young itself"
+    assert settled(policy, 53) == settled(policy, 79) == [("third", 33)]
+    assert settled(policy, 80) == [], "the next one may have a stamp of 59.4 ms"
+    fill(policy, [("third", 66, 2)])
+    assert settled(policy, 80) == [("third", 33)], "it has come, and is too young"
+    assert settled(policy, 86) == [("third", 66)]
+
+
+def test_history_is_settled_first_and_does_not_reach_behind_the_episodes_begin() -> None:
+    policy = fill(at_30_hz(steps=2), [("third", 0, 0), ("third", 33, 1)])
+    assert settled(policy, 108) == [("third", 33)], "the step at 78 has it, the one at 108 a later one"
+    fill(policy, [("third", 66, 2)])
+    assert settled(policy, 108) == [("third", 33), ("third", 66)]
+    policy.begin_episode(100 * MS)
+    assert settled(policy, 108) == [("third", 66), ("third", 66)]
+
+
+def test_of_a_camera_of_unknown_rate_every_image_may_be_the_last() -> None:
+    assert settled(fill(rig(), [("third", 0, 0)]), 60) == [("third", 0)]
+
+
+@given(
+    stamps=st.lists(st.integers(0, 300), min_size=1, max_size=12, unique=True),
+    t_ms=st.integers(100, 300),
+    steps=st.integers(1, 3),
+)
+def test_what_is_behind_a_younger_image_is_what_the_snapshot_has(
+    stamps: list[int], t_ms: int, steps: int
+) -> None:
+    """Whatever the stamps, in order; all that is settled once everything has come."""
+    policy = fill(at_30_hz(steps), [("third", stamp, 0) for stamp in sorted(stamps)] + [("third", 999, 0)])
+    policy.add_proprioception(0, [0.0])
+    found = {stamp for _, stamp in settled(policy, t_ms)}
+    steps_ms = [t_ms - 30 * back for back in range(steps)]
+    expected = {max(s for s in stamps if s <= step - 20) for step in steps_ms if min(stamps) <= step - 20}
+    assert found == expected
+
+
 def test_history_is_spaced_by_ticks() -> None:
     policy = fill(rig(steps=3), TABLE)
     snapshot = policy.snapshot(90 * MS)  # steps at 30, 60 and 90

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from zprl_core.arithmetic import use_threads
 from zprl_core.base import BaseModel, load_base, new_model, save_base
 from zprl_core.config import ComputeConfig, TaskConfig, load_task
 from zprl_core.data.observation import Observation, noise
-from zprl_core.inference.backend import Backend, BackendError, choose, first_line
+from zprl_core.inference.backend import Backend, BackendError, choose, encode, first_line
 from zprl_core.inference.packed import make
 from zprl_core.runtime import PolicyRuntime
 
@@ -38,7 +39,7 @@ def chunk(backend: Backend, model: BaseModel, observation: Observation) -> torch
         1, model.policy.chunk, model.policy.action_dim, generator=torch.Generator().manual_seed(1)
     )
     with torch.inference_mode():
-        return backend.act(backend.encode(*observation.batch()), w)
+        return backend.act(encode(backend, model.policy, *observation.batch()), w)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -173,6 +174,25 @@ def test_the_runtime_plans_the_same_with_every_backend() -> None:
     np.testing.assert_allclose(plans[0].c, plans[1].c, atol=NEAR)
     assert "keeps no observations" in lines[0] and lines[0] == lines[2]
     assert "reference fp32" in lines[1] and "torch fp32" in lines[3]
+
+
+@pytest.mark.parametrize("backends", [(), ("torch",)])
+def test_a_frame_is_embedded_alike_alone_and_in_any_observation(
+    backends: tuple[Literal["torch"], ...],
+) -> None:
+    """To the bit, so that it can be embedded before the rest of its observation is there."""
+    use_threads(1)
+    task = small("insert_bills")
+    runtime = PolicyRuntime(new_model(task, 0), task, 0.2, ComputeConfig(backends=backends))
+    seen, other = noise(task, 2)
+    early = {
+        name: np.stack([runtime.embed(name, each) for each in frames]) for name, frames in seen.images.items()
+    }
+    runtime.encode(other.images, other.proprio)
+    np.testing.assert_array_equal(
+        runtime.condition(early, seen.proprio), runtime.encode(seen.images, seen.proprio)
+    )
+    assert len(early) == 3 and all(each.shape == (2, 16) for each in early.values())
 
 
 def test_a_checkpoint_keeps_observations(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def test_snapshots_of_a_bag_are_those_of_the_policy_node_to_the_bit(recorded: Re
             compared += 1
     assert compared >= 4
     assert len(set(live.values())) >= 5  # a policy that sees nothing would pass otherwise
+    frames = json.loads((recorded.run / "stats" / "policy_node.json").read_text())["frames"]
+    assert frames["all"] >= frames["early"] >= 0.5 * frames["all"] > 0, "the delay leaves time to encode them"
 
 
 def test_actions_are_what_the_bridge_says_that_it_executed(recorded: Recorded) -> None:

@@ -22,7 +22,7 @@ from zprl_core.bench.peers import DiffusionPolicyUNet
 from zprl_core.bench.turns import Row, in_turns, rate
 from zprl_core.config import ComputeConfig, TaskConfig, load_task
 from zprl_core.data.observation import Observation, noise
-from zprl_core.inference.backend import FAILURES, Backend, candidates
+from zprl_core.inference.backend import FAILURES, Backend, candidates, encode
 from zprl_core.policy.base_policy import BasePolicy
 from zprl_core.policy.encoder import centre_crop
 from zprl_core.policy.flow import integrate
@@ -34,7 +34,7 @@ PEER = "Diffusion Policy, eager fp32"
 
 
 class PublicDesign(nn.Module):
-    """The peer; a `Backend`."""
+    """The peer."""
 
     def __init__(self, task: TaskConfig, like: BasePolicy) -> None:
         super().__init__()
@@ -58,8 +58,9 @@ class PublicDesign(nn.Module):
         seen = [torch.stack(parts, dim=1).view(1, -1)] if parts else []
         return torch.cat([*seen, self.like.proprioception(proprio).flatten(1)], dim=1)
 
-    def act(self, condition: Tensor, w: Tensor) -> Tensor:
+    def act(self, images: Mapping[str, Tensor], proprio: Tensor, w: Tensor) -> Tensor:
         """The chunk."""
+        condition = self.encode(images, proprio)
         return integrate(lambda a, k: self.unet(a, k * 100.0, condition), w, self.like.sampling)
 
 
@@ -77,11 +78,15 @@ def rows(name: str, rounds: int) -> Iterator[Row]:
 
     def run(backend: Backend, precision: str) -> Tensor:
         torch.set_float32_matmul_precision(precision)
-        return backend.act(backend.encode(images, proprio), w)
+        return backend.act(encode(backend, policy, images, proprio), w)
+
+    def theirs() -> Tensor:
+        torch.set_float32_matmul_precision("highest")
+        return peer.act(images, proprio, w)
 
     ours = torch.get_float32_matmul_precision()  # what `fast_matmul` found to be accurate here
     expected = policy.actions(run(policy, "highest"))
-    calls: dict[str, Callable[[], object]] = {PEER: partial(run, peer, "highest")}
+    calls: dict[str, Callable[[], object]] = {PEER: theirs}
     calls |= {each: partial(run, backend, ours) for each, backend in made.items() if backend}
     taken = in_turns(calls, rounds)
     torch.set_float32_matmul_precision(ours)

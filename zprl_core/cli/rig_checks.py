@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from zprl_core import scheduling
 from zprl_core.cli import kept, stop_test
 from zprl_core.cli.arm_checks import WATCH_S, ArmLook, check_arm, title
 from zprl_core.cli.aside import Failure, Job, run_aside
@@ -146,13 +147,17 @@ def machine(rig: RigConfig) -> Iterator[Finding]:
     )
     yield Finding(True if realtime else bad, kernel, advice)
     priority = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
-    allowed = priority == resource.RLIM_INFINITY or priority > 0 or os.geteuid() == 0
-    advice = "add `@realtime - rtprio 99` to /etc/security/limits.conf, join the group, log in again"
+    asked = max((each.realtime_priority or 0 for each in rig.compute.processes), default=0)
+    enough = priority == resource.RLIM_INFINITY or priority >= max(asked, 1)
+    allowed = enough or os.geteuid() == 0
     limit = "any" if priority == resource.RLIM_INFINITY else f"up to {priority}"
     permitted = limit if priority else "any, as root"
-    yield Finding(
-        True if allowed else bad, f"real-time priority: {permitted if allowed else 'not permitted'}", advice
-    )
+    told = f"real-time priority: {permitted if allowed else 'not permitted'}"
+    told += f", asked for: {asked}" if asked else ""
+    refused = False if asked else bad
+    yield Finding(True if allowed else refused, told, scheduling.PERMIT)
+    for problem in filter(None, map(scheduling.missing_cpus, rig.compute.processes)):
+        yield Finding(False, f"processors: {problem}", "change compute.processes in the rig file")
     slow = {governor for governor in _governors() if governor != "performance"}
     if slow:
         yield Finding(

@@ -34,6 +34,7 @@ from zprl_core.config.learning import (
     PretrainConfig,
     RLConfig,
 )
+from zprl_core.config.processes import ProcessConfig
 from zprl_core.config.recording import RecordingConfig
 from zprl_core.config.rig import RigConfig, SimulationConfig, check_pair
 from zprl_core.config.smoothness import MotionLimitsConfig, SmoothnessConfig
@@ -68,6 +69,7 @@ __all__ = [
     "PlacementConfig",
     "PolicyConfig",
     "PretrainConfig",
+    "ProcessConfig",
     "RLConfig",
     "RecordingConfig",
     "RigConfig",

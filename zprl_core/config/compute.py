@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from zprl_core.config.fields import setting
+from zprl_core.config.processes import ProcessConfig
 
 BackendName = Literal["cuda", "openvino", "torch"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeConfig:
-    """What policy and learner are computed with. See docs/speed.md."""
+    """What policy and learner are computed with, and where processes run. See docs/speed.md."""
 
     backends: tuple[BackendName, ...] = setting(
         "tried in this order; after them torch's plain float32, the reference", default=("cuda", "torch")
@@ -28,3 +29,15 @@ class ComputeConfig:
     )
     reduced_tolerance: float = setting("largest error of a chunk in bf16 and fp16", default=2e-2, above=0.0)
     learner: Literal["cpu", "cuda"] = setting("where updates are computed", default="cpu")
+    processes: tuple[ProcessConfig, ...] = setting(
+        "processors and priorities; what is not named here runs as the system decides", default=()
+    )
+
+    def check(self) -> list[tuple[str, str]]:
+        """What contradicts what, as (key, problem)."""
+        found = [process.name for process in self.processes]
+        return [
+            ("processes", f"the name '{name}' stands twice")
+            for name in sorted(set(found))
+            if found.count(name) > 1
+        ]

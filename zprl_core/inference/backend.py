@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which implementation computes the frozen policy: the first that is here and agrees with the reference.
 
-A backend is the two functions that take nearly all of the time: c = E(o), and the flow's chunk for a
-condition. The reference is `BasePolicy` itself, in float32. Every other backend is compared with it when it
-is loaded, on observations of the demonstrations, and is not used where its chunks are too far off.
+A backend is the two functions that take nearly all of the time: the encoder, frame by frame, so that a frame
+can be encoded before the last one of its observation is there; and the flow's chunk for a condition. The
+reference is `BasePolicy` itself, in float32. Every other backend is compared with it when it is loaded, on
+observations of the demonstrations, and is not used where its chunks are too far off.
 """
 
 from __future__ import annotations
@@ -45,13 +46,22 @@ def first_line(problem: Exception) -> str:
 class Backend(Protocol):
     """The frozen policy. One observation at a time: B = 1. Tensors come and go in the CPU's memory."""
 
-    def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
-        """c (1, c_dim) of images {camera: uint8 (1, S, h, w, 3)}, uncropped, and proprio (1, S, dq)."""
+    def embed(self, camera: str, frame: Tensor) -> Tensor:
+        """What the encoder makes of a camera's frame, uint8 (1, h, w, 3), uncropped: (1, embedding)."""
         ...
 
     def act(self, condition: Tensor, w: Tensor) -> Tensor:
         """The chunk (1, H, da), physical units, for c or c^ (1, c_dim) and noise w (1, H, da)."""
         ...
+
+
+def encode(backend: Backend, policy: BasePolicy, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+    """c (1, c_dim) of images {camera: uint8 (1, S, h, w, 3)}, uncropped, and proprio (1, S, dq)."""
+    embeddings = {
+        name: torch.stack([backend.embed(name, frame) for frame in images[name].unbind(1)], dim=1)
+        for name in policy.encoder.cameras
+    }
+    return policy.condition(embeddings, proprio)
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,8 @@ def _answers(backend: Backend, policy: BasePolicy, observations: Sequence[Observ
     answers = []
     for observation in observations:
         w = torch.randn(1, policy.chunk, policy.action_dim, generator=noise)
-        answers.append(policy.actions(backend.act(backend.encode(*observation.batch()), w)))
+        c = encode(backend, policy, *observation.batch())
+        answers.append(policy.actions(backend.act(c, w)))
     return answers
 
 
@@ -140,6 +151,6 @@ def _seconds(backend: Backend, observation: Observation, policy: BasePolicy) -> 
     taken, w = [], torch.zeros(1, policy.chunk, policy.action_dim)
     for _ in range(TIMED):
         begun = time.perf_counter()
-        backend.act(backend.encode(*observation.batch()), w)
+        backend.act(encode(backend, policy, *observation.batch()), w)
         taken.append(time.perf_counter() - begun)
     return min(taken)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An NVIDIA GPU: each of the two functions is one CUDA graph."""
+"""An NVIDIA GPU: each camera's encoder is one CUDA graph, and so is the flow."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -43,26 +44,21 @@ class Captured:
     def __init__(self, policy: BasePolicy, observation: Observation, dtype: torch.dtype | None) -> None:
         self.policy, self.dtype = copy.deepcopy(policy).cuda(), dtype
         channels_last(self.policy)
-        self.cameras = policy.encoder.cameras
-        images, proprio = observation.batch()
+        images, _ = observation.batch()
         asked = (torch.zeros(1, policy.c_dim), torch.zeros(1, policy.chunk, policy.action_dim))
-        self._encode = Graph(self._reduced(self._encoded), [*self._in_order(images), proprio])
+        self._embed = {
+            name: Graph(self._reduced(partial(self.policy.embed, name)), [images[name][:, -1]])
+            for name in policy.encoder.cameras
+        }
         self._act = Graph(self._reduced(self.policy.act), asked)
 
-    def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+    def embed(self, camera: str, frame: Tensor) -> Tensor:
         """See `Backend`."""
-        return self._encode(*self._in_order(images), proprio)
+        return self._embed[camera](frame)
 
     def act(self, condition: Tensor, w: Tensor) -> Tensor:
         """See `Backend`."""
         return self._act(condition, w)
-
-    def _in_order(self, images: Mapping[str, Tensor]) -> list[Tensor]:
-        return [images[name] for name in self.cameras]
-
-    def _encoded(self, *given: Tensor) -> Tensor:
-        *images, proprio = given
-        return self.policy.encode(dict(zip(self.cameras, images, strict=True)), proprio)
 
     def _reduced(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """Products in the wanted precision; the result in float32."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,16 +46,15 @@ def make(policy: BasePolicy, precision: str, observation: Observation) -> Backen
     return Compiled(policy, observation, openvino, core, settings)
 
 
-class _Encode(nn.Module):
-    """c, with the cameras' images as arguments in order."""
+class _Embed(nn.Module):
+    """Of one camera's frames."""
 
-    def __init__(self, policy: BasePolicy) -> None:
+    def __init__(self, policy: BasePolicy, camera: str) -> None:
         super().__init__()
-        self.policy = policy
+        self.policy, self.camera = policy, camera
 
-    def forward(self, *given: Tensor) -> Tensor:
-        *images, proprio = given
-        return self.policy.encode(dict(zip(self.policy.encoder.cameras, images, strict=True)), proprio)
+    def forward(self, frame: Tensor) -> Tensor:
+        return self.policy.embed(self.camera, frame)
 
 
 class _Act(nn.Module):
@@ -69,14 +67,12 @@ class _Act(nn.Module):
 
 
 class Compiled:
-    """Both functions, each with a request of its own."""
+    """Both functions; each camera's encoder, and the flow, with a request of its own."""
 
     def __init__(
         self, policy: BasePolicy, observation: Observation, openvino: Any, core: Any, settings: dict[str, Any]
     ) -> None:
-        images, proprio = observation.batch()
-        self.cameras = policy.encoder.cameras
-        seen = (*(images[name] for name in self.cameras), proprio)
+        images, _ = observation.batch()
         asked = (torch.zeros(1, policy.c_dim), torch.zeros(1, policy.chunk, policy.action_dim))
 
         def compiled(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
@@ -84,13 +80,17 @@ class Compiled:
             return core.compile_model(model, "CPU", settings).create_infer_request()
 
         try:
-            self._encode, self._act = compiled(_Encode(policy), seen), compiled(_Act(policy), asked)
+            self._embed = {
+                name: compiled(_Embed(policy, name), (images[name][:, -1],))
+                for name in policy.encoder.cameras
+            }
+            self._act = compiled(_Act(policy), asked)
         except RuntimeError as error:
             raise BackendError(f"it cannot compile this policy: {error}") from error
 
-    def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+    def embed(self, camera: str, frame: Tensor) -> Tensor:
         """See `Backend`."""
-        return _answer(self._encode, *(images[name] for name in self.cameras), proprio)
+        return _answer(self._embed[camera], frame)
 
     def act(self, condition: Tensor, w: Tensor) -> Tensor:
         """See `Backend`."""

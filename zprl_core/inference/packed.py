@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from zprl_core.inference.backend import Backend, BackendError
+from zprl_core.inference.backend import Backend, BackendError, encode
 from zprl_core.policy.unet import ChunkConv, Pointwise
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def make(policy: BasePolicy, precision: str, observation: Observation) -> Backen
     if precision == "bf16" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         raise BackendError("this CPU has no instructions for bf16")
     w = torch.zeros(1, policy.chunk, policy.action_dim)
-    mine = packed(policy, lambda net: net.act(net.encode(*observation.batch()), w), PRECISIONS[precision])
+    seen = observation.batch()
+    mine = packed(policy, lambda net: net.act(encode(net, net, *seen), w), PRECISIONS[precision])
     for module in mine.encoder.modules():
         if isinstance(module, nn.GroupNorm):
             module.to(PRECISIONS[precision])

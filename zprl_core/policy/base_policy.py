@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from zprl_core.policy.encoder import ObservationEncoder
+from zprl_core.policy.encoder import ObservationEncoder, centre_crop
 from zprl_core.policy.flow import flow_matching_loss, integrate
 from zprl_core.policy.normalizer import Normalizer
 from zprl_core.policy.unet import ChunkUNet
@@ -61,6 +61,14 @@ class BasePolicy(nn.Module):
     def encode(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
         """c (B, c_dim) as deployment sees it: centre crops."""
         return self.encode_cropped(self.encoder.crop_centre(images), proprio)
+
+    def embed(self, camera: str, frame: Tensor) -> Tensor:
+        """Embeddings (n, embedding) of one camera's uncropped frames (n, h, w, 3)."""
+        return self.encoder.embed(camera, centre_crop(frame, *self.encoder.crops[camera]))
+
+    def condition(self, embeddings: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+        """c (B, c_dim) of embeddings {camera: (B, S, embedding)}; proprio (B, S, dq) in physical units."""
+        return self.encoder.join(embeddings, self.proprioception(proprio))
 
     def flow_loss(self, c: Tensor, actions: Tensor, w: Tensor, k: Tensor) -> Tensor:
         """Eq. (1) per sample and noise draw, (B, n).

@@ -65,10 +65,17 @@ class ObservationEncoder(nn.Module):
 
     def forward(self, images: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
         """c, float32 (B, c_dim), of cropped images and normalised proprioception (module docstring)."""
-        batch = proprio.shape[0]
-        embeddings = []
-        for name, backbone in zip(self.cameras, self.backbones, strict=True):
-            pixels = images_to_float(images[name].flatten(0, 1))
-            embeddings.append(backbone(pixels).float().view(batch, self.steps, self.embedding))
-        parts = [torch.stack(embeddings, dim=2).flatten(1)] if embeddings else []
+        shape = (proprio.shape[0], self.steps, self.embedding)
+        embeddings = {name: self.embed(name, images[name].flatten(0, 1)).view(shape) for name in self.cameras}
+        return self.join(embeddings, proprio)
+
+    def embed(self, camera: str, frames: Tensor) -> Tensor:
+        """Embeddings (n, embedding), float32, of one camera's cropped frames (n, h, w, 3)."""
+        backbone = self.backbones[self.cameras.index(camera)]
+        return backbone(images_to_float(frames)).float()
+
+    def join(self, embeddings: Mapping[str, Tensor], proprio: Tensor) -> Tensor:
+        """c of embeddings {camera: (B, S, embedding)} and normalised proprioception (B, S, dq)."""
+        seen = [embeddings[name] for name in self.cameras]
+        parts = [torch.stack(seen, dim=2).flatten(1)] if seen else []
         return torch.cat([*parts, proprio.flatten(1)], dim=1)

@@ -37,6 +37,7 @@ from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from zprl_core import scheduling
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
 from zprl_core.errors import ConfigError, RigError, ZprlError
 
@@ -94,7 +95,9 @@ class _Shared:
     """Set by a node that has nothing left to do: its process ends with exit code 0."""
 
     def __init__(self, name: str) -> None:
+        """name: of the executable; the graph may give the node another one."""
         super().__init__(name)  # type: ignore[call-arg]
+        self._executable = name
         self._reached: set[Client] = set()
 
     def parameter(
@@ -144,11 +147,12 @@ class _Shared:
             raise ConfigError(f"{self.get_name()}: parameter '{name}': '{value}' is not one of {choices}")
         return [item for item in value if item] if isinstance(default, list) else value
 
-    def setup(self) -> Setup:
-        """Declare the parameters that all nodes share and load what they name.
+    def setup(self: Any) -> Setup:
+        """Declare the parameters that all nodes share and load what they name; run where the rig says.
 
         Raises:
-            ConfigError: an unknown rig or task, or two that do not fit each other.
+            ConfigError: an unknown rig or task, or two that do not fit each other; a processor that this
+                machine does not have.
         """
         rig = self.parameter("rig", "", "name of the rig, or path of its YAML file")
         task = self.parameter("task", "", "name of the task, or path of its YAML file")
@@ -162,6 +166,9 @@ class _Shared:
             lockstep=self.parameter("lockstep", False, "simulated time, as fast as the CPU allows"),
         )
         check_pair(setup.rig, setup.task)
+        for process in setup.rig.compute.processes:
+            if process.name == self._executable and (problem := scheduling.apply(process)):
+                self.get_logger().warning(problem)
         return setup
 
     def now_ns(self: Any) -> int:

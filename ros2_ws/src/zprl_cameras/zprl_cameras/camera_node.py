@@ -36,7 +36,7 @@ class CameraNode(Node):
     """Publishes the frames of the camera named by the parameter `camera`."""
 
     def __init__(self) -> None:
-        super().__init__("camera")
+        super().__init__("camera_node")
         cv2.setNumThreads(1)  # one picture at a time is little work, and the policy wants the cores
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # the monitor says it better
         setup = self.setup()

@@ -17,7 +17,7 @@ class ProprioceptionNode(Node):
     """Publishes /proprioception whenever the states of all arms at one stamp are known."""
 
     def __init__(self) -> None:
-        super().__init__("proprioception")
+        super().__init__("proprioception_node")
         setup = self.setup()
         self._assembler = Assembler(setup.rig.proprioception)
         profile = qos.stream(setup.lockstep)

@@ -123,7 +123,7 @@ class PolicyNode(LifecycleNode):
             guard=Guard(setup.task.rl.guard),
             invert=setup.task.rl.human_chunks == "invert",
         )
-        self._trace = Trace(setup.run_dir)
+        self._trace = Trace(setup.run_dir, self._runtime.backend)
         self._beside = Beside(self, partial(use_threads, self._threads))
         self._warm_up()
         self._open()

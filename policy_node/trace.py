@@ -28,8 +28,8 @@ class Trace:
     that a resumed run plans again.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / "chunks.log"
+    def __init__(self, run_dir: Path, backend: str) -> None:
+        self._path, self._backend = run_dir / "chunks.log", backend
         self._stats = run_dir / "stats" / "policy_node.json"
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
         before = read_json(self._stats) if self._stats.exists() else {}
@@ -85,8 +85,8 @@ class Trace:
         """At an episode's end: lines and counters to the disk."""
         self._file.flush()
         self._guard.end_episode()
-        counts = {"stalls": self.stalls, "frames": self._frames}
-        write_json(self._stats, {**counts, **self._guard.stats(), **self._times()})
+        found = {"backend": self._backend, "stalls": self.stalls, "frames": self._frames}
+        write_json(self._stats, {**found, **self._guard.stats(), **self._times()})
 
     def close(self) -> None:
         """Flush and close."""

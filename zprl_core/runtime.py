@@ -49,6 +49,9 @@ class PolicyRuntime:
         lambda_: perturbation scale, eq. (7).
         compute: of this machine. What one backend planned, the same backend plans again to the bit.
         notice: told in a line which backend is used, and why others are not.
+
+    Attributes:
+        backend: name of what computes it, with its precision.
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class PolicyRuntime:
         channels_last(self.model)
         if not model.observations:
             notice("the checkpoint keeps no observations: policy backends are compared on noise")
-        self._policy = choose(model.policy, compute, model.observations or noise(task), notice).backend
+        chosen = choose(model.policy, compute, model.observations or noise(task), notice)
+        self._policy, self.backend = chosen.backend, chosen.name
         self.steering: LatentSteering | ActionResidual = (
             LatentSteering(self._policy, model.bottleneck, lambda_)
             if task.rl.steering == "latent"

@@ -30,7 +30,7 @@ def _stats(run: Path) -> dict[str, object]:
 
 def test_the_log_gives_the_history_back(tmp_path: Path) -> None:
     (tmp_path / "stats").mkdir()
-    trace = Trace(tmp_path)
+    trace = Trace(tmp_path, "torch fp32")
     trace.chunk(_send(0, GuardValues(), GuardState()))  # not steered
     for episode, values in enumerate(STEERED, start=1):
         trace.chunk(_send(episode, values, GuardState(0.7, (), "beyond")))
@@ -41,8 +41,9 @@ def test_the_log_gives_the_history_back(tmp_path: Path) -> None:
     assert lines[0]["rms_ratio"] is None and lines[1]["mahalanobis"] is None and lines[1]["scale"] == 1.0
     stats = _stats(tmp_path)
     assert (stats["guarded"], stats["backed_off"]) == (2, 2)
+    assert stats["backend"] == "torch fp32" and stats["frames"] == {}
     assert stats["mahalanobis"] == {"mean": 0.7, "p99": 0.7, "max": 0.7}
-    again = Trace(tmp_path)
+    again = Trace(tmp_path, "torch fp32")
     assert repr(again.rewind(3)) == repr(STEERED)
     again.close()
     assert _stats(tmp_path)["guarded"] == 2
@@ -63,3 +64,13 @@ def test_the_log_gives_the_history_back(tmp_path: Path) -> None:
 def test_people_hear_of_changes_only(scale: float, after: GuardState, was_beyond: bool, text: str) -> None:
     found = news(_send(3, STEERED[1], after, scale), was_beyond)
     assert text in found and bool(text) == bool(found)
+
+
+def test_frames_are_counted_over_all_of_a_runs_processes(tmp_path: Path) -> None:
+    (tmp_path / "stats").mkdir()
+    for counts in ({"all": 4, "early": 1}, {"all": 6, "early": 3}, {"all": 10, "early": 5}):
+        trace = Trace(tmp_path, "torch fp32")
+        trace.frames({"all": 1, "early": 1})
+        trace.frames(counts)  # of this process, so far
+        trace.close()
+    assert _stats(tmp_path)["frames"] == {"all": 20, "early": 9}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zprl_core import checkpoint
 from zprl_core.base import KIND, load_base
-from zprl_core.config import TaskConfig, load_task
+from zprl_core.config import ComputeConfig, TaskConfig, load_task
 from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.provenance import Provenance
 from zprl_core.replay.critics import Critics
@@ -37,8 +37,8 @@ class ReplayPolicy:
         """Whether it has an actor."""
         return self.actor is not None
 
-    def runtime(self) -> PolicyRuntime:
-        """The policy, loaded.
+    def runtime(self, compute: ComputeConfig) -> PolicyRuntime:
+        """The policy, loaded, computed as on a machine that is set so.
 
         Raises:
             CheckpointError: it cannot be.
@@ -46,7 +46,7 @@ class ReplayPolicy:
         model, _, _ = load_base(self.base, self.task)
         lambda_ = self.task.rl.lambda_
         assert lambda_ is not None
-        runtime = PolicyRuntime(model, self.task, lambda_)
+        runtime = PolicyRuntime(model, self.task, lambda_, compute)
         if self.actor is not None:
             runtime.set_actor(*load_actor(self.actor, self.task))
         return runtime

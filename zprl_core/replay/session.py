@@ -126,7 +126,7 @@ class Replay:
         """Plan everything in this process, without a graph."""
         use_threads(1)  # as the policy node does: the last bits depend on it
         log = PlanLog(self.folder(policy) / PLANS)
-        agent = replay_agent(policy.runtime(), self.seed)
+        agent = replay_agent(policy.runtime(self.bags.rig.compute), self.seed)
         for bag, episodes in self.bags.read():
             results.plan_in_process(agent, policy, bag, episodes, self.request.mode, log)
         log.close()
@@ -135,7 +135,7 @@ class Replay:
         """Analyse what was planned, write the results, and print the report."""
         use_threads(1)
         loaded = [
-            results.Loaded.of(policy, read_plans(self.folder(policy) / PLANS))
+            results.Loaded.of(policy, self.bags.rig.compute, read_plans(self.folder(policy) / PLANS))
             for policy in self.policies
             if (self.folder(policy) / PLANS).exists()
         ]

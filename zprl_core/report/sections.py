@@ -293,13 +293,14 @@ def _timing(runs: Sequence[ReportRun]) -> list[Part]:
         table.append([
             run.name,
             "lockstep" if run.spec.lockstep else "real time",
+            policy.get("backend", "-"),
             f"{inference['p50']:.1f} / {inference['p99']:.1f}" if inference else "-",
             f"{period['p50']:.2f} / {period['p99']:.2f}" if period else "-",
             str(summary["stalls"]), str(summary["skipped_steps"]), str(summary["updates"]),
             f"{learner['update_ms']:.1f}" if learner.get("update_ms") else "-", str(summary["excluded"]),
         ])  # fmt: skip
-    header = ["run", "clock", "inference, ms p50 / p99", "control period, ms p50 / p99", "stalls",
-              "skipped waypoints", "updates", "update, ms", "transitions not learned from"]  # fmt: skip
+    header = ["run", "clock", "policy by", "inference, ms p50 / p99", "control period, ms p50 / p99",
+              "stalls", "skipped waypoints", "updates", "update, ms", "transitions not learned from"]  # fmt: skip
     return [Table("timing", header, table)]
 
 

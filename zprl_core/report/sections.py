@@ -300,7 +300,8 @@ def _timing(runs: Sequence[ReportRun]) -> list[Part]:
             f"{learner['update_ms']:.1f}" if learner.get("update_ms") else "-", str(summary["excluded"]),
         ])  # fmt: skip
     header = ["run", "clock", "policy by", "inference, ms p50 / p99", "control period, ms p50 / p99",
-              "stalls", "skipped waypoints", "updates", "update, ms", "transitions not learned from"]  # fmt: skip
+              "stalls", "skipped waypoints", "updates", "update, ms",
+              "transitions not learned from"]  # fmt: skip
     return [Table("timing", header, table)]
 
 

@@ -13,7 +13,7 @@ from zprl_core.errors import ConfigError
 if TYPE_CHECKING:
     from zprl_core.config.processes import ProcessConfig
 
-_THREADS = Path("/proc/self/task")
+_THREADS, _AUTOGROUP = Path("/proc/self/task"), Path("/proc/self/autogroup")
 PERMIT = "add `@realtime - rtprio 99` to /etc/security/limits.conf, join the group, log in again"
 
 
@@ -39,6 +39,8 @@ def apply(settings: ProcessConfig) -> str:
         for thread in (int(entry.name) for entry in _THREADS.iterdir()):
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 _move(thread, settings)
+        if settings.nice and os.getsid(0) == os.getpid() and _AUTOGROUP.exists():
+            _AUTOGROUP.write_text(str(settings.nice))  # between sessions Linux knows their groups' only
     except PermissionError:
         return f"realtime_priority {settings.realtime_priority} is not permitted: {PERMIT}"
     return ""

@@ -51,6 +51,25 @@ def test_every_thread_is_moved_and_those_that_follow() -> None:
     assert threads == [f"[{cpu}] {os.sched_getscheduler(0)} {nice}"] * 3
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux does not group by session here")
+def test_a_session_of_its_own_is_nice_as_a_whole() -> None:
+    code = """
+from pathlib import Path
+from zprl_core import scheduling
+from zprl_core.config import ProcessConfig
+print(repr(scheduling.apply(ProcessConfig(name="learner_node", nice=7))))
+print(Path("/proc/self/autogroup").read_text().split("nice")[1].strip())
+"""
+    told = [
+        subprocess.check_output(
+            [sys.executable, "-c", code], text=True, timeout=60, start_new_session=own
+        ).splitlines()
+        for own in (True, False)
+    ]
+    assert told[0] == ["''", "7"]
+    assert told[1][1] == Path("/proc/self/autogroup").read_text().split("nice")[1].strip()
+
+
 def test_a_real_time_priority_is_had_or_it_says_what_is_to_do() -> None:
     returned, *threads = applied("name='arm_bridge', realtime_priority=5")
     policies = {line.rsplit("] ")[1].split()[0] for line in threads}

@@ -33,7 +33,7 @@ class ReplayBuffer:
         }
         self._size = 0
         self._removed: list[int] = []
-        self._rows = np.zeros(0, np.int64)  # of those that are left, where some were removed
+        self._before = np.zeros(0, np.int64)  # how many that are left lie before each removed row, sorted
 
     def __len__(self) -> int:
         return self._size - len(self._removed)
@@ -51,7 +51,6 @@ class ReplayBuffer:
                 value = (value - self.c_mean) / self.c_std
             self._arrays[name][self._size] = value
         self._size += 1
-        self._find_rows()
         return self._size - 1
 
     def correct(self, row: int, reward: float, terminal: bool) -> None:
@@ -62,7 +61,7 @@ class ReplayBuffer:
     def remove(self, row: int) -> None:
         """Learn from a stored transition no more."""
         self._removed.append(row)
-        self._find_rows()
+        self._look_at_removed()
 
     def looks_ahead(self, row: int) -> bool:
         """Whether a stored transition has an observation behind its chunk."""
@@ -77,16 +76,15 @@ class ReplayBuffer:
         """The inverse of `to_state`."""
         self._arrays = {name: array.numpy().copy() for name, array in state["arrays"].items()}
         self._size, self._removed = len(self._arrays["reward"]), list(state["removed"])
-        self._find_rows()
+        self._look_at_removed()
 
     def gather(self, index: NDArray[np.int64]) -> Batch:
         """A batch of transitions, by indices below the buffer's length."""
-        rows = self._rows[index] if self._removed else index
+        rows = index + np.searchsorted(self._before, index, side="right")
         return Batch(**{name: self._tensor(name, rows) for name in FIELDS})
 
-    def _find_rows(self) -> None:
-        if self._removed:
-            self._rows = np.setdiff1d(np.arange(self._size), self._removed)
+    def _look_at_removed(self) -> None:
+        self._before = np.sort(np.array(self._removed, np.int64)) - np.arange(len(self._removed))
 
     def _tensor(self, name: str, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(self._arrays[name][rows])

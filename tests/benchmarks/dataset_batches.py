@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast batches of random windows come from the memory-mapped dataset, and from mp4, HDF5 and zarr.
+`zprl bench` has the first two.
 
     python -m tests.benchmarks.dataset_batches --out runs/batches
 
@@ -14,24 +15,24 @@ import argparse
 import json
 import shutil
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from torch import Tensor
 
-from tests.benchmarks.batch_stores import Mapped, Store, opened, writers
-from zprl_core.config import CameraView
+from tests.benchmarks.batch_stores import opened, writers
+from zprl_core.bench.batches import (
+    NOISE,
+    OURS,
+    collected,
+    crops_of_frames,
+    crops_of_map,
+    draws,
+    warm_up,
+)
+from zprl_core.bench.stores import Mapped, Store
 from zprl_core.data.reading import StoredDataset, open_dataset
-from zprl_core.data.writing import DatasetWriter
 from zprl_core.stats import percentile
-from zprl_sim.collect import CollectConfig, collect
-
-BATCH = 64
-CROPPED = 8
-"""Pixels that a crop is smaller than a picture."""
-OURS = "memory map"
 
 
 def main() -> None:
@@ -59,34 +60,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batches", type=int, default=30, help="of each format")
     parser.add_argument("--size", type=int, nargs=2, default=(240, 320), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument(
-        "--noise", type=float, default=4.0, help="of a sensor, standard deviation of 0 to 255"
+        "--noise", type=float, default=NOISE, help="of a sensor, standard deviation of 0 to 255"
     )
     parser.add_argument("--only", nargs="*", default=list(writers()), choices=list(writers()))
     return parser.parse_args()
 
 
 def _data(args: argparse.Namespace) -> StoredDataset:
-    drawn, folder, size = args.out / "drawn", args.out / "dataset", tuple(args.size)
+    folder = args.out / "dataset"
     if not folder.exists():
-        config = CollectConfig(cameras={"third_view": size, "wrist": size})
-        collect(drawn, args.episodes, 0, config, overwrite=True)
-        _with_noise(open_dataset(drawn), folder, args.noise)
-        shutil.rmtree(drawn)
+        return collected(folder, args.episodes, tuple(args.size), args.noise)
     return open_dataset(folder)
-
-
-def _with_noise(drawn: StoredDataset, folder: Path, noise: float) -> None:
-    """The same with a sensor's noise, without which a video of drawn pictures has next to nothing to hold."""
-    rng = np.random.default_rng(1)
-    with DatasetWriter(folder, drawn.header) as writer:
-        for episode in drawn:
-            noisy = {name: _noisy(frames, noise, rng) for name, frames in episode.images.items()}
-            writer.add(replace(episode, images=noisy))
-
-
-def _noisy(frames: NDArray[np.uint8], noise: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    grain = rng.standard_normal((*frames.shape[:3], 1), dtype=np.float32) * np.float32(noise)
-    return np.clip(frames + grain, 0, 255).astype(np.uint8)
 
 
 def _written(name: str, stored: StoredDataset, folder: Path) -> Store:
@@ -109,54 +93,20 @@ class Times:
 
 def _measure(stored: StoredDataset, stores: dict[str, Store], batches: int) -> dict[str, Times]:
     """Times of each format."""
-    ours, rng = Mapped(stored.folder), np.random.default_rng(0)
-    _warm_up(stored, ours, stores)
+    ours, drawn = Mapped(stored.folder), draws(stored)
+    warm_up(stored, ours, stores)
     times = {name: Times() for name in (OURS, *stores)}
     for _ in range(batches):
-        ticks = rng.integers(0, sum(stored.lengths), BATCH)
-        corners = rng.integers(0, CROPPED + 1, (BATCH, 2))
+        ticks, corners = next(drawn)
         for name in times:
             began, processor = time.perf_counter(), time.process_time()
             if name == OURS:
-                _crops_of_map(stored, ours, ticks, corners)
+                crops_of_map(stored, ours, ticks, corners)
             else:
-                _crops_of_frames(stored, stores[name], ticks, corners)
+                crops_of_frames(stored, stores[name], ticks, corners)
             times[name].wall.append(time.perf_counter() - began)
             times[name].cpu.append(time.process_time() - processor)
     return times
-
-
-def _warm_up(stored: StoredDataset, ours: Mapped, stores: dict[str, Store]) -> None:
-    """As after a first epoch: every page of the map is known, and every video is open."""
-    ticks = np.arange(sum(stored.lengths))
-    for camera in stored.header.cameras:
-        for part in np.array_split(ticks, len(ticks) // BATCH):
-            ours.frames(camera, part)
-        for store in stores.values():
-            store.frames(camera, ticks[::50])
-
-
-def _crops_of_map(
-    stored: StoredDataset, ours: Mapped, ticks: NDArray[np.int64], corners: NDArray[np.int64]
-) -> dict[str, Tensor]:
-    views = [
-        CameraView(name, height, width, height - CROPPED, width - CROPPED)
-        for name, (height, width) in stored.header.cameras.items()
-    ]
-    return {view.name: ours.crops(view, ticks, corners) for view in views}
-
-
-def _crops_of_frames(
-    stored: StoredDataset, store: Store, ticks: NDArray[np.int64], corners: NDArray[np.int64]
-) -> dict[str, NDArray[np.uint8]]:
-    """Whole frames have to be read before they are cropped."""
-    found = {}
-    for name, (height, width) in stored.header.cameras.items():
-        cut = zip(store.frames(name, ticks), corners, strict=True)
-        found[name] = np.stack(
-            [f[top : top + height - CROPPED, left : left + width - CROPPED] for f, (top, left) in cut]
-        )
-    return found
 
 
 def _agree(stored: StoredDataset, stores: dict[str, Store]) -> None:

@@ -19,17 +19,20 @@ from torch import Tensor, nn
 from zprl_core.arithmetic import channels_last
 from zprl_core.base import new_model
 from zprl_core.bench.peers import DiffusionPolicyUNet
-from zprl_core.bench.turns import Row, in_turns, rate
+from zprl_core.bench.rows import Row, TimesAsFast
+from zprl_core.bench.turns import in_turns, rate
 from zprl_core.config import ComputeConfig, TaskConfig, load_task
+from zprl_core.config.compute import BackendName
 from zprl_core.data.observation import Observation, noise
-from zprl_core.inference.backend import FAILURES, Backend, candidates, encode
+from zprl_core.inference.backend import FAILURES, Backend, Notice, candidates, encode, first_line
 from zprl_core.policy.base_policy import BasePolicy
 from zprl_core.policy.encoder import centre_crop
 from zprl_core.policy.flow import integrate
 from zprl_core.policy.unet import ChunkConv
 
 TASKS = {"place_orange": "Place Orange, 1 camera", "insert_bills": "Insert Bills, 3 cameras of 2 frames"}
-WANTED = {"fp32": 3.5, "bf16": 6.0}
+BACKENDS: tuple[BackendName, ...] = ("torch", "openvino", "cuda")
+WANTED = {"fp32": TimesAsFast(3.5), "bf16": TimesAsFast(6.0)}
 PEER = "Diffusion Policy, eager fp32"
 
 
@@ -65,8 +68,12 @@ class PublicDesign(nn.Module):
 
 
 @torch.inference_mode()
-def rows(name: str, rounds: int) -> Iterator[Row]:
-    """A task's policy, of random weights and on noise, by every backend of this machine."""
+def rows(
+    name: str, rounds: int, notice: Notice, backends: tuple[BackendName, ...] = BACKENDS
+) -> Iterator[Row]:
+    """A task's policy, of random weights and on noise, by these backends; `notice` is told which cannot be
+    had here, and why.
+    """
     task = load_task(name)
     policy = new_model(task, 0).eval().requires_grad_(False).policy
     peer = PublicDesign(task, policy).eval().requires_grad_(False)
@@ -74,7 +81,9 @@ def rows(name: str, rounds: int) -> Iterator[Row]:
     (observation,) = noise(task, 1)
     images, proprio = observation.batch()
     w = torch.randn(1, policy.chunk, policy.action_dim, generator=torch.Generator().manual_seed(0))
-    made: dict[str, Backend | None] = {"reference fp32": policy} | dict(_made(policy, observation))
+    made: dict[str, Backend | None] = {"reference fp32": policy} | dict(
+        _made(policy, observation, backends, notice)
+    )
 
     def run(backend: Backend, precision: str) -> Tensor:
         torch.set_float32_matmul_precision(precision)
@@ -108,15 +117,18 @@ def rows(name: str, rounds: int) -> Iterator[Row]:
         )
 
 
-def _made(policy: BasePolicy, observation: Observation) -> Iterator[tuple[str, Backend | None]]:
+def _made(
+    policy: BasePolicy, observation: Observation, backends: tuple[BackendName, ...], notice: Notice
+) -> Iterator[tuple[str, Backend | None]]:
     """Backends by name; None: cannot be had here."""
     for precision in ("fp32", "bf16"):
-        compute = ComputeConfig(backends=("torch", "openvino", "cuda"), precision=precision)
+        compute = ComputeConfig(backends=backends, precision=precision)
         for name, _, make in candidates(policy, compute, observation):
             if name.endswith(precision):
                 try:
                     yield name, make()
-                except FAILURES:
+                except FAILURES as problem:
+                    notice(f"policy: {name}: {first_line(problem)}")
                     yield name, None
 
 

@@ -13,12 +13,25 @@ from typing import Any
 
 import torch
 
-from zprl_core.bench.turns import Row, rate
+from zprl_core.bench.rows import Row
+from zprl_core.bench.turns import rate
 from zprl_core.tables import markdown
 from zprl_core.versions import package_version, versions
 
-HEADER = ("path", "ours", "ms", "beside", "ms", "times as fast", "wanted", "of the limit", "error")
-PEERS = ("openvino", "stable-baselines3")
+HEADER = (
+    "path",
+    "ours",
+    "cost",
+    "beside",
+    "cost",
+    "times as much",
+    "wanted",
+    "met",
+    "of the limit",
+    "error",
+)
+PEERS = ("av", "openvino", "ros-rmw-fastrtps-cpp", "stable-baselines3", "xarm-python-sdk")
+MET = {None: "", True: "yes", False: "no"}
 
 
 def machine(threads: int) -> dict[str, Any]:
@@ -44,13 +57,16 @@ def processor() -> str:
 
 def told(about: dict[str, Any], rows: Sequence[Row]) -> str:
     """As Markdown."""
+    peers = (f"{name} {version or 'not here'}" for name, version in about["peers"].items())
     lines = [
         f"{about['processor']}, {about['cpus']} CPUs, load {about['load'][0]:.1f}; "
         f"{about['giga_multiply_adds_a_second']} G float32 multiply-adds a second; "
         f"threads: {about['threads']}; "
-        f"GPU: {about['gpu'] or 'none'}; torch {about['packages']['torch']}, commit {about['commit']}.",
-        "Times: medians, in turns, of CPU time (of the clock with several threads, and on a GPU). Limit: the "
-        "multiply-adds at the rate of one large product.",
+        f"GPU: {about['gpu'] or 'none'}; torch {about['packages']['torch']}, {', '.join(peers)}; "
+        f"commit {about['commit']}.",
+        "What is computed: medians, in turns, of CPU time (of the clock with several threads, and on a GPU); "
+        "limit: the multiply-adds at the rate of one large product. What several processes do together: "
+        "of the clock, where a row does not say CPU.",
         "",
         markdown(HEADER, [_cells(row) for row in rows]),
     ]
@@ -59,7 +75,11 @@ def told(about: dict[str, Any], rows: Sequence[Row]) -> str:
 
 def data(about: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     """For a file: what cannot be had here is null."""
-    return {"machine": about, "rows": [{**_known(asdict(row)), "ratio": _or_none(row.ratio)} for row in rows]}
+    derived = ({"ratio": _or_none(row.ratio), "met": row.met} for row in rows)
+    return {
+        "machine": about,
+        "rows": [_known(asdict(row)) | more for row, more in zip(rows, derived, strict=True)],
+    }
 
 
 def _known(row: dict[str, Any]) -> dict[str, Any]:
@@ -67,24 +87,26 @@ def _known(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None
 
 
 def _cells(row: Row) -> list[str]:
-    ratio = "" if math.isnan(row.ratio) else f"{row.ratio:.2f}"
-    reached = row.limit_ms is not None and not math.isnan(row.ours_ms)
+    reached = row.limit_ms is not None and not math.isnan(row.ours_cost)
     return [
         row.path,
         row.ours,
-        _ms(row.ours_ms),
+        _cost(row.ours_cost, row.unit),
         row.peer,
-        _ms(row.peer_ms),
-        ratio,
-        "" if row.wanted is None else f"{row.wanted:g}",
-        f"{row.limit_ms / row.ours_ms:.0%}" if reached and row.limit_ms is not None else "",
+        _cost(row.peer_cost, row.unit),
+        "" if math.isnan(row.ratio) else f"{row.ratio:.2f}",
+        "" if row.wanted is None else row.wanted.told(row.unit),
+        MET[row.met],
+        f"{row.limit_ms / row.ours_cost:.0%}" if reached and row.limit_ms is not None else "",
         "" if row.error is None else f"{row.error:.1e}",
     ]
 
 
-def _ms(value: float) -> str:
-    return "not here" if math.isnan(value) else f"{value:.1f}"
+def _cost(value: float, unit: str) -> str:
+    if math.isnan(value):
+        return "not here"
+    return f"{value:.{1 if value >= 10.0 else 2}f} ms" if unit == "ms" else f"{value:g} {unit}"

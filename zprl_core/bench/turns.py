@@ -1,44 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Things measured in turns in one process, and rows of the table."""
+"""Things measured in turns in one process."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 
 SIZE, PRODUCTS = 1024, 8
 WARM_UP = 2
-
-
-@dataclass(frozen=True)
-class Row:
-    """One comparison. Times are medians in ms, see `in_turns`.
-
-    Attributes:
-        path: what is measured. ours, peer: the implementations; no peer: "".
-        ours_ms, peer_ms: their times; NaN where one cannot be had here.
-        wanted: what the ratio is meant to reach; None: nothing is promised.
-        limit_ms: what the multiply-adds take at the rate of one large product; None: not known.
-        error: of ours against the reference; None: nothing to compare.
-    """
-
-    path: str
-    ours: str
-    ours_ms: float
-    peer: str
-    peer_ms: float
-    wanted: float | None = None
-    limit_ms: float | None = None
-    error: float | None = None
-
-    @property
-    def ratio(self) -> float:
-        """How many times as fast ours is."""
-        return self.peer_ms / self.ours_ms
 
 
 def in_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:

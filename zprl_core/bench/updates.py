@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,7 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from zprl_core.bench.turns import Row, in_turns, rate
+from zprl_core.bench.rows import Row, TimesAsFast
+from zprl_core.bench.turns import in_turns, rate
 from zprl_core.config import load_task
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC
@@ -26,18 +28,21 @@ from zprl_core.rl.updates import one_update, seeded
 
 C_DIM, DIM, FILLED = 270, 16, 4096
 CRITICS = (2, 5, 10)
-WANTED = {2: 2.2, 10: 1.3}
+WANTED = {2: TimesAsFast(2.2), 10: TimesAsFast(1.3)}
+INSTALL = "pip install 'zprl[bench]'"
 SHIPPED, FLAGGED = "Stable-Baselines3", "Stable-Baselines3, same product flag"
 
 
-def rows(rounds: int) -> Iterator[Row]:
-    """Ensembles of each size."""
+def rows(rounds: int, notice: Callable[[str], None]) -> Iterator[Row]:
+    """Ensembles of each size; `notice` is told where there is no peer."""
+    if importlib.util.find_spec("stable_baselines3") is None:
+        notice(f"updates: {SHIPPED} is not installed: {INSTALL}")
     for critics in CRITICS:
         yield from _rows(critics, rounds)
 
 
 def _rows(critics: int, rounds: int) -> Iterator[Row]:
-    sac, replay = _ours(critics)
+    sac, replay = example(critics), filled(FILLED)
     theirs = _theirs(critics)
     number = iter(range(10**9))
 
@@ -77,16 +82,26 @@ def multiply_adds(sac: SAC) -> int:
     return sac.config.batch_size * (6 * critics + 4 * actor)
 
 
-def _ours(critics: int) -> tuple[SAC, ReplayBuffer]:
+def example(critics: int) -> SAC:
+    """The paper's agent for Place Orange with so many critics."""
     rl = dataclasses.replace(load_task("place_orange").rl, critics=critics)
-    sac = seeded(0, lambda: SAC(C_DIM, DIM, lambda z, dz: z + 0.2 * dz, rl))
+    return seeded(0, lambda: SAC(C_DIM, DIM, lambda z, dz: z + 0.2 * dz, rl))
+
+
+def filled(count: int) -> ReplayBuffer:
+    """A replay buffer with so many transitions of noise."""
     rng = np.random.default_rng(0)
     replay = ReplayBuffer(np.zeros(C_DIM, np.float32), np.ones(C_DIM, np.float32), DIM)
-    for chunk in range(FILLED):
-        c, c_next = rng.standard_normal((2, C_DIM), np.float32)
-        z, z_tilde, z_next = rng.standard_normal((3, DIM), np.float32)
-        replay.append(Transition(0, chunk, c, z, z_tilde, 0.0, False, False, c_next, z_next))
-    return sac, replay
+    for chunk in range(count):
+        replay.append(transition(chunk, rng))
+    return replay
+
+
+def transition(chunk: int, rng: np.random.Generator) -> Transition:
+    """One of noise."""
+    c, c_next = rng.standard_normal((2, C_DIM), np.float32)
+    z, z_tilde, z_next = rng.standard_normal((3, DIM), np.float32)
+    return Transition(0, chunk, c, z, z_tilde, 0.0, False, False, c_next, z_next)
 
 
 def _theirs(critics: int) -> Callable[[], object] | None:

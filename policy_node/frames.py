@@ -22,41 +22,39 @@ class Frames:
         embed: gives the embedding of a camera's frame (h, w, 3).
 
     Attributes:
-        counts: of the frames that snapshots had: `all`, and `early`, those embedded before their snapshot
-            was taken.
+        counts: of the frames that snapshots had: `all`, and `early`, those embedded ahead of their snapshot.
     """
 
     def __init__(self, embed: Callable[[str, Image], Embedding]) -> None:
         self._embed = embed
-        self._known: OrderedDict[tuple[str, int], Embedding] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], tuple[Embedding, bool]] = OrderedDict()
         self.counts = {"all": 0, "early": 0}
 
     def ahead(self, frames: Iterable[tuple[str, int, Image]]) -> None:
         """Embed frames, by camera and stamp, that a snapshot will have."""
         for camera, stamp_ns, frame in frames:
-            self._embedding(camera, stamp_ns, frame)
+            self._embedding(camera, stamp_ns, frame, early=True)
 
     def of(self, snapshot: Snapshot) -> dict[str, Embedding]:
         """{camera: (S, embedding)} of a snapshot."""
-        early = set(self._known)
         found = {}
         for camera, images in snapshot.images.items():
-            stamps = snapshot.stamps_ns[camera]
+            frames = zip(snapshot.stamps_ns[camera], images, strict=True)
+            embedded = [self._embedding(camera, *frame, early=False) for frame in frames]
+            found[camera] = np.stack([embedding for embedding, _ in embedded])
             self.counts["all"] += len(images)
-            self.counts["early"] += sum((camera, stamp) in early for stamp in stamps)
-            found[camera] = np.stack(
-                [self._embedding(camera, *each) for each in zip(stamps, images, strict=True)]
-            )
+            self.counts["early"] += sum(early for _, early in embedded)
         return found
 
     def clear(self) -> None:
         """Forget all frames: those of another episode, or of another bag, follow."""
         self._known.clear()
 
-    def _embedding(self, camera: str, stamp_ns: int, frame: Image) -> Embedding:
+    def _embedding(self, camera: str, stamp_ns: int, frame: Image, *, early: bool) -> tuple[Embedding, bool]:
+        """And whether it was embedded early."""
         key = camera, stamp_ns
         if key not in self._known:
-            self._known[key] = self._embed(camera, frame)
+            self._known[key] = self._embed(camera, frame), early
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return self._known[key]

@@ -141,6 +141,7 @@ class PolicyNode(LifecycleNode):
         """Write what is known."""
         if hasattr(self, "_trace"):
             self._beside.close()
+            self._trace.frames(self._frames.counts)
             self._trace.close()
             if self._replay and self._setup.run_dir is not None:
                 RunFolder(self._setup.run_dir).write_stats("observed", self._observer.kept)
@@ -278,9 +279,10 @@ class PolicyNode(LifecycleNode):
             return
         if deaf := self._hearing.deaf():
             self._hold(f"no bridge listens to arm {', '.join(deaf)}")
-        elif schedule.due(tick) and self._observe(schedule.chunk, tick_ns):
-            chunk = schedule.chunk
-            self._start_ns[chunk] = self._grid.at(schedule.observed(tick))
+        elif schedule.due(tick):
+            chunk, observed = schedule.chunk, schedule.observing(tick)
+            if self._observe(chunk, self._grid.at(observed)):
+                self._start_ns[chunk] = self._grid.at(schedule.observed(observed))
         self._advance()
 
     def _advance(self) -> None:

@@ -28,6 +28,12 @@ class Schedule:
         """Whether the next observation is due at this tick (or was, and failed)."""
         return tick >= self.observe_tick
 
+    def observing(self, tick: int) -> int:
+        """The tick whose observation is taken when `tick` is served, which may be late: the due one, as long
+        as its chunk can start in time.
+        """
+        return self.observe_tick if tick < self.observe_tick + self.lead else tick
+
     def observed(self, tick: int) -> int:
         """The observation was taken; returns the tick at which its chunk starts."""
         start = tick + self.lead

@@ -9,16 +9,20 @@ With arguments, it is one run of pytest with them.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from zprl_core.supervisor import end_with_parent
+
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 REAL_TIME = ("bringup", "cameras", "cli", "hardware", "panel", "policy", "ros", "teleop")
 PYTEST = (sys.executable, "-m", "pytest")
-LOWEST = 19  # nice
+LOWEST, PATIENCE_S = 19, 30.0
 AUTOGROUP = Path("/proc/self/autogroup")
 NOTHING_FAILED = 0
 
@@ -27,14 +31,21 @@ def give_way() -> None:
     """This process and what it starts run where nothing else would.
 
     Where Linux shares the processors out to sessions first (CONFIG_SCHED_AUTOGROUP), a priority counts within
-    one only. So this becomes a session of its own, and the least of all.
+    one only. So this becomes a session of its own, and the least of all. It ends with its parent.
     """
     os.setsid()
+    end_with_parent()
     os.nice(LOWEST)
-    if AUTOGROUP.exists():
+    with contextlib.suppress(OSError):  # no such kernel, or another process has just asked for the same
         AUTOGROUP.write_text(str(LOWEST))
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+def end(beside: subprocess.Popen[str]) -> None:
+    """With all that it has started in its session."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(beside.pid, number)
+            beside.wait(PATIENCE_S)
 
 
 def main(arguments: list[str]) -> int:
@@ -59,8 +70,7 @@ def main(arguments: list[str]) -> int:
             print("run_tests: what ran beside it:", flush=True)
             codes.append(beside.wait())
         finally:
-            beside.terminate()
-            beside.wait()
+            end(beside)
             told.seek(0)
             sys.stdout.write(told.read())
     return next((code for code in codes if code != NOTHING_FAILED), NOTHING_FAILED)

@@ -118,7 +118,7 @@ class PolicyRuntime:
     @torch.inference_mode()
     def embed(self, camera: str, frame: NDArray[np.uint8]) -> Array:
         """Embedding (embedding,) of one frame (h, w, 3)."""
-        return _array(self._policy.embed(camera, torch.from_numpy(frame)[None]))
+        return _array(self._policy.embed(camera, torch.tensor(frame)[None]))
 
     @torch.inference_mode()
     def condition(self, embeddings: Mapping[str, Array], proprio: Array) -> Array:

@@ -109,7 +109,8 @@ def _learner(busy: bool) -> Iterator[None]:
         yield
         return
     process.start()
-    begun.wait()
+    while not begun.wait(0.5):
+        assert process.is_alive(), "the learner has ended; see above"
     try:
         yield
     finally:

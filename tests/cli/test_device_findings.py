@@ -14,6 +14,7 @@ import pytest
 
 from zprl_arms.driver import ArmReading
 from zprl_arms.identity import check_serial
+from zprl_core import scheduling
 from zprl_core.cli.arm_checks import Watched, arm_finding
 from zprl_core.cli.aside import Failure, Job, run_aside
 from zprl_core.cli.camera_checks import Seen, stream_problems
@@ -141,7 +142,8 @@ def test_processors_and_priorities_that_a_rig_asks_for() -> None:
     (cpus,) = [finding for finding in told if finding.what.startswith("processors")]
     assert cpus.ok is False and "arm_bridge: cpus [4000]: this machine gives [" in cpus.what
     (priority,) = [finding for finding in told if finding.what.startswith("real-time priority")]
-    assert priority.what.endswith(", asked for: 80") and priority.ok is ("not permitted" not in priority.what)
+    assert priority.ok is scheduling.may_use(80)
+    assert priority.what == f"real-time priority 80: {'' if priority.ok else 'not '}permitted"
 
 
 def test_what_runs_aside_may_hang_end_and_raise() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+from typing import get_args
 
 import pytest
 from catkin_pkg.package import Package, parse_package
@@ -19,6 +20,7 @@ from tests.packaging.repository import (
     python_folder,
 )
 from zprl_core import __version__
+from zprl_core.config.processes import ProcessName
 
 EXPECTED = {
     "learner_node",
@@ -58,6 +60,15 @@ def console_scripts(package: str) -> dict[str, tuple[str, str]]:
     """Executable -> (module, function), as the package's setup.py says."""
     text = (SOURCE / package / "setup.py").read_text(encoding="utf-8")
     return {name: (module, function) for name, module, function in SCRIPT.findall(text)}
+
+
+def test_a_rig_may_place_every_executable_which_passes_its_name_on() -> None:
+    """`compute.processes` finds a node by the name that its class gives to `Node`."""
+    nodes = {name: package for package, names in EXECUTABLES.items() for name in names - {"zprl"}}
+    assert nodes.keys() == set(get_args(ProcessName))
+    for name, package in nodes.items():
+        source = (python_folder(package) / f"{name}.py").read_text(encoding="utf-8")
+        assert f'super().__init__("{name}")' in source, name
 
 
 def test_every_package_of_the_design_has_a_manifest() -> None:

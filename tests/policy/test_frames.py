@@ -49,6 +49,15 @@ def test_a_history_that_is_one_frame_twice_is_embedded_once_and_came_late() -> N
     assert frames.counts == {"all": 2, "early": 0}
 
 
+def test_one_that_the_last_snapshot_had_is_known_and_was_not_early() -> None:
+    encoder = Encoder()
+    frames = Frames(encoder)
+    frames.of(snapshot(third=(1, 2)))
+    frames.of(snapshot(third=(2, 3)))
+    assert encoder.asked == [("third", 1), ("third", 2), ("third", 3)]
+    assert frames.counts == {"all": 4, "early": 0}
+
+
 def test_another_episodes_frames_are_other_frames() -> None:
     encoder = Encoder()
     frames = Frames(encoder)

@@ -45,10 +45,14 @@ class SessionAtHand(Observer):
     def ready(self, episode: int) -> None:
         """An episode that waits for its start."""
         self.say("resetting", episode)
-        request = SimReset.Request(episode=episode, layout_seed=LAYOUT_SEED)
-        assert self._answer(self._resets, request).ok
+        self.reset(episode)
         self.say("ready", episode)
         time.sleep(0.1)
+
+    def reset(self, episode: int) -> None:
+        """Lay out the world, arm at home."""
+        request = SimReset.Request(episode=episode, layout_seed=LAYOUT_SEED)
+        assert self._answer(self._resets, request).ok
 
     def chunk(self, episode: int, chunk: int = 0, ahead_s: float = AHEAD_S) -> int:
         """Send one; when it starts, ns."""
@@ -123,9 +127,59 @@ def test_another_episodes_is_refused_at_once_and_a_second_one_too(session: Sessi
     session.ready(episode=4)
     start_ns = session.chunk(episode=5)
     session.wait(lambda: bool(session.reports(5)), "a report")
+    assert time.time_ns() < start_ns
     assert session.reports(5) == [(0, True, "chunk 5/0: it is for episode 5, this is episode 4")]
-    session.chunk(episode=4)
+    kept_ns = session.chunk(episode=4)
     session.chunk(episode=4, chunk=1)
     session.wait(lambda: bool(session.reports(4)), "a report")
-    assert session.reports(4)[0] == (1, True, "chunk 4/1: no motion for policy while the session is ready")
-    assert time.time_ns() < start_ns + 1e9
+    assert time.time_ns() < kept_ns
+    reason = "no motion for policy while the session is ready"
+    assert session.reports(4) == [(1, True, f"chunk 4/1: {reason}")]
+    session.wait(lambda: len(session.reports(4)) == 2, "the kept one's report")
+    assert session.reports(4)[1] == (0, True, f"chunk 4/0: {reason}")
+
+
+def test_one_that_is_kept_is_not_executed_where_somebody_stops_the_arm(session: SessionAtHand) -> None:
+    session.ready(episode=6)
+    session.chunk(episode=6)
+    time.sleep(0.1)
+    session.stop_arm()
+    session.say("running", 6)
+    session.wait(lambda: bool(session.reports(6)), "a report")
+    ((chunk, refused, reason),) = session.reports(6)
+    assert (chunk, refused) == (0, True) and "/arms/arm/stop" in reason
+    assert {state.owner for state in session.seen["arm"][-5:]} == {"stop"}
+    session.say("faulted", 6)
+    session.say("idle", 6)  # which clears it
+
+
+def test_it_waits_for_a_session_that_goes_on_after_a_pause_and_not_where_it_starts_too_far_ahead(
+    session: SessionAtHand,
+) -> None:
+    session.ready(episode=7)
+    session.say("running", 7)
+    session.say("paused", 7)
+    time.sleep(0.2)
+    session.chunk(episode=7, chunk=1, ahead_s=30.0)
+    session.wait(lambda: bool(session.reports(7)), "a report")
+    assert session.reports(7)[0] == (1, True, "chunk 7/1: no motion for policy while the session is paused")
+    session.chunk(episode=7)
+    time.sleep(0.2)
+    assert len(session.reports(7)) == 1
+    session.say("running", 7)
+    session.wait(lambda: len(session.reports(7)) == 2, "a report")
+    assert session.reports(7)[1][:2] == (0, False)
+
+
+def test_it_waits_where_the_bridge_has_not_even_heard_that_the_session_is_ready(
+    session: SessionAtHand,
+) -> None:
+    session.say("resetting", 8)
+    session.reset(8)
+    session.chunk(episode=8)
+    time.sleep(0.2)
+    assert session.reports(8) == []
+    session.say("ready", 8)
+    session.say("running", 8)
+    session.wait(lambda: bool(session.reports(8)), "a report")
+    assert session.reports(8)[0][:2] == (0, False)

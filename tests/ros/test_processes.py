@@ -23,10 +23,11 @@ def test_a_node_runs_on_the_processors_of_its_rig_and_refuses_those_that_are_not
 
         def moved() -> bool:
             ids = [int(thread.name) for thread in threads.iterdir()]
-            return len(ids) > 3 and all(
-                (os.sched_getaffinity(each), os.getpriority(os.PRIO_PROCESS, each)) == ({cpu}, placed.nice)
-                for each in ids
-            )
+            try:
+                found = {(*os.sched_getaffinity(each), os.getpriority(os.PRIO_PROCESS, each)) for each in ids}
+            except ProcessLookupError:  # one has just ended
+                return False
+            return len(ids) > 3 and found == {(cpu, placed.nice)}
 
         g.wait(moved, 30.0, "the threads to be moved")
         assert camera.wait(30) == 2

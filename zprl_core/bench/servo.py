@@ -33,7 +33,7 @@ def rows(seconds: float, turns: int, notice: Callable[[str], None]) -> Iterator[
     """Each loop for so many seconds over so many turns; `notice` is told why it cannot be had."""
     try:
         ours, peer = _off_by_ms(seconds, turns)
-    except (ZprlError, ImportError) as error:
+    except (ZprlError, ImportError, OSError) as error:  # the box's connection may end
         notice(f"servo: {error}")
         ours, peer = [], []
     for share, wanted in ((50, None), (99, WANTED)):

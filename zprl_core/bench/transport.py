@@ -141,10 +141,17 @@ def _turn(way: str, size: tuple[int, int], images: int, base: Mapping[str, str])
 
 
 def _arrived(start: _Starter, size: tuple[int, int], images: int) -> Arrived:
-    subscriber = start("subscriber")
-    numbers = [("--number", str(k), "--size", *map(str, size)) for k in range(CAMERAS)]
+    subscriber = start("subscriber", "--cameras", str(CAMERAS))
+    numbers = [
+        ("--number", str(k), "--size", *map(str, size), "--rate", str(RATE_HZ)) for k in range(CAMERAS)
+    ]
     cameras = [start("camera", *number, "--images", str(images)) for number in numbers]
-    subscriber.answer(PATIENCE_S)
+    try:
+        subscriber.answer(PATIENCE_S)
+    except RigError:
+        for camera in cameras:
+            camera.check()
+        raise
     for process in (subscriber, *cameras):
         process.tell()
     sent = [json.loads(camera.answer(images / RATE_HZ + PATIENCE_S)) for camera in cameras]
@@ -203,10 +210,22 @@ class _Process:
             raise RigError(f"{self._role}: no answer within {patience_s:g} s")
         line = self._process.stdout.readline()
         if not line:
-            self._log.seek(0)
-            said = self._log.read().strip().rpartition("\n")[2]
-            raise RigError(f"{self._role} ended: {said or 'it said nothing'}")
+            raise self._ended()
         return line
+
+    def check(self) -> None:
+        """Go on only while it lives.
+
+        Raises:
+            RigError: it has ended.
+        """
+        if self._process.poll() is not None:
+            raise self._ended()
+
+    def _ended(self) -> RigError:
+        self._log.seek(0)
+        said = self._log.read().strip().rpartition("\n")[2]
+        return RigError(f"{self._role} ended: {said or 'it said nothing'}")
 
     def end(self) -> None:
         """End it by the end of its input, or else by force."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,14 +145,9 @@ def machine(rig: RigConfig) -> Iterator[Finding]:
         ", or franka.realtime: ignore" if enforced else ""
     )
     yield Finding(True if realtime else bad, kernel, advice)
-    priority = resource.getrlimit(resource.RLIMIT_RTPRIO)[1]
     asked = max((each.realtime_priority or 0 for each in rig.compute.processes), default=0)
-    enough = priority == resource.RLIM_INFINITY or priority >= max(asked, 1)
-    allowed = enough or os.geteuid() == 0
-    limit = "any" if priority == resource.RLIM_INFINITY else f"up to {priority}"
-    permitted = limit if priority else "any, as root"
-    told = f"real-time priority: {permitted if allowed else 'not permitted'}"
-    told += f", asked for: {asked}" if asked else ""
+    allowed = scheduling.may_use(max(asked, 1))
+    told = f"real-time priority{f' {asked}' if asked else ''}: {'' if allowed else 'not '}permitted"
     refused = False if asked else bad
     yield Finding(True if allowed else refused, told, scheduling.PERMIT)
     for problem in filter(None, map(scheduling.missing_cpus, rig.compute.processes)):

@@ -10,6 +10,7 @@ from zprl_core import checkpoint
 from zprl_core.base import KIND, load_base
 from zprl_core.config import ComputeConfig, TaskConfig, load_task
 from zprl_core.errors import CheckpointError, ConfigError
+from zprl_core.inference.backend import Notice
 from zprl_core.provenance import Provenance
 from zprl_core.replay.critics import Critics
 from zprl_core.rl.learner import load_actor
@@ -37,7 +38,7 @@ class ReplayPolicy:
         """Whether it has an actor."""
         return self.actor is not None
 
-    def runtime(self, compute: ComputeConfig) -> PolicyRuntime:
+    def runtime(self, compute: ComputeConfig, notice: Notice) -> PolicyRuntime:
         """The policy, loaded, computed as on a machine that is set so.
 
         Raises:
@@ -46,7 +47,7 @@ class ReplayPolicy:
         model, _, _ = load_base(self.base, self.task)
         lambda_ = self.task.rl.lambda_
         assert lambda_ is not None
-        runtime = PolicyRuntime(model, self.task, lambda_, compute)
+        runtime = PolicyRuntime(model, self.task, lambda_, compute, notice)
         if self.actor is not None:
             runtime.set_actor(*load_actor(self.actor, self.task))
         return runtime

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from zprl_core.agent import EpisodeAgent
-from zprl_core.config import ComputeConfig
 from zprl_core.data.recording import Recording
 from zprl_core.replay import figures
 from zprl_core.replay.analysis import ChunkRow, calibration, chunk_rows, differences, episode_rows
@@ -58,9 +57,8 @@ class Loaded:
     rows: list[ChunkRow] = field(default_factory=list)
 
     @classmethod
-    def of(cls, policy: ReplayPolicy, compute: ComputeConfig, planned: list[Planned]) -> Loaded:
+    def of(cls, policy: ReplayPolicy, runtime: PolicyRuntime, planned: list[Planned]) -> Loaded:
         """Load it."""
-        runtime = policy.runtime(compute)
         return cls(policy, runtime, policy.critics(), NormaliserCheck(runtime), planned)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from zprl_core.replay.planning import replay_agent
 from zprl_core.replay.plans import PLANS, PlanLog, read_plans
 from zprl_core.replay.policies import ReplayPolicy, distinct, find_policy
 from zprl_core.run_folder import make_folder, new_run_id, refuse_used, write_text
+from zprl_core.runtime import PolicyRuntime
 
 if TYPE_CHECKING:
     from zprl_bringup.replayable import Replayable
@@ -72,6 +73,7 @@ class Replay:
     policies: list[ReplayPolicy]
     bags: Bags
     seed: int
+    _runtimes: dict[str, PolicyRuntime] = field(default_factory=dict)
 
     @classmethod
     def prepare(cls, request: Request) -> Replay:
@@ -102,7 +104,9 @@ class Replay:
             make_folder(folder / name)
         task_file, rig_file = folder / "config" / "task.yaml", folder / "config" / "rig.yaml"
         write_text(task_file, yaml.safe_dump(policy.task.to_dict(), sort_keys=False))
-        write_text(rig_file, yaml.safe_dump(self.bags.rig.to_dict(), sort_keys=False))
+        rig = self.bags.rig
+        here = replace(rig, compute=replace(rig.compute, processes=()))  # those are of the rig's computer
+        write_text(rig_file, yaml.safe_dump(here.to_dict(), sort_keys=False))
         settings = RunSettings(
             rig_file=str(rig_file.absolute()),
             task_file=str(task_file.absolute()),
@@ -122,11 +126,21 @@ class Replay:
             loop=request.loop,
         )
 
+    def _runtime(self, policy: ReplayPolicy) -> PolicyRuntime:
+        """Of a policy, loaded once; the results say what computes it."""
+        if policy.name not in self._runtimes:
+
+            def told(line: str) -> None:
+                self.bags.note(f"{policy.name}: {line}")
+
+            self._runtimes[policy.name] = policy.runtime(self.bags.rig.compute, told)
+        return self._runtimes[policy.name]
+
     def plan_here(self, policy: ReplayPolicy) -> None:
         """Plan everything in this process, without a graph."""
         use_threads(1)  # as the policy node does: the last bits depend on it
         log = PlanLog(self.folder(policy) / PLANS)
-        agent = replay_agent(policy.runtime(self.bags.rig.compute), self.seed)
+        agent = replay_agent(self._runtime(policy), self.seed)
         for bag, episodes in self.bags.read():
             results.plan_in_process(agent, policy, bag, episodes, self.request.mode, log)
         log.close()
@@ -135,7 +149,7 @@ class Replay:
         """Analyse what was planned, write the results, and print the report."""
         use_threads(1)
         loaded = [
-            results.Loaded.of(policy, self.bags.rig.compute, read_plans(self.folder(policy) / PLANS))
+            results.Loaded.of(policy, self._runtime(policy), read_plans(self.folder(policy) / PLANS))
             for policy in self.policies
             if (self.folder(policy) / PLANS).exists()
         ]

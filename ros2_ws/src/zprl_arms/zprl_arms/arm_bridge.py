@@ -34,6 +34,7 @@ from zprl_arms.driver import ArmDriver, ArmReading, SimulatedArm
 from zprl_arms.drivers import make_driver
 from zprl_arms.halves import Halves
 from zprl_arms.identity import check_serial
+from zprl_arms.limits import safety_limits
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.motion import MotionKeeper
 from zprl_arms.motion_worker import REST_S as REST_AFTER_S
@@ -55,6 +56,8 @@ from zprl_core.transforms import Pose
 STATE_RATE_HZ = 60.0
 BETWEEN = ("labelled", "judging")
 """In simulated time: states in which a chunk is one that a label interrupted before it began."""
+BEFORE = ("resetting", "ready", "paused")
+"""In real time: states in which a policy may have heard already that the session runs."""
 REST_S = 2.0  # in which an arm must have come to rest before its bridge lets go of it
 CLEAR_S = 10.0  # and a driver must be through with clearing a fault
 
@@ -178,7 +181,7 @@ class ArmBridge(LifecycleNode):
         self._timer = None
         for destroy in self._deaf:
             destroy()
-        self._deaf = []
+        self._deaf, self._deferred = [], None
 
     def cleanup(self) -> None:
         """Disconnect."""
@@ -265,8 +268,13 @@ class ArmBridge(LifecycleNode):
         """Whether its sender is ahead of the bridge: what the session says next decides about it."""
         if self._lockstep is not None:
             return self._state == "paused"  # sent before the pause was heard; simulated time stands still
-        coming = self._state == "ready" and message.episode == self._episode and message.source == "policy"
-        return coming and convert.stamp_ns(message) > self._now_ns()
+        ahead_s = (convert.stamp_ns(message) - self._now_ns()) * 1e-9
+        return (
+            self._state in BEFORE
+            and message.source == "policy"
+            and (message.run_id, message.episode) == (self._setup.run_id, self._episode)
+            and 0.0 < ahead_s <= safety_limits(self._config).max_ahead_s
+        )
 
     def _take_deferred(self) -> None:
         if self._deferred is not None and not self._is_early(self._deferred):

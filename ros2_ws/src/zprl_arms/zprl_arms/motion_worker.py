@@ -10,6 +10,7 @@ from queue import SimpleQueue
 
 from zprl_arms.controller import ArmController
 from zprl_arms.motion import MotionKeeper
+from zprl_core import scheduling
 from zprl_core.config import SmoothnessConfig
 from zprl_core.smoothness.episode import EpisodeTracks, MotionRecord, append_motion, measured_motion
 from zprl_core.transforms import Pose
@@ -83,6 +84,7 @@ class MotionWorker:
             self._waiting.put((tracks, over_ns))
 
     def _run(self) -> None:
+        scheduling.as_usual()
         while (item := self._waiting.get()) is not None:
             tracks, over_ns = item
             time.sleep(self._rest_s)

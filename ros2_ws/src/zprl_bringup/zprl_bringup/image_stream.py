@@ -1,7 +1,7 @@
 """Raw images of several cameras to one subscriber, for `zprl bench`. Each camera is a process, and so is the
 subscriber.
 
-    python -m zprl_bringup.image_stream subscriber project
+    python -m zprl_bringup.image_stream subscriber project --cameras 3
     python -m zprl_bringup.image_stream camera project --number 0 --size 240 320 --images 90
 
 A camera sends warm-up images until its standard input has a line, then those that count. Then it prints, as
@@ -36,7 +36,6 @@ from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
 from zprl_core.grid import SECOND_NS, TickGrid
 
-CAMERAS, RATE_HZ = 3, 30.0
 WARM_UP, COUNTED = "warm-up", "counted"
 """Frame ids of images."""
 _LOOK_S = 0.02
@@ -78,10 +77,10 @@ class Heard:
         latency_ms: of the counted images, from stamp to array.
     """
 
-    def __init__(self, node: Any, way: Way) -> None:
+    def __init__(self, node: Any, way: Way, cameras: int) -> None:
         self.latency_ms: list[float] = []
-        self._missing, self._way = set(range(CAMERAS)), way
-        for number in range(CAMERAS):
+        self._missing, self._way = set(range(cameras)), way
+        for number in range(cameras):
             node.create_subscription(Image, _topic(number), partial(self._on_image, number), way.profile)
         threading.Thread(target=self._answer, name="answer", daemon=True).start()
 
@@ -105,23 +104,23 @@ class Heard:
 
 
 class _Subscriber(Node):
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: Way, cameras: int) -> None:
         super().__init__("subscriber")
-        self.heard = Heard(self, way)
+        self.heard = Heard(self, way, cameras)
 
 
-def subscriber(name: str) -> None:
+def subscriber(name: str, cameras: int) -> None:
     """Receive; the project's way with the project's executor."""
     if name == "project":
-        run(lambda: _Subscriber(WAYS[name]))
+        run(lambda: _Subscriber(WAYS[name], cameras))
     else:
-        _spin(WAYS[name])
+        _spin(WAYS[name], cameras)
 
 
-def _spin(way: Way) -> None:
+def _spin(way: Way, cameras: int) -> None:
     rclpy.init()
     node = rclpy.create_node("subscriber")
-    Heard(node, way)
+    Heard(node, way, cameras)
     try:
         rclpy.spin(node)
     except ExternalShutdownException:
@@ -130,13 +129,13 @@ def _spin(way: Way) -> None:
         node.destroy_node()
 
 
-def camera(name: str, number: int, size: tuple[int, int], images: int) -> None:
+def camera(name: str, number: int, size: tuple[int, int], images: int, rate_hz: float) -> None:
     """Send: every camera at the same instants, the worst case for who receives."""
     rclpy.init()
     node, way = rclpy.create_node(f"camera_{number}"), WAYS[name]
     publisher = node.create_publisher(Image, _topic(number), way.profile)
     noise = np.random.default_rng(number).integers(0, 256, (_PICTURES, *size, 3), dtype=np.uint8)
-    grid = TickGrid(RATE_HZ)
+    grid = TickGrid(rate_hz)
 
     def send(n: int, frame_id: str) -> None:
         time.sleep(max(0, grid.at(n) - time.time_ns()) / SECOND_NS)
@@ -175,14 +174,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("role", choices=("camera", "subscriber"))
     parser.add_argument("way", choices=tuple(WAYS))
+    parser.add_argument("--cameras", type=int, default=1, help="of a subscriber: how many")
+    parser.add_argument("--rate", type=float, default=30.0, help="of a camera: images a second")
     parser.add_argument("--number", type=int, default=0)
     parser.add_argument("--size", type=int, nargs=2, default=(240, 320), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--images", type=int, default=90)
     args = parser.parse_args()
     if args.role == "camera":
-        camera(args.way, args.number, tuple(args.size), args.images)
+        camera(args.way, args.number, tuple(args.size), args.images, args.rate)
     else:
-        subscriber(args.way)
+        subscriber(args.way, args.cameras)
 
 
 if __name__ == "__main__":

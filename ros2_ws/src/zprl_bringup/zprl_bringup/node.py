@@ -167,8 +167,9 @@ class _Shared:
         )
         check_pair(setup.rig, setup.task)
         for process in setup.rig.compute.processes:
-            if process.name == self._executable and (problem := scheduling.apply(process)):
-                self.get_logger().warning(problem)
+            if process.name == self._executable:
+                for problem in scheduling.apply(process):
+                    self.get_logger().warning(problem)
         return setup
 
     def now_ns(self: Any) -> int:

@@ -40,7 +40,7 @@ def give_way() -> None:
         AUTOGROUP.write_text(str(LOWEST))
 
 
-def end(beside: subprocess.Popen[str]) -> None:
+def end(beside: subprocess.Popen[bytes]) -> None:
     """With all that it has started in its session."""
     for number in (signal.SIGINT, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):

@@ -26,8 +26,11 @@ def test_an_image_is_not_copied_and_arrives_byte_for_byte() -> None:
     message = convert.image_message(frame, 5, "camera_x")
     assert np.shares_memory(message._data, frame)
     checked = Image(header=message.header, height=7, width=5, encoding="rgb8", step=15, data=frame.tobytes())
-    assert serialize_message(message) == serialize_message(checked)
-    back = convert.image_array(deserialize_message(serialize_message(message), Image))
+    arrived = deserialize_message(
+        serialize_message(message), Image
+    )  # their bytes differ: CDR leaves gaps unset
+    assert arrived == deserialize_message(serialize_message(checked), Image)
+    back = convert.image_array(arrived)
     np.testing.assert_array_equal(back, frame)
     assert not back.flags.writeable
 
@@ -45,7 +48,8 @@ def test_depth_is_little_endian_millimetres_and_not_copied() -> None:
     message = convert.depth_message(depth, 5, "camera_x")
     assert np.shares_memory(message._data, depth)
     checked = Image(header=message.header, height=2, width=3, encoding="16UC1", step=6, data=depth.tobytes())
-    assert serialize_message(message) == serialize_message(checked)
+    arrived, expected = (deserialize_message(serialize_message(each), Image) for each in (message, checked))
+    assert arrived == expected
     assert list(message._data[:6]) == [0, 0, 1, 0, 2, 1]
 
 

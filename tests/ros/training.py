@@ -61,7 +61,7 @@ def tiny_base(folder: Path, task_file: Path) -> Path:
     return path
 
 
-def zprl(*arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+def zprl(*arguments: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
     """Run a zprl command to its end."""
     command = [sys.executable, "-m", "zprl_core.cli", *arguments]
     return subprocess.run(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator
 from multiprocessing.synchronize import Event
@@ -21,11 +22,12 @@ from multiprocessing.synchronize import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from zprl_core import scheduling
 from zprl_core.arithmetic import fast_matmul, use_threads
 from zprl_core.base import new_model
 from zprl_core.bench.table import processor
 from zprl_core.bench.updates import FILLED, example, filled
-from zprl_core.config import ComputeConfig, load_task
+from zprl_core.config import ComputeConfig, ProcessConfig, load_task
 from zprl_core.data.observation import Observation, noise
 from zprl_core.rl.updates import one_update
 from zprl_core.runtime import PolicyRuntime
@@ -44,11 +46,12 @@ def main() -> None:
     turns: dict[tuple[bool, bool], list[float]] = {}
     for _ in range(args.turns):
         for busy in (False, True):
-            with _learner(busy):
+            with _learner(busy, args.nice):
                 for early in (True, False):
                     found = _answers(runtime, observation, args.chunks // args.turns, args.period_ms, early)
                     turns.setdefault((early, busy), []).extend(found)
-    print(f"{args.task}, {processor()}, threads: {args.threads}, learner: {CRITICS} critics, one thread")
+    learner = f"{CRITICS} critics, one thread, nice {args.nice}"
+    print(f"{args.task}, {processor()}, threads: {args.threads}, learner: {learner}")
     print(f"{'':32}{'answer, ms: p50':>16}{'p99':>8}{'max':>8}{'within the period':>20}")
     for (early, busy), ms in turns.items():
         title = f"{'early' if early else 'all at once'}, learner {'busy' if busy else 'away'}"
@@ -66,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backends", nargs="+", default=["torch"], choices=("cuda", "openvino", "torch"))
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"))
     parser.add_argument("--period-ms", type=float, default=50.0)
+    parser.add_argument("--nice", type=int, default=0, help="of the learner, as compute.processes sets it")
     parser.add_argument("--chunks", type=int, default=200, help="of each way")
     parser.add_argument("--turns", type=int, default=4)
     return parser.parse_args()
@@ -100,11 +104,11 @@ def _embedded(
 
 
 @contextlib.contextmanager
-def _learner(busy: bool) -> Iterator[None]:
+def _learner(busy: bool, nice: int) -> Iterator[None]:
     """Updates in a process of its own, meanwhile."""
     context = multiprocessing.get_context("spawn")
     begun, over = context.Event(), context.Event()
-    process = context.Process(target=_update, args=(begun, over), daemon=True)
+    process = context.Process(target=_update, args=(begun, over, nice), daemon=True)
     if not busy:
         yield
         return
@@ -118,7 +122,9 @@ def _learner(busy: bool) -> Iterator[None]:
         process.join()
 
 
-def _update(begun: Event, over: Event) -> None:
+def _update(begun: Event, over: Event, nice: int) -> None:
+    os.setsid()  # as the supervisor starts it
+    assert not scheduling.apply(ProcessConfig(name="learner_node", nice=nice))
     use_threads(1)
     fast_matmul()
     sac, replay = example(CRITICS), filled(FILLED)

@@ -80,7 +80,6 @@ class PolicyNode(LifecycleNode):
         )
         self._replay = self.parameter("replay", False, "observations come from bags, when the player asks")
         self._asked = self._setup.lockstep or self._replay  # for observations, or by the clock
-        self._threads = self.parameter("threads", 1, "of torch; the last bits depend on it", low=1, high=256)
         self._active = False
         self._session: SessionState | None = None
         self._due: dict[tuple[int, int], ObserveDue] = {}
@@ -95,8 +94,8 @@ class PolicyNode(LifecycleNode):
 
     def configure(self) -> None:
         """Load the policy and open every topic."""
-        use_threads(self._threads)
         setup = self._setup
+        use_threads(setup.rig.compute.threads)
         if setup.run_dir is None:
             raise ConfigError("policy_node: parameter run_dir is empty; name the folder of the run")
         if setup.task.rl.lambda_ is None:
@@ -124,7 +123,7 @@ class PolicyNode(LifecycleNode):
             invert=setup.task.rl.human_chunks == "invert",
         )
         self._trace = Trace(setup.run_dir, self._runtime.backend)
-        self._beside = Beside(self, partial(use_threads, self._threads))
+        self._beside = Beside(self, partial(use_threads, setup.rig.compute.threads))
         self._warm_up()
         self._open()
 

@@ -1,20 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""All tests, as `make test` runs them: two runs of pytest side by side.
+"""All tests, as `make test` runs them: first those that compute, then those that drive things in real time.
 
-Tests that drive simulated devices, graphs and browsers in real time mostly wait; the others compute. The
-second kind runs beside the first and takes what would be idle.
-With arguments, it is one run of pytest with them.
+Folders of the first kind run side by side, one on each processor. Tests of the second kind drive simulated
+devices, graphs and browsers, mostly wait, and fail where something else keeps them waiting: they have the
+machine to themselves. With arguments, it is one run of pytest with them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
-import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from zprl_core.supervisor import end_with_parent
@@ -22,58 +21,44 @@ from zprl_core.supervisor import end_with_parent
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 REAL_TIME = ("bringup", "cameras", "cli", "hardware", "panel", "policy", "ros", "teleop")
 PYTEST = (sys.executable, "-m", "pytest")
-LOWEST, PATIENCE_S = 19, 30.0
-AUTOGROUP = Path("/proc/self/autogroup")
 NOTHING_FAILED = 0
-
-
-def give_way() -> None:
-    """This process and what it starts run where nothing else would.
-
-    Where Linux shares the processors out to sessions first (CONFIG_SCHED_AUTOGROUP), a priority counts within
-    one only. So this becomes a session of its own, and the least of all. It ends with its parent.
-    """
-    os.setsid()
-    end_with_parent()
-    os.nice(LOWEST)
-    with contextlib.suppress(OSError):  # no such kernel, or another process has just asked for the same
-        AUTOGROUP.write_text(str(LOWEST))
-
-
-def end(beside: subprocess.Popen[bytes]) -> None:
-    """With all that it has started in its session."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            os.killpg(beside.pid, number)
-            beside.wait(PATIENCE_S)
 
 
 def main(arguments: list[str]) -> int:
     """Run them; the exit code of what failed, 0 where nothing did."""
     if arguments:
         return subprocess.call([*PYTEST, *arguments])
-    folders = sorted(path for path in TESTS.iterdir() if path.is_dir() and any(path.rglob("test_*.py")))
+    folders = [path for path in TESTS.iterdir() if path.is_dir() and any(path.rglob("test_*.py"))]
     unknown = set(REAL_TIME) - {path.name for path in folders}
     assert not unknown, f"no tests in {sorted(unknown)}"
     assert not list(TESTS.glob("test_*.py")), "a test outside of all folders would not be run"
-    waiting = [str(path) for path in folders if path.name in REAL_TIME]
-    computing = [str(path) for path in folders if path.name not in REAL_TIME]
-    with tempfile.TemporaryFile("w+") as told:
-        beside = subprocess.Popen(
-            [*PYTEST, "-p", "no:cacheprovider", *computing],
-            stdout=told,
-            stderr=subprocess.STDOUT,
-            preexec_fn=give_way,
-        )
-        try:
-            codes = [subprocess.call([*PYTEST, *waiting])]
-            print("run_tests: what ran beside it:", flush=True)
-            codes.append(beside.wait())
-        finally:
-            end(beside)
-            told.seek(0)
-            sys.stdout.write(told.read())
-    return next((code for code in codes if code != NOTHING_FAILED), NOTHING_FAILED)
+    computing = [path for path in folders if path.name not in REAL_TIME]
+    computing = sorted(computing, key=size, reverse=True)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        codes = dict(zip((path.name for path in computing), pool.map(beside_others, computing), strict=True))
+    codes["in real time"] = subprocess.call([*PYTEST, *(str(TESTS / name) for name in REAL_TIME)])
+    failed = {name: code for name, code in codes.items() if code != NOTHING_FAILED}
+    print(f"run_tests: failed, with pytest's exit codes: {failed}" if failed else "run_tests: all passed")
+    return next(iter(failed.values()), NOTHING_FAILED)
+
+
+def size(folder: Path) -> int:
+    """Of its tests, bytes: about how long they take, so that the last ones to begin are short."""
+    return sum(path.stat().st_size for path in folder.rglob("*.py"))
+
+
+def beside_others(folder: Path) -> int:
+    """Run a folder's tests, and print what they say when they are over; their exit code."""
+    begun = time.monotonic()
+    done = subprocess.run(
+        [*PYTEST, "-p", "no:cacheprovider", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=end_with_parent,
+    )
+    print(f"{done.stdout}run_tests: {folder.name} took {time.monotonic() - begun:.0f} s", flush=True)
+    return done.returncode
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def planning_time(base: Path, task: TaskConfig | None, compute: ComputeConfig) -
     from zprl_core.base import load_base
     from zprl_core.runtime import PolicyRuntime
 
-    use_threads(1)  # as the policy node does
+    use_threads(compute.threads)  # as the policy node does
     model, trained_for, _ = load_base(base, task)
     task = trained_for if task is None else task
     runtime = PolicyRuntime(model, task, task.rl.lambda_ or 1.0, compute)

@@ -22,6 +22,9 @@ class ComputeConfig:
     precision: Literal["fp32", "bf16", "fp16"] = setting(
         "of the policy; where a backend has none, or it is too far off, fp32", default="fp32"
     )
+    threads: int = setting(
+        "of torch, for the policy; the last bits of what is planned depend on it", default=1, low=1, high=256
+    )
     tolerance: float = setting(
         "largest error of a chunk in fp32, in normalised actions (their range is -1 to 1)",
         default=1e-4,

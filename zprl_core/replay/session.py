@@ -138,7 +138,7 @@ class Replay:
 
     def plan_here(self, policy: ReplayPolicy) -> None:
         """Plan everything in this process, without a graph."""
-        use_threads(1)  # as the policy node does: the last bits depend on it
+        use_threads(self.bags.rig.compute.threads)  # as the policy node does: the last bits depend on it
         log = PlanLog(self.folder(policy) / PLANS)
         agent = replay_agent(self._runtime(policy), self.seed)
         for bag, episodes in self.bags.read():
@@ -147,7 +147,7 @@ class Replay:
 
     def conclude(self) -> None:
         """Analyse what was planned, write the results, and print the report."""
-        use_threads(1)
+        use_threads(self.bags.rig.compute.threads)
         loaded = [
             results.Loaded.of(policy, self._runtime(policy), read_plans(self.folder(policy) / PLANS))
             for policy in self.policies

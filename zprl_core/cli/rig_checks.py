@@ -107,6 +107,7 @@ def settings(cell: Cell, *, lead: bool = True) -> Iterator[Finding]:
         yield Finding(None, "limits: above what an arm can do", "\n".join(above))
     if any(arm.driver != "sim" for arm in cell.rig.arms):
         yield _calibration(cell)
+    yield from processors(cell.rig)
     if lead and cell.task is not None and cell.rig.calibration is not None:
         yield lead_finding(cell.rig.calibration.planning_s, cell.task, measured=False)
     if cell.real:
@@ -133,6 +134,12 @@ def look(cell: Cell, *, save_reference: bool = False, watch_s: float = WATCH_S) 
     return Devices(seen_arms, seen_cameras)
 
 
+def processors(rig: RigConfig) -> Iterator[Finding]:
+    """Those that the rig's processes are to run on and this machine does not give: they would not start."""
+    for problem in filter(None, map(scheduling.missing_cpus, rig.compute.processes)):
+        yield Finding(False, f"processors: {problem}", "change compute.processes in the rig file")
+
+
 def machine(rig: RigConfig) -> Iterator[Finding]:
     """What a machine that drives real arms should have."""
     enforced = any(
@@ -150,8 +157,6 @@ def machine(rig: RigConfig) -> Iterator[Finding]:
     told = f"real-time priority{f' {asked}' if asked else ''}: {'' if allowed else 'not '}permitted"
     refused = False if asked else bad
     yield Finding(True if allowed else refused, told, scheduling.PERMIT)
-    for problem in filter(None, map(scheduling.missing_cpus, rig.compute.processes)):
-        yield Finding(False, f"processors: {problem}", "change compute.processes in the rig file")
     slow = {governor for governor in _governors() if governor != "performance"}
     if slow:
         yield Finding(

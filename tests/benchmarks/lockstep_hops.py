@@ -35,6 +35,7 @@ from zprl_sim.expert import Intent, plan
 from zprl_sim.judge import Judge
 from zprl_sim.layout import draw_layout
 from zprl_sim.render import Renderer
+from zprl_sim.scene import Scene
 
 
 class _OneProcess:
@@ -58,7 +59,8 @@ class _OneProcess:
 
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         self.controller.reports(stamp_ns)
-        self.judge(*self.arm.world())
+        world = self.arm.world()
+        self.judge(world.qpos, world.qvel, Scene.from_text(world.scene))
 
     def chunks_ms(self, episodes: int) -> list[tuple[float, float]]:
         size, times = self.task.action.chunk, []

@@ -8,6 +8,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -201,13 +202,16 @@ def test_turns_are_taken() -> None:
     assert order == ["a", "b"] * 4, "two rounds to warm up"
 
 
-def test_multiply_adds_of_an_update() -> None:
-    """4 layers of 256 on c (3) and z (2), one number out; the actor gives two numbers a dimension."""
-    rl = load_task("box_close_state").rl
+@pytest.mark.parametrize(("critics", "passes"), [(2, 6 * 2), (10, 5 * 10 + 2)])
+def test_multiply_adds_of_an_update(critics: int, passes: int) -> None:
+    """4 layers of 256 on c (3) and z (2), one number out; the actor gives two numbers a dimension. Of more
+    than two critics the target needs two.
+    """
+    rl = replace(load_task("box_close_state").rl, critics=critics)
     sac = SAC(3, 2, lambda z, dz: z + dz, rl)
     critic = 5 * 256 + 3 * 256 * 256 + 256
     actor = 5 * 256 + 3 * 256 * 256 + 256 * 4
-    assert updates.multiply_adds(sac) == 256 * (6 * 2 * critic + 4 * actor)
+    assert updates.multiply_adds(sac) == 256 * (passes * critic + 4 * actor)
 
 
 @torch.inference_mode()

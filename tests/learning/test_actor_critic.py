@@ -11,7 +11,7 @@ from scipy import integrate
 
 from zprl_core.rl import weights
 from zprl_core.rl.actor import Actor, tanh_gaussian_log_prob
-from zprl_core.rl.critic import CriticEnsemble, aggregate
+from zprl_core.rl.critic import CriticEnsemble, aggregated
 
 
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (1.5, 0.3), (-0.7, 2.0)])
@@ -100,13 +100,25 @@ def test_a_member_is_a_plain_perceptron() -> None:
     torch.testing.assert_close(ensemble(x[:, :2], x[:, 2:])[1], (h @ out.weight[1] + out.bias[1])[:, 0])
 
 
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_some_members_are_the_same_to_the_bit(layer_norm: bool) -> None:
+    """Which are computed must not change what a run learns."""
+    ensemble = CriticEnsemble(10, 270, 16, layer_norm=layer_norm)
+    c, z, only = torch.randn(256, 270), torch.randn(256, 16), torch.tensor([7, 2])
+    assert ensemble(c, z, only).equal(ensemble(c, z)[only])
+
+
 def test_aggregation_by_hand() -> None:
-    q, pair = torch.tensor([[1.0, 9.0], [4.0, 2.0], [7.0, 4.0]]), torch.tensor([2, 1])
-    assert aggregate(q, "min", pair).tolist() == [1.0, 2.0]
-    assert aggregate(q, "mean", pair).tolist() == [4.0, 5.0]
-    assert aggregate(q, "min_of_random_two", pair).tolist() == [4.0, 2.0]
+    """Q_i(c, z~) = scale_i * z~."""
+    ensemble = CriticEnsemble(3, 0, 1, layers=0)
+    ensemble.network[0].weight.data = torch.tensor([[[1.0]], [[4.0]], [[-7.0]]])
+    ensemble.network[0].bias.data.zero_()
+    c, z, pair = torch.empty(2, 0), torch.tensor([[1.0], [-1.0]]), torch.tensor([1, 0])
+    assert aggregated(ensemble, c, z, "min", pair).tolist() == [-7.0, -4.0]
+    torch.testing.assert_close(aggregated(ensemble, c, z, "mean", pair), torch.tensor([-2.0, 2.0]) / 3)
+    assert aggregated(ensemble, c, z, "min_of_random_two", pair).tolist() == [1.0, -4.0]
     with pytest.raises(ValueError, match="'median'"):
-        aggregate(q, "median", pair)
+        aggregated(ensemble, c, z, "median", pair)
 
 
 def test_weights_travel_as_bytes() -> None:

@@ -35,8 +35,9 @@ class ScaledSum(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(scales))
 
-    def forward(self, c: Tensor, z: Tensor) -> Tensor:
-        return self.scale[:, None] * (c[:, 0] + z[:, 0])
+    def forward(self, c: Tensor, z: Tensor, only: Tensor | None = None) -> Tensor:
+        scale = self.scale if only is None else self.scale[only]
+        return scale[:, None] * (c[:, 0] + z[:, 0])
 
 
 def set_actor(sac: SAC, mean: float, log_std: float) -> None:

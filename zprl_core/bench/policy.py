@@ -99,7 +99,10 @@ def rows(
     calls |= {each: partial(run, backend, ours) for each, backend in made.items() if backend}
     taken = in_turns(calls, rounds)
     torch.set_float32_matmul_precision(ours)
-    limit_ms = multiply_adds(policy, observation) / rate() * 1e3
+    products = multiply_adds(policy, observation)
+    limits_ms = {"fp32": products / rate() * 1e3}
+    if any(backend and name.endswith("bf16") for name, backend in made.items()):
+        limits_ms["bf16"] = products / rate(torch.bfloat16) * 1e3
     for each, backend in made.items():
         precision = each.rsplit(" ", 1)[1]
         error = (
@@ -112,7 +115,7 @@ def rows(
             PEER,
             taken[PEER],
             None if each.startswith("reference") else WANTED.get(precision),
-            limit_ms if precision == "fp32" and not each.startswith("cuda") else None,
+            None if each.startswith("cuda") else limits_ms.get(precision),
             error,
         )
 

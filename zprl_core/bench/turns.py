@@ -33,9 +33,9 @@ def in_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str
     return {name: statistics.median(times) * 1e3 for name, times in taken.items()}
 
 
-def rate() -> float:
-    """Multiply-adds a second of one large float32 product, the best of several."""
-    a, b = torch.randn(2, SIZE, SIZE).unbind()
+def rate(dtype: torch.dtype = torch.float32) -> float:
+    """Multiply-adds a second of one large product, the best of several."""
+    a, b = torch.randn(2, SIZE, SIZE).to(dtype).unbind()
     times = []
     for _ in range(PRODUCTS):
         begun = time.perf_counter()

@@ -75,11 +75,14 @@ def _rows(critics: int, rounds: int) -> Iterator[Row]:
 
 def multiply_adds(sac: SAC) -> int:
     """Of an update. A pass backwards costs two, but one where only its input's gradient is wanted. So the
-    critics are gone through 3 times for eq. (10), 2 for eq. (9) and 1 for eq. (11), the actor 3 times and 1.
+    critics are gone through 3 times for eq. (10), 2 for eq. (9) and 1 for eq. (11), where two may do, the
+    actor 3 times and 1.
     """
+    rl = sac.config
+    following = 2 / rl.critics if rl.target_aggregation == "min_of_random_two" else 1.0
     critics = sum(p.numel() for n, p in sac.critics.named_parameters() if n.endswith("weight"))
     actor = sum(p.numel() for n, p in sac.actor.named_parameters() if n.endswith("weight"))
-    return sac.config.batch_size * (6 * critics + 4 * actor)
+    return round(rl.batch_size * ((5 + following) * critics + 4 * actor))
 
 
 def example(critics: int) -> SAC:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 
@@ -58,19 +59,25 @@ class CriticEnsemble(nn.Module):
             parts.append(nn.GELU())
         self.network = nn.Sequential(*parts, EnsembleLinear(members, sizes[-1], 1))
 
-    def forward(self, c: Tensor, z: Tensor) -> Tensor:
-        """Every member's value, (E, B)."""
+    def forward(self, c: Tensor, z: Tensor, only: Tensor | None = None) -> Tensor:
+        """Every member's value, (E, B); with `only`, int64 (M,), that of these members, (M, B)."""
         inputs = torch.cat([c, z], dim=1)
-        q: Tensor = self.network(inputs.expand(self.members, -1, -1))
+        if only is None:
+            q: Tensor = self.network(inputs.expand(self.members, -1, -1))
+        else:
+            theirs = {name: parameter[only] for name, parameter in self.network.named_parameters()}
+            q = functional_call(self.network, theirs, inputs.expand(len(only), -1, -1))
         return q.squeeze(2)
 
 
-def aggregate(q: Tensor, how: str, pair: Tensor) -> Tensor:
-    """Combine q (E, B) into (B,): "min", "mean", or "min_of_random_two" of the members in `pair` (2,)."""
+def aggregated(critics: CriticEnsemble, c: Tensor, z: Tensor, how: str, pair: Tensor) -> Tensor:
+    """The ensemble's one value, (B,): "min", "mean", or "min_of_random_two" of the members in `pair` (2,),
+    without computing the others.
+    """
     if how == "min":
-        return q.amin(dim=0)
+        return critics(c, z).amin(dim=0)
     if how == "mean":
-        return q.mean(dim=0)
+        return critics(c, z).mean(dim=0)
     if how == "min_of_random_two":
-        return q[pair].amin(dim=0)
+        return critics(c, z, pair).amin(dim=0)
     raise ValueError(f"aggregation {how!r} is none of: min, mean, min_of_random_two")

@@ -70,7 +70,7 @@ class NoiseAliasedSAC(SAC):
         """y = r + gamma Q^A(c', flow(c', w')), w' of the actor, (B,)."""
         dz, _ = self.actor.sample(batch.c_next, batch.z_next, noise.next)
         chunk = self.decode(batch.c_next, self.apply_steering(batch.z_next, dz))
-        return self.bootstrapped(batch, self.target_action_critics(batch.c_next, chunk), noise)
+        return self.bootstrapped(batch, self.target_action_critics, chunk, noise)
 
     def action_critic_loss(self, batch: Batch, y: Tensor) -> tuple[Tensor, Tensor]:
         """Squared error of Q^A on the chunks that were executed, summed over the critics, and q (E, B)."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from zprl_core.gradients import frozen
 from zprl_core.rl.actor import Actor
-from zprl_core.rl.critic import CriticEnsemble, aggregate
+from zprl_core.rl.critic import CriticEnsemble, aggregated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,11 +123,13 @@ class SAC(nn.Module):
         """y of eq. (11), (B,). No entropy term; a terminal state has no future, the horizon has one."""
         dz, _ = self.actor.sample(batch.c_next, batch.z_next, noise.next)
         z_tilde = self.apply_steering(batch.z_next, dz)  # z~' = z' + lambda dz'
-        return self.bootstrapped(batch, self.target_critics(batch.c_next, z_tilde), noise)
+        return self.bootstrapped(batch, self.target_critics, z_tilde, noise)
 
-    def bootstrapped(self, batch: Batch, q: Tensor, noise: UpdateNoise) -> Tensor:
-        """Eq. (11) for the next state's values q (E, B)."""
-        future = aggregate(q, self.config.target_aggregation, noise.pair)
+    def bootstrapped(
+        self, batch: Batch, critics: CriticEnsemble, action: Tensor, noise: UpdateNoise
+    ) -> Tensor:
+        """Eq. (11) with these critics' value of `action`, (B, dim), in the next state."""
+        future = aggregated(critics, batch.c_next, action, self.config.target_aggregation, noise.pair)
         y = batch.reward + self.config.gamma * (1.0 - batch.terminal) * future  # eq. (11)
         return y.clamp(0.0, 1.0) if self.config.clamp_targets else y
 
@@ -139,8 +141,8 @@ class SAC(nn.Module):
     def actor_loss(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, Tensor]:
         """Eq. (9) and log pi (B,), detached."""
         dz, log_prob = self.actor.sample(batch.c, batch.z, noise.now)
-        q = self.critics(batch.c, self.apply_steering(batch.z, dz))
-        q = aggregate(q, self.config.actor_aggregation, noise.pair)
+        z_tilde = self.apply_steering(batch.z, dz)
+        q = aggregated(self.critics, batch.c, z_tilde, self.config.actor_aggregation, noise.pair)
         alpha = self.log_alpha.detach().exp()
         return (alpha * log_prob - q).mean(), log_prob.detach()  # eq. (9)
 

@@ -82,6 +82,10 @@ class LearnerNode(LifecycleNode):
         """Refuse transitions."""
         self._active = False
 
+    def cleanup(self) -> None:
+        """Refused: what was opened is closed with the process."""
+        raise ConfigError("learner_node is configured once: end the process and start it anew")
+
     def shut_down(self) -> None:
         """Leave the counters, and between two episodes a checkpoint."""
         if hasattr(self, "_learner"):

@@ -6,7 +6,8 @@ is active and the session is running.
 
 In lockstep a snapshot is due when the bridge says so, and in replay when the player does. In real time the
 node ticks at the task's rate, and chunk k is observed L ticks before its first waypoint. A chunk whose actor
-comes too late starts at the tick after it (a stall, counted), while the arm holds.
+comes too late starts at the tick after it (a stall, counted), while the arm holds; one that is later than the
+arms' watchdog allows is observed again.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ from zprl_core.steering.guard import Guard
 from zprl_core.steering.inversion import Inversion
 
 _NO_CHUNK = -1  # whose version nothing waits for
+WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 UNDOABLE = ("labelled", "judging", "paused")
 """Session states in which an outcome is not final yet."""
 
@@ -122,10 +124,10 @@ class PolicyNode(LifecycleNode):
             guard=Guard(setup.task.rl.guard),
             invert=setup.task.rl.human_chunks == "invert",
         )
-        self._trace = Trace(setup.run_dir, self._runtime.backend)
-        self._beside = Beside(self, partial(use_threads, setup.rig.compute.threads))
         self._warm_up()
         self._open()
+        self._beside = Beside(self, partial(use_threads, setup.rig.compute.threads))
+        self._trace = Trace(setup.run_dir, self._runtime.backend)
 
     def activate(self) -> None:
         """Plan from here on."""
@@ -135,6 +137,10 @@ class PolicyNode(LifecycleNode):
     def deactivate(self) -> None:
         """Plan nothing; the bridge's watchdog holds the arm."""
         self._active = False
+
+    def cleanup(self) -> None:
+        """Refused: what was opened is closed with the process."""
+        raise ConfigError("policy_node is configured once: end the process and start it anew")
 
     def shut_down(self) -> None:
         """Write what is known."""
@@ -278,7 +284,7 @@ class PolicyNode(LifecycleNode):
             return
         if deaf := self._hearing.deaf():
             self._hold(f"no bridge listens to arm {', '.join(deaf)}")
-        elif schedule.due(tick):
+        elif self._agent.waiting is None and schedule.due(tick):
             chunk, observed = schedule.chunk, schedule.observing(tick)
             if self._observe(chunk, self._grid.at(observed)):
                 self._start_ns[chunk] = self._grid.at(schedule.observed(observed))
@@ -289,11 +295,27 @@ class PolicyNode(LifecycleNode):
         if not self._active or self._session is None:
             return
         self._take_observations()
+        self._renew()
         self._carry_out()
         self._begin_if_running(self._session)
         self._take_observations()
         self._carry_out()
         self._finish_episode()
+
+    def _renew(self) -> None:
+        """Real time: a chunk that should have begun long ago is not planned from what was seen then."""
+        chunk, schedule = self._agent.waiting, self._schedule
+        if chunk is None or schedule is None:
+            return
+        now_ns, start_ns = self.now_ns(), self._start_ns[chunk]
+        if now_ns - start_ns > min(arm.watchdog_s for arm in self._arms.values()) * 1e9:
+            late_s = (now_ns - start_ns) * 1e-9
+            self.get_logger().warning(
+                f"chunk {self._agent.episode}/{chunk} is {late_s:.2f} s late (no actor yet, or a pause): it is "
+                "observed again"
+            )
+            self._agent.on_late(chunk)
+            schedule.again(self._grid.index(now_ns) + 1)
 
     def _take_observations(self) -> None:
         for (episode, chunk), due in list(self._due.items()):
@@ -351,9 +373,10 @@ class PolicyNode(LifecycleNode):
         return True
 
     def _hold(self, reason: str) -> None:
-        if reason != self._held:
+        kind = reason.translate(WITHOUT_DIGITS)  # not another one because something is older now
+        if kind != self._held:
             self.get_logger().warning(f"holding: {reason}")
-        self._held = reason
+        self._held = kind
         self._status.publish(SteeringStatus(header=convert.header(self.now_ns()), held=reason))
 
     def _send_chunk(self, send: SendChunk, inference_s: float) -> None:

@@ -41,6 +41,11 @@ class Schedule:
         self.observe_tick = start + self.chunk_ticks - self.lead
         return start
 
+    def again(self, tick: int) -> None:
+        """The last chunk is observed once more, at this tick."""
+        self.chunk -= 1
+        self.observe_tick = tick
+
     def delay(self, start: int) -> None:
         """The last chunk starts only at this tick."""
         self.observe_tick = start + self.chunk_ticks - self.lead

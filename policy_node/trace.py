@@ -13,7 +13,7 @@ import numpy as np
 from policy_node import guarded
 from zprl_core.agent import SendChunk
 from zprl_core.noise import digest
-from zprl_core.run_folder import read_json, write_json
+from zprl_core.run_folder import read_json, write_json, write_text
 from zprl_core.steering.guard import GuardValues
 
 REMEMBERED = 20_000
@@ -75,7 +75,8 @@ class Trace:
         self._file.close()
         lines = self._path.read_text(encoding="utf-8").split("\n")
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["episode"] < episode]
-        self._path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        if kept != lines[:-1]:
+            write_text(self._path, "".join(f"{line}\n" for line in kept))
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
         values = guarded.from_lines(map(json.loads, kept))
         self._guard.resume(len(values))

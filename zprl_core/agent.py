@@ -137,6 +137,7 @@ class _Episode:
     sought: set[int] = field(default_factory=set)
     inversions: dict[int, Inversion] = field(default_factory=dict)
     planned: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # the last, before it was averaged
+    stale: set[int] = field(default_factory=set)  # observed, to be observed again before they are planned
     start_version: int | None = None
     barrier_sent: bool = False
     cleared: int = -1
@@ -254,6 +255,24 @@ class EpisodeAgent:
         w = self._draw(chunk, Stream.FLOW, self.runtime.action_shape)
         e.z[chunk] = self.runtime.base(c, noise_z, w)
 
+        e.stale.discard(chunk)
+
+    @property
+    def waiting(self) -> int | None:
+        """The chunk that was observed and is planned as soon as its actor is there."""
+        e = self._episode
+        if e is None or e.ending is not None:
+            return None
+        chunk = e.first + len(e.plans)
+        return chunk if chunk in e.c and chunk not in e.stale and not self._beyond(chunk) else None
+
+    def on_late(self, chunk: int) -> None:
+        """What a chunk was observed from is too old to act on: it is planned only from another observation.
+
+        Transitions may still end in the old one, which did follow theirs.
+        """
+        self._current().stale.add(chunk)
+
     def on_report(self, episode: int, chunk: int, report: ChunkReport) -> None:
         """The bridge reported the chunk."""
         if self._episode and episode == self._episode.index:
@@ -289,17 +308,26 @@ class EpisodeAgent:
 
         weights: empty when they are those of the version known so far.
         """
-        held = self._weights.get(self.known_version, b"")
-        self._weights = {self.known_version: held, version: weights or held}
+        self._weights[version] = weights or self._weights.get(self.known_version, b"")
         self._digests[version] = digest_of(weights) if weights else self._digests.get(self.known_version, "")
-        self._digests = {v: self._digests.get(v, "") for v in self._weights}
         self.known_version = version
-        if not self._episode or episode != self._episode.index:
+        if self._episode and episode == self._episode.index:
+            if chunk is None:
+                self._episode.start_version = version
+            else:
+                self._episode.versions[chunk] = version
+        needed = {version, *self._versions_to_come()}
+        self._weights = {v: held for v, held in self._weights.items() if v in needed}
+        self._digests = {v: digest for v, digest in self._digests.items() if v in needed}
+
+    def _versions_to_come(self) -> Iterator[int]:
+        """Of actors that chunks which are not planned yet are to be planned by."""
+        e = self._episode
+        if e is None:
             return
-        if chunk is None:
-            self._episode.start_version = version
-        else:
-            self._episode.versions[chunk] = version
+        if e.start_version is not None:
+            yield e.start_version
+        yield from (version for chunk, version in e.versions.items() if chunk + 2 >= e.first + len(e.plans))
 
     def due(self, plan: bool = True) -> Iterator[Effect]:
         """Everything that can be done now, in order; without `plan`, no chunk is planned."""
@@ -363,8 +391,9 @@ class EpisodeAgent:
 
     def _due_chunk(self, e: _Episode) -> Iterator[Effect]:
         chunk = e.first + len(e.plans)
-        beyond = self.max_chunks is not None and chunk >= self.max_chunks
-        if chunk not in e.c or beyond or (self.lockstep and e.cleared < chunk - 1):
+        if chunk not in e.c or chunk in e.stale or self._beyond(chunk):
+            return
+        if self.lockstep and e.cleared < chunk - 1:
             return
         version = self._required_version(e, chunk)
         if version is None:
@@ -384,6 +413,10 @@ class EpisodeAgent:
         if e.mode in STEERED:
             self.guard_state = self._guard.after(self.guard_state, plan.guard)
         yield SendChunk(e.index, chunk, plan, version, self._digests.get(version, ""), self.guard_state)
+
+    def _beyond(self, chunk: int) -> bool:
+        """Whether the episode's horizon is before this chunk."""
+        return self.max_chunks is not None and chunk >= self.max_chunks
 
     def _scale(self, e: _Episode, chunk: int, version: int) -> float:
         """Of lambda: the guard's, and 0 where progressive exploration leaves the chunk to the base policy."""

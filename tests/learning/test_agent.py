@@ -372,3 +372,70 @@ def test_lambda_is_scaled_by_what_was_planned_before_and_a_history_brings_the_sc
     _observe(agent, 0)
     (unsteered,) = agent.due()
     assert isinstance(unsteered, SendChunk) and unsteered.plan.scale == 1.0
+
+
+def test_an_observation_that_is_too_old_to_act_on_is_replaced_and_still_ends_the_transition_before() -> None:
+    agent = _agent(lockstep=False)
+    agent.begin(0, "explore")
+    assert agent.waiting is None
+    _observe(agent, 0)
+    assert agent.waiting == 0
+    agent.on_late(0)
+    assert agent.waiting is None
+    agent.on_version(0, None, 3, b"\0\0\0\0")
+    assert _done(agent) == ["b"], "not from the old one, whenever its actor comes"
+    agent.on_observation(0, IMAGES, np.full((1, 1), 9.0, np.float32))
+    (sent,) = agent.due()
+    assert isinstance(sent, SendChunk) and sent.plan.c.item() == 9.0
+    _observe(agent, 1)
+    assert _done(agent) == ["c1@3"] and agent.waiting is None
+    _observe(agent, 2)
+    assert agent.waiting == 2, "chunk 2 waits for the updates of transition 0"
+    agent.on_late(2)
+    for chunk in (0, 1):
+        agent.on_report(0, chunk, ChunkReport())
+        agent.on_cleared(0, chunk)
+    first, second = agent.due()
+    assert isinstance(first, SendTransition) and isinstance(second, SendTransition)
+    assert second.transition.c_next.item() == 2.0
+    agent.on_ending(0, 1, "success")
+    assert agent.waiting is None
+
+
+def test_nothing_waits_beyond_the_horizon() -> None:
+    agent = _agent(lockstep=False, max_chunks=1)
+    agent.begin(0, "base_c")
+    _observe(agent, 0)
+    assert _done(agent) == ["c0@0"]
+    _observe(agent, 1)
+    assert agent.waiting is None
+
+
+def test_an_actor_that_is_still_to_plan_chunks_is_kept_whatever_the_learner_answers_besides() -> None:
+    """Each correction of an earlier label is a version of its own."""
+    agent = _agent(lockstep=False, max_chunks=9)
+    agent.begin(7, "steer")
+    agent.on_version(7, None, 40, b"\0\0\0\0")
+    for chunk in range(4):
+        agent.on_version(7, -1, 41 + chunk, b"" if chunk % 2 else b"\1\0\0\0")
+        _observe(agent, chunk)
+        assert _done(agent)[-1] == f"c{chunk}@40"
+    runtime = agent.runtime
+    assert isinstance(runtime, CountingRuntime) and runtime.set == [(40, b"\0\0\0\0")] * 4
+    assert set(agent._weights) == {40, 44}
+
+
+def test_actors_that_nothing_is_planned_by_any_more_are_let_go() -> None:
+    agent = _agent(lockstep=False, max_chunks=99)
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 0, b"\0\0\0\0")
+    for chunk in range(50):
+        _observe(agent, chunk)
+        list(agent.due())
+        if chunk:
+            agent.on_report(0, chunk - 1, ChunkReport())
+            agent.on_cleared(0, chunk - 1)
+            list(agent.due())
+            agent.on_version(0, chunk - 1, chunk, bytes([chunk, 0, 0, 0]))
+        assert len(agent._weights) <= 4
+    assert agent.runtime.actor_version == 48

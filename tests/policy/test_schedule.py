@@ -19,3 +19,13 @@ def test_a_tick_that_is_served_late_is_still_the_one_that_is_observed() -> None:
     schedule = Schedule(observe_tick=10, lead=2, chunk_ticks=16)
     assert [schedule.observing(tick) for tick in (10, 11, 12, 13)] == [10, 10, 12, 13]
     assert Schedule(observe_tick=10, lead=0, chunk_ticks=16).observing(10) == 10
+
+
+def test_a_chunk_is_observed_again() -> None:
+    """And the next one follows from when that one begins."""
+    schedule = Schedule(observe_tick=10, lead=2, chunk_ticks=16)
+    schedule.observed(10)
+    schedule.again(61)
+    assert (schedule.chunk, schedule.observe_tick) == (0, 61)
+    assert schedule.observed(61) == 63
+    assert (schedule.chunk, schedule.observe_tick) == (1, 77)

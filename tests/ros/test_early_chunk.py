@@ -183,3 +183,34 @@ def test_it_waits_where_the_bridge_has_not_even_heard_that_the_session_is_ready(
     session.say("running", 8)
     session.wait(lambda: bool(session.reports(8)), "a report")
     assert session.reports(8)[0][:2] == (0, False)
+
+
+def test_one_that_is_kept_is_answered_where_the_bridge_is_deactivated(session: SessionAtHand) -> None:
+    session.ready(episode=11)
+    session.chunk(episode=11)
+    time.sleep(0.1)
+    assert session.reports(11) == []
+    assert session.change("bridge", Transition.TRANSITION_DEACTIVATE)
+    session.wait(lambda: bool(session.reports(11)), "a report")
+    assert session.reports(11) == [(0, False, "the bridge was deactivated before it began")]
+    assert session.change("bridge", Transition.TRANSITION_ACTIVATE)
+
+
+def test_what_the_session_said_before_a_bridge_was_active_clears_no_stop(session: SessionAtHand) -> None:
+    """To a bridge that is activated again the session's last states come again, "stopped" among them."""
+    session.ready(episode=12)
+    session.say("running", 12)
+    time.sleep(0.2)
+    session.stop_arm()
+    session.wait(lambda: bool(session.seen["arm"][-1].fault), "the stop")
+    session.say("stopped", 12)
+    time.sleep(0.3)
+    fault = session.seen["arm"][-1].fault
+    assert "stopped by" in fault
+    assert session.change("bridge", Transition.TRANSITION_DEACTIVATE)
+    silent = len(session.seen["arm"])
+    assert session.change("bridge", Transition.TRANSITION_ACTIVATE)
+    session.wait(lambda: len(session.seen["arm"]) > silent + 60, "states of the arm")
+    assert {state.fault for state in session.seen["arm"][silent:]} == {fault}
+    session.say("idle", 12)  # after "stopped" something else: a person has cleared it
+    session.wait(lambda: session.seen["arm"][-1].fault == "", "the stop's end")

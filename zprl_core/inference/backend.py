@@ -34,8 +34,8 @@ class BackendError(ZprlError):
     """A backend that cannot be used here: not installed, no such hardware, not enough memory."""
 
 
-FAILURES = (BackendError, RuntimeError, AttributeError)
-"""What one that cannot be used may raise: an operator that this build of torch lacks, too little memory."""
+FAILURES = (BackendError, RuntimeError, AttributeError, ImportError)
+"""What one that cannot be used may raise: an operator or a module that is missing, too little memory."""
 
 
 def first_line(problem: Exception) -> str:

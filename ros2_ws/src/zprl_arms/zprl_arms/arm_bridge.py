@@ -48,7 +48,7 @@ from zprl_bringup import convert, qos
 from zprl_bringup.claim import Claim, claim_arm
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
-from zprl_core.errors import ConfigError, DataError, RigError, ZprlError
+from zprl_core.errors import ConfigError, DataError, RigError
 from zprl_core.run_folder import RunFolder
 from zprl_core.smoothness.episode import MotionRecord
 from zprl_core.transforms import Pose
@@ -85,6 +85,7 @@ class ArmBridge(LifecycleNode):
         self._deaf: list[Callable[[], object]] = []  # what makes it deaf to commands
         self._state = ""
         self._clears: int | None = None
+        self._heard: tuple[int, int] | None = None  # stamp and sequence of the session's last state
         self._stopped = False
         self._deferred: ActionChunk | None = None
         self._every = max(1, int(self._config.servo_rate_hz / STATE_RATE_HZ))
@@ -96,7 +97,7 @@ class ArmBridge(LifecycleNode):
         try:
             self._connect(driver)
             self._prepare(driver)
-        except ZprlError:
+        except BaseException:
             self._disconnect(driver)
             raise
         self._driver = driver
@@ -111,7 +112,6 @@ class ArmBridge(LifecycleNode):
             self._readings.pose_of(self._posture.tool_at)
         others = [arm.name for arm in self._setup.rig.arms if arm.name != self._config.name]
         self._neighbours = [] if simulated else others
-        self._halves: Halves[ActionChunk] = Halves(self._neighbours, self._take)
         self._controller = ArmController(
             self._config,
             self._setup.task,
@@ -158,6 +158,8 @@ class ArmBridge(LifecycleNode):
 
     def activate(self) -> None:
         """From here on chunks are executed while the session runs."""
+        self._activated_ns = self._now_ns()
+        self._halves: Halves[ActionChunk] = Halves(self._neighbours, self._take)
         profile, root = qos.stream(self._setup.lockstep), f"/arms/{self._config.name}"
         commands = self.create_subscription(ActionChunk, f"{root}/command", self._on_command, profile)
         session = self.create_subscription(SessionState, "/session/state", self._on_session, qos.changes())
@@ -181,7 +183,8 @@ class ArmBridge(LifecycleNode):
         self._timer = None
         for destroy in self._deaf:
             destroy()
-        self._deaf, self._deferred = [], None
+        self._deaf = []
+        self._leave_out_deferred("the bridge was deactivated")
 
     def cleanup(self) -> None:
         """Disconnect."""
@@ -281,6 +284,12 @@ class ArmBridge(LifecycleNode):
             deferred, self._deferred = self._deferred, None
             self._on_command(deferred)
 
+    def _leave_out_deferred(self, reason: str) -> None:
+        if self._deferred is not None:
+            command, self._deferred = messages.chunk_command(self._deferred), None
+            self._controller.leave_out(command, f"{reason} before it began")
+            self._publish_reports(self._now_ns())
+
     def _take(self, message: ActionChunk) -> None:
         command, now_ns = messages.chunk_command(message), self._caught_up()
         problem = self._lockstep.problem(command) if self._lockstep is not None else ""
@@ -296,11 +305,13 @@ class ArmBridge(LifecycleNode):
         self._publish_reports(now_ns)
 
     def _on_session(self, message: SessionState) -> None:
-        if message.run_id != self._setup.run_id or self._driver is None:
+        if message.run_id != self._setup.run_id or self._driver is None or self._was_heard(message):
             return
         now_ns = self._caught_up()
         reading, left = self._readings.newest(), self._state in CLEARABLE and message.state not in CLEARABLE
         cleared = left or (self._clears is not None and message.clears > self._clears)
+        if self._lockstep is None and convert.stamp_ns(message) < self._activated_ns:
+            cleared = False  # what the session said before this bridge was there clears nothing here
         self._clears = message.clears
         if message.state == "resetting" != self._state:
             self._sequence = message.sequence
@@ -318,12 +329,23 @@ class ArmBridge(LifecycleNode):
             self._lockstep.begin(message.episode)
         self._take_deferred()
 
+    def _was_heard(self, message: SessionState) -> bool:
+        """Real time: to whoever subscribes anew, the session's last states come again."""
+        if self._lockstep is not None:
+            return False
+        key = (convert.stamp_ns(message), message.sequence)
+        if self._heard is not None and key[0] <= self._heard[0] and key[1] <= self._heard[1]:
+            return True
+        self._heard = key
+        return False
+
     def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
         if not isinstance(self._driver, SimulatedArm):
             return response
         world = self._driver.reset(request.layout_seed, request.case_name)
+        self._leave_out_deferred("the world was reset")
         self._controller.reset(world.home)
-        self._episode, self._deferred = request.episode, None
+        self._episode = request.episode
         start_ns = self._now_ns() if self._lockstep is None else self._lockstep.reset(request.episode)
         response.ok, response.layout = True, world.layout
         response.start = convert.time_message(start_ns)

@@ -234,7 +234,7 @@ class LifecycleNode(_Shared, rclpy.lifecycle.LifecycleNode):
         """Active to inactive: nothing moves any more."""
 
     def cleanup(self) -> None:
-        """Inactive to unconfigured, and before the process ends."""
+        """Inactive to unconfigured: what `configure` opened is closed."""
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """rclpy's hook."""

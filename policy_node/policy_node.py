@@ -311,8 +311,8 @@ class PolicyNode(LifecycleNode):
         if now_ns - start_ns > min(arm.watchdog_s for arm in self._arms.values()) * 1e9:
             late_s = (now_ns - start_ns) * 1e-9
             self.get_logger().warning(
-                f"chunk {self._agent.episode}/{chunk} is {late_s:.2f} s late (no actor yet, or a pause): it is "
-                "observed again"
+                f"chunk {self._agent.episode}/{chunk} is {late_s:.2f} s late (no actor yet, or a pause): it "
+                "is observed again"
             )
             self._agent.on_late(chunk)
             schedule.again(self._grid.index(now_ns) + 1)

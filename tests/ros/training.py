@@ -19,7 +19,7 @@ from zprl_core.config import load_task
 from zprl_sim.executor import encode
 from zprl_sim.rig import SimRig
 
-TINY = {
+TINY: dict[str, Any] = {
     "extends": "place_orange_demo",
     "name": "tiny",
     "horizon_steps": 48,

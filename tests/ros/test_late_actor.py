@@ -1,0 +1,79 @@
+"""The policy node where the actor that an episode starts with comes late."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from zprl_interfaces.msg import PlannedChunk
+from zprl_interfaces.srv import Update
+
+from tests.ros import training
+from tests.ros.harness import LEAD_STEPS, graph
+from tests.ros.observer import Observer
+from zprl_bringup import convert, qos
+from zprl_core.arithmetic import use_threads
+from zprl_core.base import load_base
+from zprl_core.config import load_task
+from zprl_core.plan import Block
+from zprl_core.rl import weights
+from zprl_core.runtime import new_actor
+
+LATE_S, WATCHDOG_S = 3.0, 0.6
+
+
+class LearnerAtHand(Observer):
+    """Answers the policy's first question only when it is told to, and every later one at once."""
+
+    def __init__(self, domain: int, actor: bytes) -> None:
+        super().__init__(domain)
+        self._actor, self.go, self.asked = actor, threading.Event(), threading.Event()
+        self.plans: list[PlannedChunk] = []
+        self._node.create_service(Update, "/learner/update", self._on_update)
+        profile = qos.stream(lockstep=False, depth=64)
+        self._node.create_subscription(PlannedChunk, "/policy/plan", self.plans.append, profile)
+
+    def _on_update(self, request: Any, response: Any) -> Any:
+        self.asked.set()
+        assert self.go.wait(60.0)
+        response.ok, response.actor_version = True, 1
+        if request.known_version < 0:
+            response.weights = self._actor
+        return response
+
+
+@pytest.mark.timeout(180)
+def test_its_chunks_are_planned_from_what_is_seen_then_one_after_the_other(tmp_path: Path) -> None:
+    """Late by more than two chunks: both of the chunks that wait for this actor would have been due."""
+    use_threads(1)
+    patient = {**training.TINY["observation"], "lead_steps": LEAD_STEPS, "max_age_s": 1.0}
+    task_file = tmp_path / "patient.yaml"
+    task_file.write_text(yaml.safe_dump({**training.TINY, "observation": patient}))
+    base, task = training.tiny_base(tmp_path, task_file), load_task(str(task_file))
+    actor = weights.to_bytes(new_actor(load_base(base, task)[0], task))
+    with graph(tmp_path / "g", lockstep=False, task=task, blocks=(Block("train", "explore", chunks=3),)) as g:
+        with LearnerAtHand(g.domain, actor) as learner:
+            for name in ("bridge", "camera", "proprioception", "judge"):
+                g.start(name)
+            g.start("session", managed_nodes=["bridge", "policy"])
+            g.start("policy", "policy_node.policy_node", base=str(base))
+            g.wait(learner.asked.is_set, 90, "the question which actor the episode starts with")
+            time.sleep(LATE_S)
+            assert not learner.plans
+            answered_ns = time.time_ns()
+            learner.go.set()
+            g.wait(lambda: len(learner.plans) >= 3, 30, "three chunks")
+        plans = learner.plans[:3]
+    assert [plan.chunk for plan in plans] == [0, 1, 2]
+    starts_ns = [convert.time_ns(plan.chunk_start) for plan in plans]
+    chunk_ns = task.action.chunk * task.action.repeat * task.tick_s * 1e9
+    for plan, start_ns in zip(plans, starts_ns, strict=True):
+        assert start_ns - convert.stamp_ns(plan) <= (LEAD_STEPS * task.tick_s + WATCHDOG_S) * 1e9 + 1e8
+    assert convert.stamp_ns(plans[0]) > answered_ns - (LEAD_STEPS * task.tick_s + WATCHDOG_S) * 1e9
+    assert all(later - earlier >= chunk_ns - 1e3 for earlier, later in itertools.pairwise(starts_ns))
+    assert "it is observed again" in g.log("policy").replace("\n", " ")

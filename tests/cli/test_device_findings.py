@@ -19,7 +19,7 @@ from zprl_core.cli.arm_checks import Watched, arm_finding
 from zprl_core.cli.aside import Failure, Job, run_aside
 from zprl_core.cli.camera_checks import Seen, stream_problems
 from zprl_core.cli.checks import Finding
-from zprl_core.cli.rig_checks import Cell, lead_finding, machine, processors, settings
+from zprl_core.cli.rig_checks import Cell, lead_finding, machine, priority, processors, settings
 from zprl_core.config import CameraConfig, ComputeConfig, FrankaConfig, ProcessConfig, load_rig, load_task
 from zprl_core.errors import RigError
 from zprl_core.transforms import Pose
@@ -139,12 +139,14 @@ def test_processors_and_priorities_that_a_rig_asks_for() -> None:
         ProcessConfig(name="learner_node", cpus=(0,), nice=10),
     )
     rig = replace(RIG, compute=ComputeConfig(processes=asked))
-    told = list(machine(rig))
     (cpus,) = processors(rig)
     assert cpus.ok is False and "arm_bridge: cpus [4000]: this machine gives [" in cpus.what
-    (priority,) = [finding for finding in told if finding.what.startswith("real-time priority")]
-    assert priority.ok is scheduling.may_use(80)
-    assert priority.what == f"real-time priority 80: {'' if priority.ok else 'not '}permitted"
+    (found,) = priority(rig)
+    assert found.ok is scheduling.may_use(80)
+    assert found.what == f"real-time priority 80: {'' if found.ok else 'not '}permitted"
+    assert not list(priority(RIG))
+    for each, lines in ((rig, 0), (RIG, 1)):
+        assert sum(one.what.startswith("real-time priority") for one in machine(each)) == lines, "said once"
 
 
 def test_what_runs_aside_may_hang_end_and_raise() -> None:

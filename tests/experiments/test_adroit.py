@@ -243,5 +243,5 @@ def test_the_other_tasks_say_that_they_have_no_expert(name: str) -> None:
 
 def test_a_flaw_of_another_length_is_refused() -> None:
     task = changed(load_task("door_state"), flawed_share=0.5, flaw=(0.1,))
-    with pytest.raises(ConfigError, match=r"flaw is \[0.1\], it must be \[x, y, z\]"):
+    with pytest.raises(ConfigError, match=r"flaw has 1 numbers, needs 3: palm x, m"):
         make_expert(task, np.random.default_rng(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from zprl_core.errors import ConfigError
 from zprl_core.experiments.cells import CellConfig, Trial, experiment_names, load_experiment, task_of, trials
@@ -74,3 +75,20 @@ def test_bad_files_name_what_is_wrong(tmp_path: Path) -> None:
         path.write_text(f"title: t\nsource: s\nseeds: [0]\ncpu: [{cell}]\n")
         with pytest.raises(ConfigError, match=problem):
             trials(str(path), "cpu")
+
+
+@pytest.mark.parametrize("seeds", [[], [0, 0]])
+def test_seeds_are_some_and_each_once(tmp_path: Path, seeds: list[int]) -> None:
+    cells = [{"task": "push_wall_state", "method": "zprl"}]
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"title": "t", "source": "s", "seeds": seeds, "cpu": cells}))
+    with pytest.raises(ConfigError, match="at least one, each once"):
+        trials(str(path), "cpu")
+
+
+def test_a_setting_that_the_method_has_no_use_for_is_refused(tmp_path: Path) -> None:
+    cells = [{"task": "push_wall_state", "method": "dppo", "scale": 0.3}]
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"title": "t", "source": "s", "seeds": [0], "cpu": cells}))
+    with pytest.raises(ConfigError, match="cell push_wall_state dppo: method dppo has no scale"):
+        trials(str(path), "cpu")

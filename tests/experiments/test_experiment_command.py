@@ -25,7 +25,7 @@ SMALL = {
     "evaluation.every_chunks": 20,
     "horizon_steps": 40,
 }
-METHODS = ("zprl", "action_residual", "reinflow")
+METHODS = {"zprl": 0.3, "action_residual": 0.3, "reinflow": None}
 
 
 def zprl(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +42,10 @@ def zprl(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small experiment."""
-    cells = [{"task": "push_wall_state", "method": each, "scale": 0.3, "set": SMALL} for each in METHODS]
+    cells = [
+        {"task": "push_wall_state", "method": method, "scale": scale, "set": SMALL}
+        for method, scale in METHODS.items()
+    ]
     path = tmp_path_factory.mktemp("experiment") / "mine.yaml"
     data = {"title": "Small", "source": "nowhere", "seeds": [0], "environments": 2, "cpu": cells}
     path.write_text(json.dumps(data))
@@ -53,6 +56,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
     pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
     root, words = tmp_path / "root", [str(mine), "--root", str(tmp_path / "root")]
+    root.mkdir()
     assert "push_wall_state zprl, seed 0: not begun" in zprl("status", *words).stdout
     first = zprl("run", *words, "--only", "zprl", "--processes", "1")
     assert first.returncode == 0, first.stdout + first.stderr
@@ -79,6 +83,8 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
     whole = points.read_bytes()
     points.write_bytes(b"\xff" + whole)
     assert "damaged: " in zprl("status", *words, "--only", "zprl").stdout
+    refused = zprl("report", *words, "--out", str(tmp_path / "damaged"))
+    assert refused.returncode == 2 and "points.jsonl: line 1 is no point" in refused.stderr
     mended = zprl("run", *words, "--only", "zprl", "--processes", "1")
     assert mended.returncode == 0 and points.read_bytes() == whole, mended.stdout + mended.stderr
 
@@ -140,6 +146,9 @@ def test_what_it_cannot_do_it_says_in_one_line(mine: Path, tmp_path: Path) -> No
     done = zprl("status", str(mine), "--root", str(tmp_path), "--only", "dppoo")
     assert done.returncode == 2 and "no cell of" in done.stderr and "push_wall_state zprl" in done.stderr
     assert "Traceback" not in done.stderr
+    for what in (("status",), ("report", "--out", str(tmp_path / "out"))):
+        done = zprl(*what, str(mine), "--root", str(tmp_path / "tpyo"))
+        assert done.returncode == 2 and "tpyo: no such folder" in done.stderr
 
 
 def test_a_missing_simulator_is_one_line_with_the_command_that_mends_it(mine: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zprl_core.config import BenchmarkConfig, TaskConfig, load_task
-from zprl_core.errors import ConfigError
+from zprl_core.errors import ConfigError, SessionError
 from zprl_core.experiments.demonstrations import demonstrate
 from zprl_core.experiments.environments.metaworld import MetaworldEnvironment
 from zprl_core.experiments.environments.registry import make_environment, make_expert
@@ -139,6 +139,13 @@ def test_what_a_process_refuses_is_told_here(task: TaskConfig) -> None:
     wrong = changed(task, proprioception=("goal",))
     with VectorEnvironment(wrong, 2, 1) as copies, pytest.raises(ConfigError, match="'goal' is no part of"):
         copies.reset({0: 0, 1: 1})
+
+
+def test_what_goes_wrong_in_a_process_is_told_here_with_its_trace(task: TaskConfig) -> None:
+    with VectorEnvironment(task, 1, 1) as copies:
+        copies.reset({0: 0})
+        with pytest.raises(SessionError, match=r"(?s)a process of simulators failed:\nTraceback.*in step"):
+            copies.run({0: np.zeros((1, 0), np.float32)})
 
 
 def test_a_benchmark_section_says_which_suites_there_are() -> None:

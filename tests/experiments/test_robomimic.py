@@ -226,5 +226,5 @@ def test_wrong_sizes_and_unknown_names_are_told(square: RobomimicEnvironment) ->
 def test_an_expert_that_there_is_not_is_told() -> None:
     with pytest.raises(ConfigError, match="no scripted expert for TwoArmTransport; import the official data"):
         make_expert(load_task("transport"), np.random.default_rng(0))
-    with pytest.raises(ConfigError, match=r"flaw: \[0.1\], must be 3 numbers"):
+    with pytest.raises(ConfigError, match=r"flaw has 1 numbers, needs 3: goal x, m"):
         make_expert(_flawed(CAN, share=1.0, flaw=(0.1,)), np.random.default_rng(0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -74,5 +76,19 @@ def test_damaged_state_is_refused_by_name(model: BaseModel, tmp_path: Path) -> N
     with pytest.raises(CheckpointError, match=r"state\.ckpt"):
         next(trial(CELLS["zprl"], model, tmp_path).run())
     (tmp_path / "points.jsonl").write_text("{}\n")
+    with pytest.raises(DataError, match=r"points\.jsonl: line 1 is no point"):
+        read_points(tmp_path)
+
+
+@pytest.mark.parametrize(("key", "value"), [("chunks", "10000"), ("trials", 5)])
+def test_a_point_with_impossible_numbers_is_none(
+    model: BaseModel, tmp_path: Path, key: str, value: object
+) -> None:
+    """Of 50 successes, and a count that is text."""
+    (point,) = itertools.islice(trial(CELLS["zprl"], model, tmp_path).run(), 1)
+    evaluation = dataclasses.replace(point.evaluation, successes=50, trials=50)
+    data = dataclasses.asdict(dataclasses.replace(point, evaluation=evaluation))
+    (data if key in data else data["evaluation"])[key] = value
+    (tmp_path / "points.jsonl").write_text(json.dumps(data) + "\n")
     with pytest.raises(DataError, match=r"points\.jsonl: line 1 is no point"):
         read_points(tmp_path)

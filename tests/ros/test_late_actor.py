@@ -57,7 +57,8 @@ def test_its_chunks_are_planned_from_what_is_seen_then_one_after_the_other(tmp_p
     base, task = training.tiny_base(tmp_path, task_file), load_task(str(task_file))
     actor = weights.to_bytes(new_actor(load_base(base, task)[0], task))
     with graph(tmp_path / "g", lockstep=False, task=task, blocks=(Block("train", "explore", chunks=3),)) as g:
-        with LearnerAtHand(g.domain, actor) as learner:
+        learner = LearnerAtHand(g.domain, actor)
+        with learner:
             for name in ("bridge", "camera", "proprioception", "judge"):
                 g.start(name)
             g.start("session", managed_nodes=["bridge", "policy"])

@@ -31,10 +31,10 @@ Measures in one table, with what is promised and whether it holds:
   updates    an update of SAC beside Stable-Baselines3's
   batches    a batch of windows for pretraining from the memory-mapped dataset beside decoding mp4
 
-What is computed takes turns in one process, with how near it is to what the machine's float32 products
-allow. What is not installed is marked "not here", and a line says what to install. Nothing else should run
-on the machine meanwhile; transport and servo need two processors. What the graph adds to a chunk in lockstep
-is measured in a checkout, by python -m tests.benchmarks.lockstep_hops.
+What is computed takes turns in one process, with how near it is to what the machine's products (of the same
+precision) allow. What is not installed is marked "not here", and a line says what to install. Nothing else
+should run on the machine meanwhile; transport and servo need two processors. What the graph adds to a chunk
+in lockstep is measured in a checkout, by python -m tests.benchmarks.lockstep_hops.
 """
 EXAMPLE = """\
   zprl bench --quick
@@ -69,7 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="a fifth of everything or less, in under two minutes; without OpenVINO, whose models take one "
+        help="a quarter of everything or less, in under two minutes; without OpenVINO, whose models take one "
         "to compile",
     )
     parser.add_argument("--only", choices=PARTS, help="only this part")
@@ -87,12 +87,14 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         make_folder(args.out.absolute().parent)
     about, rows = table.machine(args.threads), []
-    for row in _rows(args):
-        rows.append(row)
-        _say(f"{row.path}: {row.ours}")
-    print(table.told(about, rows))
-    if args.out:
-        write_json(args.out, table.data(about, rows))
+    try:
+        for row in _rows(args):
+            rows.append(row)
+            _say(f"{row.path}: {row.ours}")
+    finally:  # what was measured before something went wrong, too
+        print(table.told(about, rows))
+        if args.out:
+            write_json(args.out, table.data(about, rows))
     return 0
 
 

@@ -25,8 +25,7 @@ source does not say has to be said here; nothing is scaled, left out or converte
 docs/dataset_formats.md says what maps to what.
 """
 EXAMPLE = """\
-  zprl dataset import --format robomimic image_abs.hdf5 --task can --out runs/can \\
-      --gripper-open -1 0.08 --gripper-closed 1 0
+  zprl dataset import --format robomimic image_abs.hdf5 --task can --out runs/can --gripper-as-is
   zprl dataset import --format lerobot FOLDER --task place_orange --out runs/orange \\
       --camera third_view=observation.images.front --fit crop --action-rotation rotvec --gripper-as-is
 """
@@ -78,7 +77,11 @@ def _configure_action(parser: argparse.ArgumentParser) -> None:
         help="how the source writes a rotation; task: as the task does, handed through",
     )
     gripper.configure(parser)
-    parser.add_argument("--gripper-as-is", action="store_true", help="the gripper's number is its width in m")
+    parser.add_argument(
+        "--gripper-as-is",
+        action="store_true",
+        help="the gripper's number is a width in m already, or what a benchmark's simulator takes",
+    )
     parser.add_argument(
         "--absolute",
         action="store_true",

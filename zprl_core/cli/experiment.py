@@ -120,11 +120,26 @@ def _run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
+def _root(args: argparse.Namespace) -> Path:
+    """Where trials are.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    from zprl_core.errors import DataError
+
+    root: Path = args.root
+    if not root.is_dir():
+        raise DataError(f"--root {root}: no such folder; `zprl experiment run` makes one")
+    return root
+
+
 def _status(args: argparse.Namespace) -> int:
     from zprl_core.experiments.runner import standing, told
 
+    root = _root(args)
     for trial in _selected(args):
-        found = standing(trial, args.root)
+        found = standing(trial, root)
         last = f": {told(found.points[-1])}" if found.points else ""
         share = f" {found.points[-1].chunks / trial.task.budget.chunks:.0%}" if found.points else ""
         error = f": {found.error}" if found.error else ""
@@ -137,7 +152,7 @@ def _report(args: argparse.Namespace) -> int:
     from zprl_core.run_folder import make_folder, refuse_used
 
     refuse_used(args.out, "remove it")
-    document = report(args.name, _selected(args), args.root, args.out)
+    document = report(args.name, _selected(args), _root(args), args.out)
     make_folder(args.out)
     print(f"report: {document.write(args.out)}")
     return 0

@@ -108,6 +108,7 @@ def settings(cell: Cell, *, lead: bool = True) -> Iterator[Finding]:
     if any(arm.driver != "sim" for arm in cell.rig.arms):
         yield _calibration(cell)
     yield from processors(cell.rig)
+    yield from priority(cell.rig)
     if lead and cell.task is not None and cell.rig.calibration is not None:
         yield lead_finding(cell.rig.calibration.planning_s, cell.task, measured=False)
     if cell.real:
@@ -140,6 +141,19 @@ def processors(rig: RigConfig) -> Iterator[Finding]:
         yield Finding(False, f"processors: {problem}", "change compute.processes in the rig file")
 
 
+def priority(rig: RigConfig) -> Iterator[Finding]:
+    """The highest one that the rig asks for, where it asks for any."""
+    asked = max((each.realtime_priority or 0 for each in rig.compute.processes), default=0)
+    if asked:
+        yield _priority(asked, refused=False)
+
+
+def _priority(asked: int, *, refused: bool | None) -> Finding:
+    allowed = scheduling.may_use(max(asked, 1))
+    told = f"real-time priority{f' {asked}' if asked else ''}: {'' if allowed else 'not '}permitted"
+    return Finding(True if allowed else refused, told, scheduling.PERMIT)
+
+
 def machine(rig: RigConfig) -> Iterator[Finding]:
     """What a machine that drives real arms should have."""
     enforced = any(
@@ -152,11 +166,8 @@ def machine(rig: RigConfig) -> Iterator[Finding]:
         ", or franka.realtime: ignore" if enforced else ""
     )
     yield Finding(True if realtime else bad, kernel, advice)
-    asked = max((each.realtime_priority or 0 for each in rig.compute.processes), default=0)
-    allowed = scheduling.may_use(max(asked, 1))
-    told = f"real-time priority{f' {asked}' if asked else ''}: {'' if allowed else 'not '}permitted"
-    refused = False if asked else bad
-    yield Finding(True if allowed else refused, told, scheduling.PERMIT)
+    if not any(each.realtime_priority for each in rig.compute.processes):
+        yield _priority(0, refused=bad)
     slow = {governor for governor in _governors() if governor != "performance"}
     if slow:
         yield Finding(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zprl_core.errors import ConfigError, DataError
 from zprl_core.experiments.cells import Trial
 from zprl_core.run_folder import make_folder
 
@@ -25,7 +26,7 @@ def base_of(trial: Trial, root: Path) -> BaseModel:
     """The trial's base policy with its bottleneck; made first where it is missing.
 
     Raises:
-        ConfigError: the simulator or its expert is missing.
+        ConfigError: the simulator or its expert is missing. DataError: the demonstrations are another task's.
     """
     from zprl_core.base import load_base
 
@@ -40,13 +41,19 @@ def base_of(trial: Trial, root: Path) -> BaseModel:
 def _pretrain(trial: Trial, root: Path, path: Path) -> None:
     from zprl_core.base import save_base
     from zprl_core.data.dataset import load_dataset
+    from zprl_core.data.reading import open_dataset
     from zprl_core.experiments.demonstrations import collect
     from zprl_core.training.bottleneck import attach_bottleneck
 
     folder = root / "demonstrations" / trial.demonstrations
     with _locked(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():
-            collect(trial.task, folder, DEMONSTRATIONS_SEED)
+            try:
+                collect(trial.task, folder, DEMONSTRATIONS_SEED)
+            except ConfigError as error:
+                raise ConfigError(f"{error}. A dataset of another origin belongs in {folder}") from error
+    if (found := open_dataset(folder).header.task) != trial.task.name:
+        raise DataError(f"{folder}: holds demonstrations of task {found}, not {trial.task.name}; remove it")
     data = load_dataset(folder, trial.task)
     model = _imitated(trial, root, data)
     report = attach_bottleneck(model, trial.task, data, trial.seed)

@@ -91,6 +91,11 @@ class ExperimentConfig:
         return found
 
 
+def scale_of(cell: CellConfig, task: TaskConfig) -> float | None:
+    """Of a cell's method: its own, or else the task's lambda for ZPRL."""
+    return task.rl.lambda_ if cell.scale is None and cell.method == "zprl" else cell.scale
+
+
 @dataclass(frozen=True)
 class Trial:
     """One cell with one seed.
@@ -120,12 +125,8 @@ class Trial:
 
     @property
     def scale(self) -> float | None:
-        """Of the method: the cell's, or else the task's lambda for ZPRL."""
-        return (
-            self.task.rl.lambda_
-            if self.cell.scale is None and self.cell.method == "zprl"
-            else self.cell.scale
-        )
+        """Of the method."""
+        return scale_of(self.cell, self.task)
 
     @property
     def folder(self) -> str:
@@ -171,9 +172,10 @@ def trials(name: str, scale: Scale) -> list[Trial]:
     """All trials of an experiment, seeds of a cell together.
 
     Raises:
-        ConfigError: a cell's task or one of its other values is none; names the cell.
+        ConfigError: seeds, a cell's task or one of its other values mean nothing; names the cell.
     """
     experiment = load_experiment(name)
+    _check(name, experiment)
     found = [
         Trial(cell, seed, task_of(cell), experiment.environments)
         for cell in experiment.cells(scale)
@@ -187,6 +189,20 @@ def trials(name: str, scale: Scale) -> list[Trial]:
                 f"cell {trial.cell.name}: scale is missing; method {trial.cell.method} needs one"
             )
     return found
+
+
+def _check(name: str, experiment: ExperimentConfig) -> None:
+    """
+    Raises:
+        ConfigError: seeds that are none or twice the same, or a setting that a cell's method has no use for.
+    """
+    if not experiment.seeds or len(set(experiment.seeds)) < len(experiment.seeds):
+        raise ConfigError(f"{name}: seeds {list(experiment.seeds)}, allowed: at least one, each once")
+    for cell in (*experiment.cpu, *experiment.paper):
+        if cell.method in FINETUNING and (cell.scale is not None or cell.progressive_steps):
+            raise ConfigError(
+                f"{name}: cell {cell.name}: method {cell.method} has no scale and no progressive_steps"
+            )
 
 
 def task_of(cell: CellConfig) -> TaskConfig:

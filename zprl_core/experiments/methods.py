@@ -8,7 +8,7 @@ from torch import Tensor
 from zprl_core.base import BaseModel
 from zprl_core.config import TaskConfig
 from zprl_core.errors import ConfigError
-from zprl_core.experiments.cells import CellConfig
+from zprl_core.experiments.cells import CellConfig, scale_of
 from zprl_core.rl.noise_aliasing import NoiseAliasedSAC
 from zprl_core.rl.sac import SAC
 from zprl_core.steering.action_residual import ActionResidual, progressive_share
@@ -24,7 +24,7 @@ def make_steering(cell: CellConfig, task: TaskConfig, model: BaseModel) -> Steer
     Raises:
         ConfigError: the method needs a scale and the cell has none.
     """
-    scale = cell.scale if cell.scale is not None else task.rl.lambda_ if cell.method == "zprl" else None
+    scale = scale_of(cell, task)
     if scale is None:
         raise ConfigError(f"cell {cell.name}: scale is missing; method {cell.method} needs one")
     policy, bottleneck = model.policy, model.bottleneck

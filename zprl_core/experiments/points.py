@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,7 +72,8 @@ class Point:
     def from_dict(cls, data: dict[str, Any]) -> Point:
         """The inverse of `dataclasses.asdict`."""
         found = {key: data[key] and _episodes(data[key]) for key in ("evaluation", "training")}
-        return cls(**{**data, **found})
+        counts = {key: operator.index(data[key]) for key in ("steps", "chunks", "episodes", "updates")}
+        return cls(**{**data, **counts, **found})
 
 
 def summarise(finished: Sequence[Finished]) -> Episodes | None:
@@ -89,7 +91,10 @@ def summarise(finished: Sequence[Finished]) -> Episodes | None:
 
 
 def _episodes(data: dict[str, Any]) -> Episodes:
-    return Episodes(**{**data, "motion": data["motion"] and Motion(**data["motion"])})
+    found = Episodes(**{**data, "motion": data["motion"] and Motion(**data["motion"])})
+    if not 0 <= operator.index(found.successes) <= operator.index(found.trials):
+        raise ValueError(f"{found.successes} successes of {found.trials} trials")
+    return found
 
 
 def write_points(folder: Path, points: Sequence[Point]) -> None:
@@ -124,6 +129,7 @@ def read_points(folder: Path) -> list[Point]:
             points.append(Point.from_dict(json.loads(line)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(
-                f"{path}: line {number} is no point: {error}; remove the trial and run it again"
+                f"{path}: line {number} is no point: {error}; `zprl experiment run` writes it anew from the "
+                "trial's state"
             ) from error
     return points

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from zprl_core.errors import DataError
 from zprl_core.experiments.cells import CellConfig, Trial, load_experiment
 from zprl_core.experiments.motion import mean_motion
 from zprl_core.experiments.points import TRAILS, Episodes, Point
@@ -86,7 +87,11 @@ class Curve:
 
 
 def curves(trials: Sequence[Trial], root: Path) -> list[Curve]:
-    """The cells of these trials, in their order, with what is there of them."""
+    """The cells of these trials, in their order, with what is there of them.
+
+    Raises:
+        DataError: points are damaged.
+    """
     cells: dict[int, dict[int, Trial]] = {}
     for trial in trials:
         cells.setdefault(id(trial.cell), {})[trial.seed] = trial
@@ -95,6 +100,9 @@ def curves(trials: Sequence[Trial], root: Path) -> list[Curve]:
 
 def _curve(trials: Mapping[int, Trial], root: Path) -> Curve:
     stands = {seed: standing(trial, root) for seed, trial in trials.items()}
+    for each in stands.values():
+        if each.state == "damaged":
+            raise DataError(each.error)
     points = {seed: each.points for seed, each in stands.items() if each.points}
     done = sum(each.state == "done" for each in stands.values())
     return Curve(next(iter(trials.values())).cell, trials, points, done)
@@ -117,7 +125,8 @@ def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Documen
         f"In the paper: {experiment.source}. Every rate is measured without exploration on the layouts of "
         "its seed, which are the same for every method and every point; steps are environment steps, the "
         "warm-up's included. Intervals of rates are Wilson's at 95 %, over all seeds' episodes together.",
-        f"Command: `zprl experiment report {name} --root {root.name}`. {_computed_with(found, root)}",
+        f"Command: `zprl experiment report {name} --root {root.name} --out {out.name}`. "
+        f"{_computed_with(found, root)}",
     ]
     if missing:
         lead.append(Caution(f"Not finished: {'; '.join(missing)}."))
@@ -125,12 +134,20 @@ def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Documen
 
 
 def _computed_with(found: Sequence[Curve], root: Path) -> str:
-    """Commits, packages and machines of the trials that are shown."""
+    """Commits, packages and machines of the trials that are shown.
+
+    Raises:
+        DataError: a trial does not say.
+    """
     told: dict[str, None] = {}
     for trial in (each.trials[seed] for each in found for seed in each.points):
-        about = read_json(folder_of(trial, root) / ABOUT)["versions"]
-        torch = about["packages"]["torch"]
-        told[f"commit {about['commit']}, torch {torch}, {about['platform']}, {about['cpus']} CPUs"] = None
+        path = folder_of(trial, root) / ABOUT
+        try:
+            about = read_json(path)["versions"]
+            torch, where = about["packages"]["torch"], f"{about['platform']}, {about['cpus']} CPUs"
+            told[f"commit {about['commit']}, torch {torch}, {where}"] = None
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}: {error} is missing; `zprl experiment run` writes it anew") from error
     return f"Trials were last run by: {'; '.join(told)}." if told else ""
 
 

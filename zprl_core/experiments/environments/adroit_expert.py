@@ -19,11 +19,13 @@ import yaml
 from numpy.typing import NDArray
 
 from zprl_core.config import TaskConfig
-from zprl_core.config.benchmark import DemonstratorConfig
 from zprl_core.errors import ConfigError
 from zprl_core.experiments.environments.adroit_arm import HIGH, LOW, Vector, about, reach
+from zprl_core.experiments.environments.flaw import draw_flaw
 from zprl_core.experiments.environments.protocol import Expert
 
+FLAW = ("palm x, m", "palm y, m", "palm z, m")
+"""Of a flaw: how far from the handle the palm aims, in the world frame."""
 NUMBERS = Path(__file__).with_name("adroit_door.yaml")
 LEVER = np.array([0.15, 0.0, 0.0])
 """From the latch's axis to its handle's middle, m: x along the bar, y through the door, z across both."""
@@ -92,7 +94,7 @@ class DoorExpert:
         assert task.benchmark is not None
         self._settings, self._rng = task.benchmark.demonstrator, rng
         self._numbers = numbers or DoorNumbers.read()
-        self._flaw = _draw_flaw(task.name, self._settings, rng)
+        self._flaw = draw_flaw(task, FLAW, rng)
 
     def act(self, state: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """The next waypoint (28,), rad and m."""
@@ -172,17 +174,6 @@ def make_expert(task: TaskConfig, rng: np.random.Generator) -> Expert:
             "the dense reward, or import demonstrations: Minari's D4RL/hammer and D4RL/pen hold recorded ones"
         )
     return DoorExpert(task, rng)
-
-
-def _draw_flaw(name: str, settings: DemonstratorConfig, rng: np.random.Generator) -> Vector:
-    if settings.flawed_share > 0.0 and len(settings.flaw) != 3:
-        raise ConfigError(
-            f"task {name}: benchmark.demonstrator.flaw is {list(settings.flaw)}, it must be [x, y, z] in m: "
-            "how far from the handle the palm aims; set flawed_share: 0.0 for none"
-        )
-    if rng.random() >= settings.flawed_share:
-        return np.zeros(3)
-    return np.asarray(settings.flaw, np.float64) + rng.normal(0.0, settings.flaw_spread, 3)
 
 
 def _ramp(value: float, low: float, high: float) -> float:

@@ -23,10 +23,8 @@ def draw_flaw(task: TaskConfig, names: tuple[str, ...], rng: np.random.Generator
     """
     assert task.benchmark is not None
     settings = task.benchmark.demonstrator
-    flawed, spread = rng.random() < settings.flawed_share, rng.standard_normal(len(names))
-    if not flawed:
-        return np.zeros(len(names))
-    if len(settings.flaw) != len(names):
+    if settings.flawed_share > 0.0 and len(settings.flaw) != len(names):
         problem = f"benchmark.demonstrator.flaw has {len(settings.flaw)} numbers, needs {len(names)}"
         raise ConfigError(f"task {task.name}: {problem}: {', '.join(names)}")
-    return np.array(settings.flaw) + settings.flaw_spread * spread
+    flawed, spread = rng.random() < settings.flawed_share, rng.standard_normal(len(names))
+    return np.array(settings.flaw) + settings.flaw_spread * spread if flawed else np.zeros(len(names))

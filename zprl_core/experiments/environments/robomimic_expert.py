@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zprl_core.config import DemonstratorConfig, TaskConfig
+from zprl_core.config import TaskConfig
 from zprl_core.errors import ConfigError
+from zprl_core.experiments.environments.flaw import draw_flaw
 from zprl_core.experiments.environments.protocol import Expert
 
+FLAW = ("goal x, m", "goal y, m", "goal z, m")
+"""Of a flaw: an offset of the goal, in the world frame."""
 Array = NDArray[np.float64]
 State = Mapping[str, NDArray[Any]]
 
@@ -57,10 +60,9 @@ class _Scripted(ABC):
 
     def __init__(self, task: TaskConfig, rng: np.random.Generator) -> None:
         assert task.benchmark is not None
-        demonstrator = task.benchmark.demonstrator
         self._rng = rng
-        self._noise = demonstrator.noise
-        self._miss = _draw_miss(demonstrator, rng)
+        self._noise = task.benchmark.demonstrator.noise
+        self._miss = draw_flaw(task, FLAW, rng)
 
     def act(self, state: State) -> NDArray[np.float32]:
         """The next waypoint (10,): position, rot6d, gripper."""
@@ -169,19 +171,6 @@ def _yaw(quaternion: NDArray[Any]) -> float:
 def _rest(angle: float, period: float) -> float:
     """The angle to the nearest multiple of `period`, in [-period / 2, period / 2]."""
     return math.remainder(angle, period)
-
-
-def _draw_miss(demonstrator: DemonstratorConfig, rng: np.random.Generator) -> Array:
-    flawed = bool(rng.random() < demonstrator.flawed_share)
-    spread = demonstrator.flaw_spread * rng.standard_normal(3)
-    if not flawed:
-        return np.zeros(3)
-    if len(demonstrator.flaw) != 3:
-        raise ConfigError(
-            f"benchmark.demonstrator.flaw: {list(demonstrator.flaw)}, must be 3 numbers: "
-            "an offset of the goal in m, in the world frame"
-        )
-    return np.asarray(demonstrator.flaw) + spread
 
 
 def make_expert(task: TaskConfig, rng: np.random.Generator) -> Expert:

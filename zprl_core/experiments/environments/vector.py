@@ -7,6 +7,7 @@ How many processes there are changes nothing but the time: each copy is reset by
 from __future__ import annotations
 
 import multiprocessing
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -171,6 +172,8 @@ def _serve(pipe: Connection, task: TaskConfig, copies: Sequence[int]) -> None:
                 pipe.send({copy: doing[what](environments[copy], value) for copy, value in share.items()})
             except ZprlError as error:
                 pipe.send(error)
+            except Exception:  # of a simulator: not to be taken for the pipe's end
+                pipe.send(SessionError(f"a process of simulators failed:\n{traceback.format_exc()}"))
     except (EOFError, OSError, KeyboardInterrupt):
         pass
     finally:

@@ -63,7 +63,7 @@ class Points:
     """Copies, as `VectorEnvironment` has them."""
 
     def __init__(self, count: int) -> None:
-        self.count, self.copies = count, [Point() for _ in range(count)]
+        self.count, self.abreast, self.copies = count, 1, [Point() for _ in range(count)]
 
     def reset(self, seeds: Mapping[int, int]) -> dict[int, Observation]:
         for copy, seed in seeds.items():

@@ -18,6 +18,7 @@ from zprl_core.experiments.cells import CellConfig
 from zprl_core.experiments.finetuning_trial import FinetuningTrial
 from zprl_core.experiments.points import Point, read_points
 from zprl_core.experiments.steering_trial import SteeringTrial
+from zprl_core.experiments.stopwatch import PARTS, Stopwatch
 from zprl_core.experiments.trial import STATE, LearningTrial
 
 CELLS = {
@@ -92,3 +93,12 @@ def test_a_point_with_impossible_numbers_is_none(
     (tmp_path / "points.jsonl").write_text(json.dumps(data) + "\n")
     with pytest.raises(DataError, match=r"points\.jsonl: line 1 is no point"):
         read_points(tmp_path)
+
+
+def test_the_time_that_observations_take_is_told_apart(model: BaseModel, tmp_path: Path) -> None:
+    *_, last = trial(CELLS["zprl"], model, tmp_path).run()
+    assert set(last.spent_s) == set(PARTS)
+    assert all(seconds > 0.0 for seconds in last.spent_s.values()), last.spent_s
+    watch = Stopwatch({"environment": 3.0})
+    watch.move("environment", "observation", 1.0)
+    assert (watch.spent_s["environment"], watch.spent_s["observation"]) == (2.0, 1.0)

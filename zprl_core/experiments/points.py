@@ -55,7 +55,8 @@ class Point:
         evaluation: without exploration, on the layouts that every trial of this seed has.
         training: the episodes since the last point, exploring; None where none was finished.
         metrics: of the last update. effect: what the steering did to the chunks of the evaluation.
-        spent_s: wall time since the trial's start in "environment", "inference", "update", "evaluation".
+        spent_s: wall time since the trial's start in "environment", "observation" (rendering above all),
+            "inference", "update" and "evaluation"; of older trials the first has the second in it.
     """
 
     steps: int

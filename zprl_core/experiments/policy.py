@@ -124,7 +124,7 @@ def episodes(
 
     Args:
         policy, rollouts: of one task; the policy may learn between steps.
-        mode: of each chunk. watch: takes the time of "inference" and "environment".
+        mode: of each chunk. watch: takes the time of "inference", "environment" and "observation".
     """
     with watch.spending("inference"):
         seen: Mapping[int, Place] = policy.look(rollouts.slots.values())
@@ -138,6 +138,7 @@ def episodes(
             raise DataError(f"{at} is not finite: the networks have diverged; lower the rates or the scale")
         with watch.spending("environment"):
             moved = rollouts.step(dict(zip(seen, actions, strict=True)))
+        watch.move("environment", "observation", rollouts.observe_s(moved))
         with watch.spending("inference"):
             after = policy.look([each.slot for each in moved])
             begun = policy.look([slot for slot in rollouts.slots.values() if slot.chunk == 0])

@@ -17,6 +17,7 @@ from zprl_core.experiments.motion import mean_motion
 from zprl_core.experiments.points import TRAILS, Episodes, Point
 from zprl_core.experiments.runner import ABOUT, folder_of, standing
 from zprl_core.experiments.steering_trial import GUARD
+from zprl_core.experiments.stopwatch import PARTS
 from zprl_core.report.curves import Band, band
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
 from zprl_core.report.figures import COLOURS, DASHES, figure
@@ -242,10 +243,19 @@ MOTION_CAPTION = (
     "Commanded tool, mean velocity in m/s | mean acceleration in m/s^2 (section V-C): the base policy, the "
     "second half of training while exploring, and the second half's measurements without exploration."
 )
-SPEED = ("Method", "Environment steps/s", "Updates/s", "Simulation", "Inference", "Update", "Hours a trial")
+SPEED = (
+    "Method",
+    "Environment steps/s",
+    "Updates/s",
+    "Simulation",
+    "Rendering",
+    "Inference",
+    "Update",
+    "Hours a trial",
+)
 SPEED_CAPTION = (
     "Whole loop of training, evaluation left out of all but the hours: shares of the wall time of a trial on "
-    "one core; other processes may have shared it."
+    "one core; other processes may have shared it. Rendering: all that makes an observation."
 )
 
 
@@ -286,10 +296,12 @@ def _motion(seeds: Sequence[Sequence[Episodes]]) -> str:
 
 def _speed_row(curve: Curve) -> list[str]:
     ends = [points[-1] for points in curve.points.values()]
-    spent = {part: sum(end.spent_s[part] for end in ends) for part in ends[0].spent_s}
+    told = [part for part in PARTS if all(part in end.spent_s for end in ends)]
+    spent = {part: sum(end.spent_s[part] for end in ends) for part in told}
     training = sum(seconds for part, seconds in spent.items() if part != "evaluation")
     shares = [
-        f"{spent[part] / training:.0%}" if training else "" for part in ("environment", "inference", "update")
+        f"{spent[part] / training:.0%}" if training and part in spent else ""
+        for part in ("environment", "observation", "inference", "update")
     ]
     updates = sum(end.updates for end in ends)
     return [

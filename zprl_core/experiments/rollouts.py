@@ -94,6 +94,10 @@ class Rollouts:
         self._begin([each.slot.copy for each in moved if each.finished])
         return moved
 
+    def observe_s(self, moved: Sequence[Moved]) -> float:
+        """How much of the time of a step went into looking, s."""
+        return sum(each.execution.observe_s for each in moved) / self._environments.abreast
+
     def _moved(self, slot: Slot, chunk: Array, execution: Execution) -> Moved:
         slot.chunk += 1
         slot.steps += execution.steps

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-PARTS = ("environment", "inference", "update", "evaluation")
+PARTS = ("environment", "observation", "inference", "update", "evaluation")
 
 
 class Stopwatch:
@@ -15,6 +15,11 @@ class Stopwatch:
 
     def __init__(self, spent_s: Mapping[str, float] | None = None) -> None:
         self.spent_s = dict.fromkeys(PARTS, 0.0) | dict(spent_s or {})
+
+    def move(self, taken: str, given: str, seconds: float) -> None:
+        """What was counted as one part is another's."""
+        self.spent_s[taken] -= seconds
+        self.spent_s[given] += seconds
 
     @contextmanager
     def spending(self, part: str) -> Iterator[None]:

@@ -7,10 +7,11 @@ the less the nearer it is to the chunk. From the public configuration for square
 0.1, denoising discount 0.99, clipping 0.001 to 0.01 at rate 3, 10 epochs, GAE 0.95, learning rates 1e-4 and
 1e-3, target KL 1.
 
-Ours differs: a flow of four equal steps in place of 20 of diffusion, all of them trained; the discount per
-chunk is the task's (theirs .999); the observation encoder
+Ours differs: a flow of four equal steps in place of 20 of diffusion, all of them trained, each with the std
+that is the least one of theirs; the discount per chunk is the task's (theirs .999); the observation encoder
 stays frozen; rewards are not rescaled by a running deviation, since they are 0 and 1; the advantage is
-normalised over an iteration, not over a minibatch; iterations are as small as the budget wants.
+normalised over an iteration, not over a minibatch; the actor learns from the first iteration on, where theirs
+waits for two of the critic's; noise is not cut at 3 deviations; iterations are as small as the budget wants.
 """
 
 from __future__ import annotations

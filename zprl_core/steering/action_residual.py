@@ -3,9 +3,10 @@
 
 Of Policy Decorator (Yuan et al., ICLR 2025, arXiv 2412.13630, and its public code) this has the bounded
 residual (`res_scale`), the critic on the sum of base action and residual (`critic_input: sum`), and the
-progressive exploration, which is `progressive_share`. Ours differs in three things: the actor sees the base
-action beside the observation (their `actor_input: obs_base_action`, where their default is the observation
-alone); rewards are 0 and 1, where they subtract 1; SAC's settings are Table V's.
+progressive exploration, which is `progressive_share`. Ours differs: the actor sees the base action beside the
+observation (their `actor_input: obs_base_action`, where their default is the observation alone); rewards are
+0 and 1, where they subtract 1; residuals before the first update are the actor's, where theirs are uniform;
+no gradient is clipped (theirs at 50); SAC's settings are Table V's, and the target has no entropy term.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Noise steering: the actor chooses the flow's noise w (DSRL-SAC; Wagenmaker et al., CoRL 2025).
 
-The actor's output, within a box of half width `magnitude` (their `action_magnitude`, 1.5 on square), takes
-the place of the Gaussian sample of the whole chunk, and the critic values (c, w). As theirs, it starts from
-transitions of the unsteered policy. Ours differs: SAC's settings are Table V's, where they use 2048-wide
-networks and 20 updates a step.
+The actor's output, within a box of half width `magnitude` (their `action_magnitude`; 1.5 on square, with
+noise aliasing), takes the place of the Gaussian sample of the whole chunk, and the critic values (c, w). It
+starts from transitions of the unsteered policy. Ours differs: their w is cut to the box there, where ours is
+as it was drawn; SAC's settings are Table V's, where they use 2048-wide networks and 20 updates a step.
 """
 
 from __future__ import annotations

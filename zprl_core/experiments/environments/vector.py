@@ -7,6 +7,7 @@ How many processes there are changes nothing but the time: each copy is reset by
 from __future__ import annotations
 
 import multiprocessing
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Execution:
         success: at any of them.
         over: the episode ends here by the task's rules.
         steps: waypoints executed.
-        observation: seen after them.
+        observation: seen after them. observe_s: how long that took, rendering above all.
     """
 
     reward: float
@@ -42,6 +43,7 @@ class Execution:
     over: bool
     steps: int
     observation: Observation
+    observe_s: float = 0.0
 
 
 def execute(environment: Environment, actions: NDArray[np.float32], dense: bool = False) -> Execution:
@@ -57,7 +59,9 @@ def execute(environment: Environment, actions: NDArray[np.float32], dense: bool 
         over = success and not dense
         if over:
             break
-    return Execution(reward, success, over, steps, environment.observe())
+    began = time.perf_counter()
+    seen = environment.observe()
+    return Execution(reward, success, over, steps, seen, time.perf_counter() - began)
 
 
 class VectorEnvironment:
@@ -66,12 +70,15 @@ class VectorEnvironment:
     Args:
         task: a benchmark. count: of copies. processes: that share them; 0: all are in this process.
 
+    Attributes:
+        abreast: copies that run at a time.
+
     Raises:
         ConfigError: see `make_environment`.
     """
 
     def __init__(self, task: TaskConfig, count: int, processes: int = 0) -> None:
-        self.count, self._dense = count, task.dense_reward
+        self.count, self.abreast, self._dense = count, max(1, min(processes, count)), task.dense_reward
         self._workers = [_Worker(task, count, which, processes) for which in range(min(processes, count))]
         self._own = [] if self._workers else [make_environment(task) for _ in range(count)]
 

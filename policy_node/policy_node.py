@@ -91,6 +91,7 @@ class PolicyNode(LifecycleNode):
         self._flushed = -1
         self._begun = (-1, 0)
         self._held = ""
+        self._late = (-1, -1)  # episode and chunk of the last that was
         self._guarded = False
         self._encode_s = 0.0
 
@@ -309,11 +310,13 @@ class PolicyNode(LifecycleNode):
             return
         now_ns, start_ns = self.now_ns(), self._start_ns[chunk]
         if now_ns - start_ns > min(arm.watchdog_s for arm in self._arms.values()) * 1e9:
-            late_s = (now_ns - start_ns) * 1e-9
-            self.get_logger().warning(
-                f"chunk {self._agent.episode}/{chunk} is {late_s:.2f} s late (no actor yet, or a pause): it "
-                "is observed again"
-            )
+            why = "its actor is not there yet" if self._agent.lacks_actor else "it waited through a pause"
+            if self._is_first_time_late(chunk):
+                self._trace.stalls += self._agent.lacks_actor
+                late_s = (now_ns - start_ns) * 1e-9
+                self.get_logger().warning(
+                    f"chunk {self._agent.episode}/{chunk} is {late_s:.2f} s late, {why}: it is observed again"
+                )
             self._agent.on_late(chunk)
             schedule.again(self._grid.index(now_ns) + 1)
 
@@ -408,10 +411,14 @@ class PolicyNode(LifecycleNode):
         now_ns = self.now_ns()
         if now_ns <= start_ns or self._schedule is None:
             return start_ns
-        self._trace.stalls += 1
+        self._trace.stalls += self._is_first_time_late(chunk)
         start = self._grid.index(now_ns) + 1
         self._schedule.delay(start)
         return self._grid.at(start)
+
+    def _is_first_time_late(self, chunk: int) -> bool:
+        known, self._late = self._late, (self._agent.current, chunk)
+        return known != self._late
 
     def _publish_status(self, send: SendChunk, start_ns: int, inference_s: float) -> None:
         self._status.publish(messages.steering_status(send, start_ns, inference_s, self._trace.stalls))

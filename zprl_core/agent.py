@@ -266,6 +266,12 @@ class EpisodeAgent:
         chunk = e.first + len(e.plans)
         return chunk if chunk in e.c and chunk not in e.stale and not self._beyond(chunk) else None
 
+    @property
+    def lacks_actor(self) -> bool:
+        """Whether the chunk that is planned next waits for the learner."""
+        e = self._episode
+        return e is not None and self._required_version(e, e.first + len(e.plans)) is None
+
     def on_late(self, chunk: int) -> None:
         """What a chunk was observed from is too old to act on: it is planned only from another observation.
 

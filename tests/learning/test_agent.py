@@ -379,11 +379,12 @@ def test_an_observation_that_is_too_old_to_act_on_is_replaced_and_still_ends_the
     agent.begin(0, "explore")
     assert agent.waiting is None
     _observe(agent, 0)
-    assert agent.waiting == 0
+    assert agent.waiting == 0 and agent.lacks_actor
     agent.on_late(0)
     assert agent.waiting is None
     agent.on_version(0, None, 3, b"\0\0\0\0")
     assert _done(agent) == ["b"], "not from the old one, whenever its actor comes"
+    assert not agent.lacks_actor
     agent.on_observation(0, IMAGES, np.full((1, 1), 9.0, np.float32))
     (sent,) = agent.due()
     assert isinstance(sent, SendChunk) and sent.plan.c.item() == 9.0

@@ -77,4 +77,6 @@ def test_its_chunks_are_planned_from_what_is_seen_then_one_after_the_other(tmp_p
         assert start_ns - convert.stamp_ns(plan) <= (LEAD_STEPS * task.tick_s + WATCHDOG_S) * 1e9 + 1e8
     assert convert.stamp_ns(plans[0]) > answered_ns - (LEAD_STEPS * task.tick_s + WATCHDOG_S) * 1e9
     assert all(later - earlier >= chunk_ns - 1e3 for earlier, later in itertools.pairwise(starts_ns))
-    assert "it is observed again" in g.log("policy").replace("\n", " ")
+    told = [line for line in g.log("policy").splitlines() if "chunk 0/0" in line]
+    assert len(told) == 1 and "its actor is not there yet: it is observed again" in told[0], "said once"
+    assert g.run.read_stats()["policy_node"]["stalls"] == 1

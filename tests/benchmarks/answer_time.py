@@ -38,6 +38,9 @@ CRITICS, WARM_UP = 5, 5
 def main() -> None:
     """Measure and print."""
     args = _arguments()
+    if args.realtime_priority:
+        mine = ProcessConfig(name="policy_node", realtime_priority=args.realtime_priority)
+        assert not (refused := scheduling.apply(mine)), refused
     use_threads(args.threads)
     task = load_task(args.task)
     compute = ComputeConfig(backends=tuple(args.backends), precision=args.precision)
@@ -51,7 +54,8 @@ def main() -> None:
                     found = _answers(runtime, observation, args.chunks // args.turns, args.period_ms, early)
                     turns.setdefault((early, busy), []).extend(found)
     learner = f"{CRITICS} critics, one thread, nice {args.nice}"
-    print(f"{args.task}, {processor()}, threads: {args.threads}, learner: {learner}")
+    priority = f", real-time priority {args.realtime_priority}" if args.realtime_priority else ""
+    print(f"{args.task}, {processor()}, threads: {args.threads}{priority}, learner: {learner}")
     print(f"{'':32}{'answer, ms: p50':>16}{'p99':>8}{'max':>8}{'within the period':>20}")
     for (early, busy), ms in turns.items():
         title = f"{'early' if early else 'all at once'}, learner {'busy' if busy else 'away'}"
@@ -70,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16", "fp16"))
     parser.add_argument("--period-ms", type=float, default=50.0)
     parser.add_argument("--nice", type=int, default=0, help="of the learner, as compute.processes sets it")
+    parser.add_argument("--realtime-priority", type=int, help="of the policy, likewise")
     parser.add_argument("--chunks", type=int, default=200, help="of each way")
     parser.add_argument("--turns", type=int, default=4)
     return parser.parse_args()
@@ -123,6 +128,7 @@ def _learner(busy: bool, nice: int) -> Iterator[None]:
 
 
 def _update(begun: Event, over: Event, nice: int) -> None:
+    scheduling.as_usual()
     os.setsid()  # as the supervisor starts it
     assert not scheduling.apply(ProcessConfig(name="learner_node", nice=nice))
     use_threads(1)

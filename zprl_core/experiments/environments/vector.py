@@ -43,7 +43,7 @@ class Execution:
     over: bool
     steps: int
     observation: Observation
-    observe_s: float = 0.0
+    observe_s: float
 
 
 def execute(environment: Environment, actions: NDArray[np.float32], dense: bool = False) -> Execution:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,8 +13,9 @@ import rclpy
 from lifecycle_msgs.msg import Transition
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CompressedImage
-from zprl_interfaces.msg import SessionState
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import CompressedImage, Image
+from zprl_interfaces.msg import Proprioception, SessionState
 
 from tests.ros.harness import graph
 from tests.ros.observer import Observer
@@ -95,3 +97,54 @@ def test_episodes_before_the_recorder_get_no_bag(tmp_path: Path) -> None:
         assert describe(made.run.bags / "episode_000001").contents.messages == 2
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+def test_what_was_seen_before_a_reset_is_in_the_bag_of_its_own_episode(tmp_path: Path) -> None:
+    """In lockstep a camera may draw an episode's last state after the session has gone on to the next one."""
+    with graph(tmp_path, lockstep=True, blocks=()) as made, Observer(made.domain) as observer:
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=made.domain)
+        node = rclpy.create_node("session_node", context=context)
+        states = node.create_publisher(SessionState, "/session/state", qos.changes())
+        images = node.create_publisher(Image, "/cameras/third_view/image", qos.stream(lockstep=True))
+        vectors = node.create_publisher(Proprioception, "/proprioception", qos.stream(lockstep=True))
+        made.start("recorder", "zprl_recorder.recorder_node")
+        assert observer.change("recorder", Transition.TRANSITION_CONFIGURE)
+        made.wait(lambda: images.get_subscription_count() == 1, 20.0, "the recorder does not listen")
+        made.wait(lambda: vectors.get_subscription_count() == 1, 20.0, "the recorder does not listen")
+
+        def say(state: str, episode: int, at_s: int) -> None:
+            header = convert.header(at_s * convert.SECOND_NS)
+            states.publish(SessionState(header=header, run_id=made.run_id, state=state, episode=episode))
+
+        def see(at_s: int) -> None:
+            stamp_ns = at_s * convert.SECOND_NS
+            images.publish(convert.image_message(np.zeros((4, 6, 3), np.uint8), stamp_ns, "camera"))
+            vectors.publish(Proprioception(header=convert.header(stamp_ns)))
+
+        say("resetting", 0, 10)
+        see(12)
+        say("labelled", 0, 15)
+        say("resetting", 1, 15)
+        time.sleep(0.3)
+        see(14)
+        see(16)
+        say("done", 1, 17)
+        made.wait((made.run.bags / "episode_000001" / "metadata.yaml").exists, 20.0, "no bag was written")
+        assert [_seen(made.run.bags / f"episode_{number:06d}") for number in (0, 1)] == [
+            {"/cameras/third_view/image": [12, 14], "/proprioception": [12, 14]},
+            {"/cameras/third_view/image": [16], "/proprioception": [16]},
+        ]
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def _seen(bag: Path) -> dict[str, list[int]]:
+    """The stamps of what was seen in a bag, s."""
+    stamps = dict[str, list[int]]()
+    with AnyReader([bag]) as reader:
+        for connection, _, data in reader.messages():
+            if connection.topic != "/session/state":
+                message: Any = reader.deserialize(data, connection.msgtype)
+                stamps.setdefault(connection.topic, []).append(message.header.stamp.sec)
+    return stamps

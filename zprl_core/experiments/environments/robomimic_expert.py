@@ -34,6 +34,8 @@ LEAD_M = 0.028
 LEAD_RAD = 0.25
 HOVER_M = 0.08
 """Over a grasp, before the hand is above it."""
+NUT_HOVER_M = 0.035
+"""Of a nut over the peg, before it is above it. The way down is a slope: a step is harder to imitate."""
 NUT_GAP_M = (0.022, 0.0325)
 """Between fingers that hold the handle, 31.75 mm wide; a wider gap lets go of it, a narrower one is empty."""
 NUT_YAWS = (math.pi / 2, math.pi, -math.pi / 2)
@@ -101,8 +103,8 @@ class SquareExpert(_Scripted):
         nut_yaw = _yaw(state["SquareNut_quat"])
         if _holds(gap, NUT_GAP_M) and np.linalg.norm(grasp - hand) < 0.02:
             turn = min((_rest(target - nut_yaw, 2.0 * math.pi) for target in NUT_YAWS), key=abs)
-            aligned = off_peg < 0.005 and abs(turn) < 0.06
-            height = np.array([0.0, 0.0, 0.0 if aligned else 0.035])
+            above = 5.0 * max(0.0, off_peg - 0.004) + 0.5 * max(0.0, abs(turn) - 0.04)
+            height = np.array([0.0, 0.0, min(above, NUT_HOVER_M)])
             return Aim(hand + to_peg + height, yaw + turn, CLOSE)
         return _grasp(grasp, yaw + _rest(nut_yaw - yaw, math.pi), hand, yaw, gap < NUT_GAP_M[0])
 

@@ -23,6 +23,7 @@ from rclpy.serialization import deserialize_message
 from zprl_interfaces.msg import ChunkReport, EpisodeMotion, SessionState
 from zprl_interfaces.srv import SessionCommand
 
+from zprl_bringup import convert
 from zprl_bringup.node import LifecycleNode, run
 from zprl_core.bags.definitions import find_definition
 from zprl_core.bags.episodes import EpisodeBags, RoomError, Source
@@ -34,9 +35,10 @@ from zprl_recorder.in_order import InOrder
 
 LOOK_S, TAKE_S = 0.1, 0.02
 """How often new topics are looked for, and messages taken."""
-LATE_NS = 100_000_000
-"""How long what was sent before a message, or belongs before it, is waited for: in simulated time the next
-episode is reset some ms after an outcome, and the report of the last chunk comes after that.
+LATE_NS, LATE_LOCKSTEP_NS = 100_000_000, 1_000_000_000
+"""How long what was sent before a message, or belongs before it, is waited for. Longer in lockstep: simulated
+time waits for nobody once an outcome is known, and the next episode's reset comes some ms later, before the
+report of the last chunk and the picture of its end.
 """
 REMEMBERED = 20_000
 STOP_S = 3.0
@@ -57,12 +59,14 @@ class Tap:
         subscription: never called, only taken from.
         source: what the bag says about it.
         quality: of the JPEG that its pictures become, 0 where it is recorded as it is.
+        seen: whether it is an observation, stamped with when it was made.
         last: number of the last message, by publisher.
     """
 
     subscription: Any
     source: Source
     quality: int
+    seen: bool
     last: dict[bytes, int]
 
     def take(self) -> Iterator[Arrival]:
@@ -88,6 +92,14 @@ class Arrival(NamedTuple):
     info: Any
 
 
+class Reset(NamedTuple):
+    """An episode's first reset: when it was sent, and its own stamp, which is simulated time in lockstep."""
+
+    episode: int
+    sent_ns: int
+    stamp_ns: int
+
+
 class RecorderNode(LifecycleNode):
     """Records /session/state's episodes into RUN/bags."""
 
@@ -103,8 +115,8 @@ class RecorderNode(LifecycleNode):
         self._config = self._setup.rig.recording
         self._bags: EpisodeBags | None = None
         self._stopping = False
-        self._arrived = InOrder[Arrival](LATE_NS)
-        self._reset = (0, 0)  # episode, and when its first reset was sent
+        self._arrived = InOrder[Arrival](LATE_LOCKSTEP_NS if self._setup.lockstep else LATE_NS)
+        self._reset = Reset(0, 0, 0)
         self._taps: dict[str, Tap | None] = {}  # None: cannot be recorded, and it was said why
         self._counts = {"messages": 0, "bytes": 0, "lost": 0}
         self._waited_ns: deque[int] = deque(maxlen=REMEMBERED)
@@ -182,7 +194,8 @@ class RecorderNode(LifecycleNode):
             return None
         profile = sources.subscription_profile(offers)
         subscription = self._listener.create_subscription(kind, topic, _never, profile, raw=True)
-        return Tap(subscription, source, self._config.jpeg_quality if jpeg else 0, {})
+        quality = self._config.jpeg_quality if jpeg else 0
+        return Tap(subscription, source, quality, type_name in sources.OBSERVATIONS, {})
 
     def _take(self) -> None:
         self._record_until(self.now_ns())
@@ -202,20 +215,21 @@ class RecorderNode(LifecycleNode):
             self.fail(error)
 
     def _sent_ns(self, arrival: Arrival) -> int:
-        """When a message was sent; for what an arm says of an episode, at the latest right before the next
-        one's reset, as it belongs to the bag of its own.
+        """When a message was sent; for what an arm says of an episode, and for what was seen before the next
+        one's reset, at the latest right before that reset, as it belongs to the bag of its own.
         """
-        sent_ns, topic = int(arrival.info["source_timestamp"]), arrival.tap.source.name
+        sent_ns, topic, earlier = int(arrival.info["source_timestamp"]), arrival.tap.source.name, False
         if topic == SESSION:
             state = deserialize_message(arrival.data, SessionState)
-            new = state.run_id == self._setup.run_id and state.episode > self._reset[0]
+            new = state.run_id == self._setup.run_id and state.episode > self._reset.episode
             if new and state.state == RESETTING:
-                self._reset = (state.episode, sent_ns)
+                self._reset = Reset(state.episode, sent_ns, convert.stamp_ns(state))
         elif match := OF_AN_ARM.fullmatch(topic):
             report = deserialize_message(arrival.data, OF_AN_EPISODE[match[1]])
-            if report.episode < self._reset[0]:
-                return min(sent_ns, self._reset[1] - 1)
-        return sent_ns
+            earlier = report.episode < self._reset.episode
+        elif arrival.tap.seen:
+            earlier = sources.stamp_ns(arrival.data) < self._reset.stamp_ns
+        return min(sent_ns, self._reset.sent_ns - 1) if earlier else sent_ns
 
     def _record(self, bags: EpisodeBags, tap: Tap, data: bytes, info: Any) -> None:
         source, number, at_ns = tap.source, info["publication_sequence_number"], info["received_timestamp"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import struct
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
@@ -15,6 +16,10 @@ from zprl_core.errors import DataError
 
 DEPTH = 1024
 """Messages that may wait in a subscription while the disk makes the recorder wait."""
+OBSERVATIONS = ("sensor_msgs/msg/Image", "zprl_interfaces/msg/Proprioception")
+"""Types of what policies see. Their first field is a header with the time at which it was seen."""
+_STAMP = {0: struct.Struct(">iI"), 1: struct.Struct("<iI")}
+"""By the byte order that the serialised message (CDR) says it has."""
 _OF_ROS = re.compile(r"^/(rosout|parameter_events)$|/transition_event$|/_")
 """ROS's own topics: log lines stand in RUN/logs, the rest is of no use afterwards."""
 
@@ -47,6 +52,12 @@ def subscription_profile(offers: Sequence[QoSProfile]) -> QoSProfile:
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE,
     )
+
+
+def stamp_ns(data: bytes) -> int:
+    """The stamp of a serialised message that begins with a header, without reading what may be a picture."""
+    seconds, nanoseconds = _STAMP[data[1] & 1].unpack_from(data, 4)
+    return int(seconds) * 10**9 + int(nanoseconds)
 
 
 def offered(offers: Iterable[QoSProfile]) -> list[Qos]:

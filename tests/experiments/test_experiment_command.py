@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import torch
 
 SMALL = {
     "budget.demonstrations": 8,
@@ -61,6 +62,9 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
     first = zprl("run", *words, "--only", "zprl", "--processes", "1")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "1 trials to run" in first.stdout and "push_wall_state zprl, seed 0: done" in first.stdout
+    chosen = zprl("report", *words, "--only", "zprl", "--out", str(tmp_path / "chosen"))
+    command = f"zprl experiment report {mine} --root root --out chosen --scale cpu --only zprl"
+    assert f"Command: `{command}`" in (tmp_path / "chosen" / "report.md").read_text(), chosen.stderr
     half = zprl("report", *words, "--out", str(tmp_path / "half"))
     assert (
         "Not finished: push_wall_state action_residual: 0 of 1 seeds"
@@ -170,3 +174,10 @@ def test_a_missing_simulator_is_one_line_with_the_command_that_mends_it(mine: Pa
     (line,) = [line for line in done.stderr.splitlines() if "metaworld" in line]
     assert "metaworld 3.1 is not installed: pip install" in line and "--no-deps metaworld==" in line
     assert "failed" in zprl("status", *words[1:6]).stdout
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(mine: Path, tmp_path: Path) -> None:
+    refused = zprl("run", str(mine), "--root", str(tmp_path / "root"), "--device", "cuda")
+    assert refused.returncode == 2 and "finds 0 CUDA GPUs; use --device cpu" in refused.stderr
+    assert not (tmp_path / "root").exists()

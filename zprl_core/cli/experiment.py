@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that share a trial's simulators, beside its own (default: 0, all in one); "
         "no result depends on it",
+    )
+    running.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="of all networks (default: cpu, which from state is the faster one)",
     )
     running.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster, which sees --root too")
     running.set_defaults(run=_run)
@@ -106,15 +113,17 @@ def _list(_args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from zprl_core.experiments.runner import run_on_ray, run_trials, standing
+    from zprl_core.experiments.runner import Machine, run_on_ray, run_trials, standing
+    from zprl_core.training.replicas import chosen_device
 
     left = [trial for trial in _selected(args) if standing(trial, args.root).state != "done"]
     left.sort(key=lambda trial: trial.seed)  # every cell's first seed before any cell's second
     print(f"{len(left)} trials to run in {args.root}", flush=True)
     if args.ray:
-        failed = run_on_ray(left, args.root.absolute(), args.ray, args.simulators)
+        failed = run_on_ray(left, args.root.absolute(), args.ray, Machine(args.simulators, args.device))
     else:
-        failed = run_trials(left, args.root, args.processes, args.simulators)
+        machine = Machine(args.simulators, chosen_device(args.device))
+        failed = run_trials(left, args.root, args.processes, machine)
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
     return 2 if failed else 0
@@ -152,7 +161,10 @@ def _report(args: argparse.Namespace) -> int:
     from zprl_core.run_folder import make_folder, refuse_used
 
     refuse_used(args.out, "remove it")
-    document = report(args.name, _selected(args), _root(args), args.out)
+    chosen = ["--only", args.only] if args.only else []
+    words = ["report", args.name, "--root", args.root.name, "--out", args.out.name, "--scale", args.scale]
+    command = shlex.join(["zprl", "experiment", *words, *chosen])
+    document = report(args.name, _selected(args), _root(args), args.out, command)
     make_folder(args.out)
     print(f"report: {document.write(args.out)}")
     return 0

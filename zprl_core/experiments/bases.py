@@ -17,13 +17,14 @@ from zprl_core.run_folder import make_folder
 if TYPE_CHECKING:
     from zprl_core.base import BaseModel
     from zprl_core.data.dataset import Dataset
+    from zprl_core.training.replicas import Replicas
 
 DEMONSTRATIONS_SEED = 0
 """Of the dataset, for all seeds: the paper's base policies are trained on one dataset a task."""
 
 
-def base_of(trial: Trial, root: Path) -> BaseModel:
-    """The trial's base policy with its bottleneck; made first where it is missing.
+def base_of(trial: Trial, root: Path, device: str = "cpu") -> BaseModel:
+    """The trial's base policy with its bottleneck, on a device; made there first where it is missing.
 
     Raises:
         ConfigError: the simulator or its expert is missing. DataError: the demonstrations are another task's.
@@ -33,17 +34,18 @@ def base_of(trial: Trial, root: Path) -> BaseModel:
     path = root / "bases" / trial.base / "base.ckpt"
     with _locked(path.parent):
         if not path.exists():
-            _pretrain(trial, root, path)
+            _pretrain(trial, root, path, device)
     model, _, _ = load_base(path)
-    return model
+    return model.to(device)
 
 
-def _pretrain(trial: Trial, root: Path, path: Path) -> None:
+def _pretrain(trial: Trial, root: Path, path: Path, device: str) -> None:
     from zprl_core.base import save_base
     from zprl_core.data.dataset import load_dataset
     from zprl_core.data.reading import open_dataset
     from zprl_core.experiments.demonstrations import collect
     from zprl_core.training.bottleneck import attach_bottleneck
+    from zprl_core.training.replicas import Replicas
 
     folder = root / "demonstrations" / trial.demonstrations
     with _locked(folder.with_name(f".{folder.name}.lock")):
@@ -55,22 +57,22 @@ def _pretrain(trial: Trial, root: Path, path: Path) -> None:
     if (found := open_dataset(folder).header.task) != trial.task.name:
         raise DataError(f"{folder}: holds demonstrations of task {found}, not {trial.task.name}; remove it")
     data = load_dataset(folder, trial.task)
-    model = _imitated(trial, root, data)
-    report = attach_bottleneck(model, trial.task, data, trial.seed)
+    model = _imitated(trial, root, data, Replicas(device))
+    report = attach_bottleneck(model, trial.task, data, trial.seed, device=device)
     save_base(path, model, trial.task, {"bottleneck": dataclasses.asdict(report)})
 
 
-def _imitated(trial: Trial, root: Path, data: Dataset) -> BaseModel:
+def _imitated(trial: Trial, root: Path, data: Dataset, where: Replicas) -> BaseModel:
     """The flow, with a bottleneck that is trained beside it or still to be trained."""
     from zprl_core.base import load_base, new_model, save_base
     from zprl_core.training.pretrain import pretrain
 
     if trial.task.bottleneck.joint:
-        return pretrain(trial.task, data, trial.seed)
+        return pretrain(trial.task, data, trial.seed, replicas=where)
     path = root / "bases" / trial.imitation / "flow.ckpt"
     with _locked(path.parent):
         if not path.exists():
-            save_base(path, pretrain(trial.task, data, trial.seed), trial.task)
+            save_base(path, pretrain(trial.task, data, trial.seed, replicas=where), trial.task)
     model = new_model(trial.task, trial.seed)
     model.policy.load_state_dict(load_base(path)[0].policy.state_dict())
     return model.eval().requires_grad_(False)

@@ -49,7 +49,7 @@ class ChainPolicy:
         """Encode what is seen; there is no base to be perturbed."""
         if not slots:
             return {}
-        c = encode(self.model, [slot.observation for slot in slots]).numpy()
+        c = encode(self.model, [slot.observation for slot in slots]).cpu().numpy()
         return {
             slot.copy: Place(slot.episode, slot.chunk, row, NOTHING)
             for slot, row in zip(slots, c, strict=True)
@@ -59,12 +59,13 @@ class ChainPolicy:
     def plan(self, places: Sequence[Place], modes: Sequence[Mode]) -> tuple[Array, Array]:
         """The chains, (n, (M + 1) * H * da), and their chunks; noise enters in "explore" only."""
         at = [(each.episode, each.chunk) for each in places]
-        c, chain = torch.from_numpy(np.stack([each.c for each in places])), self.ppo.chain
-        w = normal(self.seed, at, Stream.FLOW, self.shape)
+        chain, device = self.ppo.chain, self.ppo.c_mean.device
+        c = torch.from_numpy(np.stack([each.c for each in places])).to(device)
+        w = normal(self.seed, at, Stream.FLOW, self.shape).to(device)
         drawn = normal(self.seed, at, Stream.PERTURBATION, (chain.steps, *self.shape))
         drawn *= torch.tensor([mode == "explore" for mode in modes])[:, None, None, None]
-        chains = chain.sample(c, self.ppo.standardise(c), w, drawn)
-        return chains.flatten(1).numpy(), chain.chunk(chains).numpy()
+        chains = chain.sample(c, self.ppo.standardise(c), w, drawn.to(device))
+        return chains.flatten(1).cpu().numpy(), chain.chunk(chains).cpu().numpy()
 
 
 @dataclass(eq=False)
@@ -81,11 +82,12 @@ class _Memory:
         parts = [_advantages(rows, ppo) for rows in self.chunks.values()]
         rows = [executed for each in self.chunks.values() for executed, _ in each]
         advantage, value = (np.concatenate(each) for each in zip(*parts, strict=True))
+        device = ppo.c_mean.device
         return Experience(
-            c=torch.from_numpy(np.stack([row.before.c for row in rows])),
-            chain=torch.from_numpy(np.stack([row.chosen for row in rows])).view(len(rows), *shape),
-            advantage=torch.from_numpy(advantage),
-            target=torch.from_numpy(advantage + value),
+            c=torch.from_numpy(np.stack([row.before.c for row in rows])).to(device),
+            chain=torch.from_numpy(np.stack([row.chosen for row in rows])).view(len(rows), *shape).to(device),
+            advantage=torch.from_numpy(advantage).to(device),
+            target=torch.from_numpy(advantage + value).to(device),
         )
 
 
@@ -93,7 +95,8 @@ class FinetuningTrial(LearningTrial):
     """DPPO or ReinFlow on a task with one seed.
 
     Args:
-        task: with the cell's overrides. cell: which method. model: the base policy.
+        task: with the cell's overrides. cell: which method.
+        model: the base policy, on the device that all computes on.
         environments, seed, folder: see `LearningTrial`.
     """
 
@@ -106,7 +109,7 @@ class FinetuningTrial(LearningTrial):
         seed: int,
         folder: Path,
     ) -> None:
-        self.ppo = seeded(seed, lambda: _ppo(cell, task, model))
+        self.ppo = seeded(seed, lambda: _ppo(cell, task, model)).to(model.bottleneck.c_mean.device)
         self.shape = (self.ppo.chain.steps + 1, model.policy.chunk, model.policy.action_dim)
         super().__init__(task, ChainPolicy(model, self.ppo, seed), environments, seed, folder)
 
@@ -155,7 +158,7 @@ def _ppo(cell: CellConfig, task: TaskConfig, model: BaseModel) -> PPO:
 def _advantages(rows: Sequence[tuple[Executed, float]], ppo: PPO) -> tuple[Array, Array]:
     """Advantages and values of one copy's chunks, in order."""
     value, following = (
-        ppo.value(torch.from_numpy(np.stack(c))).numpy()
+        ppo.value(torch.from_numpy(np.stack(c)).to(ppo.c_mean.device)).cpu().numpy()
         for c in zip(*[(row.before.c, row.after.c) for row, _ in rows], strict=True)
     )
     reward = np.array([reward for _, reward in rows], np.float32)

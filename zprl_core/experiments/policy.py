@@ -69,6 +69,7 @@ class SteeredPolicy:
 
     Args:
         model: the frozen base. steering: where it is steered. actor: of this steering, may go on learning.
+            All are on one device.
         seed: of the run.
     """
 
@@ -84,10 +85,8 @@ class SteeredPolicy:
         c = encode(self.model, [slot.observation for slot in slots])
         at = [(slot.episode, slot.chunk) for slot in slots]
         latent = self._normal(at, Stream.LATENT, (self.model.bottleneck.latent_dim,))
-        base = self.steering.draw(c, latent, self._w(at)).numpy()
-        places = [
-            Place(*where, *seen) for where, seen in zip(at, zip(c.numpy(), base, strict=True), strict=True)
-        ]
+        seen = (each.cpu().numpy() for each in (c, self.steering.draw(c, latent, self._w(at))))
+        places = [Place(*where, *row) for where, row in zip(at, zip(*seen, strict=True), strict=True)]
         return {slot.copy: place for slot, place in zip(slots, places, strict=True)}
 
     @torch.inference_mode()
@@ -99,7 +98,8 @@ class SteeredPolicy:
             modes: "base" is not steered, "explore" draws dz, "steer" takes tanh(mean).
         """
         at = [(each.episode, each.chunk) for each in places]
-        c, base = (torch.from_numpy(np.stack(x)) for x in zip(*[(p.c, p.base) for p in places], strict=True))
+        c = self._tensor([each.c for each in places])
+        base = self._tensor([each.base for each in places])
         w, standard = self._w(at), (c - self.c_mean) / self.c_std
         explored, _ = self.actor.sample(
             standard, base, self._normal(at, Stream.PERTURBATION, (self.steering.dim,))
@@ -107,14 +107,17 @@ class SteeredPolicy:
         steered = self.steering.apply(base, explored)
         steered = _where(modes, "steer", self.steering.apply(base, self.actor.mean(standard, base)), steered)
         steered = _where(modes, "base", self.steering.unsteered(base, w), steered)
-        return steered.numpy(), self.steering.act(c, steered, w).numpy()
+        return steered.cpu().numpy(), self.steering.act(c, steered, w).cpu().numpy()
 
     def _w(self, at: Sequence[At]) -> Tensor:
         policy = self.model.policy
         return self._normal(at, Stream.FLOW, (policy.chunk, policy.action_dim))
 
     def _normal(self, at: Sequence[At], stream: Stream, shape: tuple[int, ...]) -> Tensor:
-        return normal(self.seed, at, stream, shape)
+        return normal(self.seed, at, stream, shape).to(self.c_mean.device)
+
+    def _tensor(self, rows: Sequence[Array]) -> Tensor:
+        return torch.from_numpy(np.stack(rows)).to(self.c_mean.device)
 
 
 def episodes(
@@ -150,10 +153,11 @@ def episodes(
 
 
 def encode(model: BaseModel, observations: Sequence[Observation]) -> Tensor:
-    """c (n, c_dim) of n observations."""
-    proprio = torch.from_numpy(np.stack([each.proprio for each in observations]))[:, None]
+    """c (n, c_dim) of n observations, on the model's device."""
+    device = model.bottleneck.c_mean.device
+    proprio = torch.from_numpy(np.stack([each.proprio for each in observations]))[:, None].to(device)
     images = {
-        name: torch.from_numpy(np.stack([each.images[name] for each in observations]))[:, None]
+        name: torch.from_numpy(np.stack([each.images[name] for each in observations]))[:, None].to(device)
         for name in observations[0].images
     }
     return model.policy.encode(images, proprio)
@@ -166,4 +170,5 @@ def normal(seed: int, at: Sequence[At], stream: Stream, shape: tuple[int, ...]) 
 
 
 def _where(modes: Sequence[Mode], wanted: Mode, value: Tensor, other: Tensor) -> Tensor:
-    return torch.where(torch.tensor([mode == wanted for mode in modes])[:, None], value, other)
+    chosen = torch.tensor([mode == wanted for mode in modes], device=value.device)
+    return torch.where(chosen[:, None], value, other)

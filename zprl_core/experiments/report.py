@@ -109,8 +109,12 @@ def _curve(trials: Mapping[int, Trial], root: Path) -> Curve:
     return Curve(next(iter(trials.values())).cell, trials, points, done)
 
 
-def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Document:
+def report(name: str, trials: Sequence[Trial], root: Path, out: Path, command: str) -> Document:
     """The report's document; its figures are written to `out`.
+
+    Args:
+        name: of the experiment. trials: of it. root: where they are.
+        out: folder of the figures. command: what is said to have made the report.
 
     Raises:
         DataError: points are damaged.
@@ -126,8 +130,7 @@ def report(name: str, trials: Sequence[Trial], root: Path, out: Path) -> Documen
         f"In the paper: {experiment.source}. Every rate is measured without exploration on the layouts of "
         "its seed, which are the same for every method and every point; steps are environment steps, the "
         "warm-up's included. Intervals of rates are Wilson's at 95 %, over all seeds' episodes together.",
-        f"Command: `zprl experiment report {name} --root {root.name} --out {out.name}`. "
-        f"{_computed_with(found, root)}",
+        f"Command: `{command}`. {_computed_with(found, root)}",
     ]
     if missing:
         lead.append(Caution(f"Not finished: {'; '.join(missing)}."))

@@ -32,6 +32,19 @@ Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What a trial runs on.
+
+    Attributes:
+        simulators: processes that share its copies of the environment; 0: all are in its own.
+        device: of all networks, as torch names it.
+    """
+
+    simulators: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
 class Standing:
     """How far a trial is. points: of its curve so far. error: the last line of what stopped it."""
 
@@ -64,7 +77,7 @@ def standing(trial: Trial, root: Path) -> Standing:
     return Standing("begun", points)
 
 
-def prepare(trial: Trial, root: Path) -> None:
+def prepare(trial: Trial, root: Path, machine: Machine) -> None:
     """Make a trial's base policy, where it is missing.
 
     Raises:
@@ -73,15 +86,14 @@ def prepare(trial: Trial, root: Path) -> None:
     from zprl_core.experiments.bases import base_of
 
     _one_core()
-    base_of(trial, root)
+    base_of(trial, root, machine.device)
 
 
-def run_trial(trial: Trial, root: Path, simulators: int = 0, notice: Notice = print) -> None:
+def run_trial(trial: Trial, root: Path, machine: Machine, notice: Notice = print) -> None:
     """Run a trial to its end, from where it stands; nothing to do where it is done.
 
     Args:
-        trial: which. root: of everything.
-        simulators: processes that share its copies of the environment; 0: all are in this one.
+        trial: which. root: of everything. machine: what it runs on.
         notice: told of every point.
 
     Raises:
@@ -101,10 +113,10 @@ def run_trial(trial: Trial, root: Path, simulators: int = 0, notice: Notice = pr
             if _is_done(trial, read_points(folder)):
                 return
         (folder / ERROR).unlink(missing_ok=True)
-        write_json(folder / ABOUT, _about(trial))
+        write_json(folder / ABOUT, {**_about(trial), "device": machine.device})
         try:
-            model = base_of(trial, root)
-            with VectorEnvironment(trial.task, trial.environments, simulators) as environments:
+            model = base_of(trial, root, machine.device)
+            with VectorEnvironment(trial.task, trial.environments, machine.simulators) as environments:
                 kind = FinetuningTrial if trial.cell.method in FINETUNING else SteeringTrial
                 run = kind(trial.task, trial.cell, model, environments, trial.seed, folder)
                 for point in run.run():
@@ -135,7 +147,7 @@ def told(point: Point) -> str:
 
 
 def run_trials(
-    trials: Sequence[Trial], root: Path, processes: int, simulators: int = 0, notice: Notice = print
+    trials: Sequence[Trial], root: Path, processes: int, machine: Machine, notice: Notice = print
 ) -> list[str]:
     """Run trials in processes of this machine; returns what failed, one line a trial.
 
@@ -144,8 +156,8 @@ def run_trials(
     with ThreadPoolExecutor(processes) as threads:
         try:
             for trial in {trial.base: trial for trial in trials}.values():
-                threads.submit(_alone, prepare, trial, root)  # what it raises, its trials raise again
-            tasks = {threads.submit(_alone, run_trial, trial, root, simulators): trial for trial in trials}
+                threads.submit(_alone, prepare, trial, root, machine)  # its trials raise what it raises
+            tasks = {threads.submit(_alone, run_trial, trial, root, machine): trial for trial in trials}
             return list(_failures(((tasks[each], each.result) for each in as_completed(tasks)), notice))
         finally:  # there is something left to end after a Ctrl-C only
             threads.shutdown(wait=False, cancel_futures=True)
@@ -171,9 +183,11 @@ def _alone(work: Callable[..., None], *arguments: Any) -> None:
 
 
 def run_on_ray(
-    trials: Sequence[Trial], root: Path, address: str, simulators: int = 0, notice: Notice = print
+    trials: Sequence[Trial], root: Path, address: str, machine: Machine, notice: Notice = print
 ) -> list[str]:
     """Run each trial as a task of a Ray cluster that shares this folder; returns what failed.
+
+    On a GPU each trial has one of its own.
 
     Raises:
         ConfigError: Ray is not installed.
@@ -183,8 +197,8 @@ def run_on_ray(
     except ImportError as error:
         raise ConfigError('ray is not installed: pip install "zprl[cluster]"') from error
     ray.init(address=address)
-    remote = ray.remote(num_cpus=1 + simulators)(run_trial)
-    tasks = {remote.remote(trial, root, simulators): trial for trial in trials}
+    remote = ray.remote(num_cpus=1 + machine.simulators, num_gpus=int(machine.device != "cpu"))(run_trial)
+    tasks = {remote.remote(trial, root, machine): trial for trial in trials}
 
     def ended() -> Iterator[tuple[Trial, Callable[[], Any]]]:
         left = list(tasks)

@@ -40,7 +40,7 @@ class SteeringTrial(LearningTrial):
 
     Args:
         task: with the cell's overrides. cell: which method, with its scale.
-        model: the frozen base policy with its bottleneck.
+        model: the frozen base policy with its bottleneck, on the device that all computes on.
         environments, seed, folder: see `LearningTrial`.
     """
 
@@ -55,7 +55,8 @@ class SteeringTrial(LearningTrial):
     ) -> None:
         self.cell, steering = cell, make_steering(cell, task, model)
         self.sac = seeded(seed, lambda: make_sac(cell, task, model, steering))
-        moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
+        self.sac.to(model.bottleneck.c_mean.device)
+        moments = model.bottleneck.c_mean.cpu().numpy(), model.bottleneck.c_std.cpu().numpy()
         self.replay = ReplayBuffer(*moments, steering.dim)
         self.steered = SteeredPolicy(model, steering, self.sac.actor, seed)
         super().__init__(task, self.steered, environments, seed, folder)
@@ -95,7 +96,10 @@ class SteeringTrial(LearningTrial):
         if not isinstance(steering, LatentSteering):
             return {}
         z, steered = (np.stack(x) for x in zip(*[(e.before.base, e.chosen) for e in chunks], strict=True))
-        before, after = (steering.condition(torch.from_numpy(x)).numpy() for x in (z, steered))
+        device = self.steered.c_mean.device
+        before, after = (
+            steering.condition(torch.from_numpy(x).to(device)).cpu().numpy() for x in (z, steered)
+        )
         found = [measure(*rows, latents) for rows in zip(z, steered, before, after, strict=True)]
         means = np.mean([astuple(each) for each in found], axis=0)
         return {name: float(mean) for name, mean in zip(GUARD, means, strict=True) if np.isfinite(mean)}

@@ -74,7 +74,7 @@ class FlowChain(nn.Module):
         return torch.cat([initial, log_prob], dim=1), 0.5 + constant + std.log().flatten(1).mean(dim=1)
 
     def _mean(self, a: Tensor, k_from: float, k_to: float, film: Tensor) -> Tensor:
-        k = torch.full((len(a),), k_from)
+        k = torch.full((len(a),), k_from, device=a.device)
         return a - (k_from - k_to) * self.flow(a, k, film)  # eq. (2)
 
     def chunk(self, chain: Tensor) -> Tensor:

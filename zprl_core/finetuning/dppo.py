@@ -49,8 +49,8 @@ class DPPO(nn.Module):
         logs = [each[:, 1:].clamp(*LOG_PROB_RANGE).mean(dim=(2, 3)) for each in (new, old)]
         log_ratio = logs[0] - logs[1]  # (B, M)
         ratio, steps = log_ratio.exp(), log_ratio.shape[1]
-        discount = DENOISING_DISCOUNT ** torch.arange(steps - 1, -1, -1)
-        weighted, clip = advantage[:, None] * discount, clipping(steps)
+        discount = DENOISING_DISCOUNT ** torch.arange(steps - 1, -1, -1, device=advantage.device)
+        weighted, clip = advantage[:, None] * discount, clipping(steps).to(advantage.device)
         clipped = torch.max(torch.min(ratio, 1.0 + clip), 1.0 - clip)
         loss = -torch.min(weighted * ratio, weighted * clipped).mean()
         return loss, ((ratio - 1.0) - log_ratio).mean().detach()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC, Batch, UpdateNoise
 
 Made = TypeVar("Made")
+Drawn = TypeVar("Drawn", Batch, UpdateNoise)
 
 
 def seeded(seed: int, make: Callable[[], Made]) -> Made:
@@ -26,8 +28,15 @@ def seeded(seed: int, make: Callable[[], Made]) -> Made:
 
 
 def one_update(sac: SAC, replay: ReplayBuffer, seed: int, number: int) -> dict[str, Tensor]:
-    """The run's update of this number; returns `SAC.update`'s scalars."""
-    return sac.update(*draw(sac, replay, seed, number))
+    """The run's update of this number, on the device of its weights; returns `SAC.update`'s scalars."""
+    batch, drawn = draw(sac, replay, seed, number)
+    return sac.update(_placed(batch, sac.log_alpha.device), _placed(drawn, sac.log_alpha.device))
+
+
+def _placed(given: Drawn, device: torch.device) -> Drawn:
+    """The same tensors on a device."""
+    found = {field.name: getattr(given, field.name) for field in fields(given)}
+    return replace(given, **{name: each.to(device) for name, each in found.items() if each is not None})
 
 
 def draw(sac: SAC, replay: ReplayBuffer, seed: int, number: int) -> tuple[Batch, UpdateNoise]:

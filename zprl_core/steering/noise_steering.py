@@ -9,7 +9,6 @@ as it was drawn; SAC's settings are Table V's, where they use 2048-wide networks
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from zprl_core.policy.base_policy import BasePolicy
@@ -28,7 +27,7 @@ class NoiseSteering:
 
     def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         """Zeros: nothing of w is left that a perturbation could be added to."""
-        return torch.zeros(len(c), self.dim)
+        return c.new_zeros(len(c), self.dim)
 
     def apply(self, base: Tensor, dz: Tensor) -> Tensor:
         """w = magnitude * dz."""

@@ -17,6 +17,7 @@ from zprl_core.actions import ActionCodec
 from zprl_core.config import TaskConfig, load_task
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.experiments.environments.packages import INSTALL
+from zprl_core.experiments.environments.parts import join
 
 pytest.importorskip("robosuite", reason=f"robosuite is missing: {INSTALL}", exc_type=ImportError)
 
@@ -153,6 +154,8 @@ def test_transport_has_two_arms_and_the_paper_s_18_numbers() -> None:
     assert seen.proprio.shape == (18,)
     assert not seen.images
     assert state["object"].shape == (41,)
+    from_state = join(load_task("transport_state"), state)
+    assert from_state.shape == (59,) and np.array_equal(from_state[18:], state["object"].astype(np.float32))
     arms = [(f"robot{i}_eef_pos", f"robot{i}_eef_quat_site") for i in (0, 1)]
     stay = [[*state[p], *transforms.rot6d_from_quaternion(np.roll(state[q], 1)), 1.0] for p, q in arms]
     for _ in range(5):

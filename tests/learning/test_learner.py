@@ -176,6 +176,23 @@ def test_a_late_correction_says_which_updates_it_comes_after(task: TaskConfig, t
     assert everything(other) == everything(one) and other.corrections == one.corrections
 
 
+@pytest.mark.parametrize("corrected_first", [True, False])
+def test_a_checkpoint_keeps_which_updates_a_wrong_label_was_in(
+    task: TaskConfig, tmp_path: Path, corrected_first: bool
+) -> None:
+    one = learner(task, tmp_path / "log")
+    for t in transitions(7):
+        one.update(t)
+    if corrected_first:
+        one.correct(0, 4, "success")
+    one.save(tmp_path / "checkpoint")
+    resumed = learner(task, tmp_path / "log")
+    resumed.load(tmp_path / "checkpoint")
+    if not corrected_first:
+        resumed.correct(0, 4, "success")
+    assert resumed.corrections == [Correction(0, 4, "horizon", "success", (2, 8))]
+
+
 @pytest.mark.parametrize("outcome", ["void", "horizon"])
 def test_a_void_ending_is_never_drawn_again(task: TaskConfig, tmp_path: Path, outcome: str) -> None:
     """A horizon without an observation behind it cannot be bootstrapped, and is as good as void."""

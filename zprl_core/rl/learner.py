@@ -244,7 +244,7 @@ class Learner:
         for number, (_, record) in enumerate(record_log.read(self.log.path), start=1):
             if number > counters.records:
                 break
-            self._store(record)
+            self.counters.updates += self._take(record)  # not made again, yet corrections tell their numbers
         if self.counters.records != counters.records:
             raise CheckpointError(
                 f"{path} has seen {counters.records} records, but {self.log.path} holds only "
@@ -258,9 +258,14 @@ class Learner:
 
     def _apply(self, record: Mapping[str, Any], tick: Tick | None) -> None:
         """Take a record up and make the updates that it owes."""
+        self._run_updates(self._take(record), tick)
+
+    def _take(self, record: Mapping[str, Any]) -> int:
+        """Take a record up; how many updates it owes."""
         owes = self._store(record)
         if owes and self.counters.transitions > self.task.rl.warmup_chunks:
-            self._run_updates(self._updates_owed(last=record["kind"] == "settled"), tick)
+            return self._updates_owed(last=record["kind"] == "settled")
+        return 0
 
     def _store(self, record: Mapping[str, Any]) -> bool:
         """Take a record up; True where it owes updates."""

@@ -27,8 +27,8 @@ from zprl_core.noise import Stream
 from zprl_core.rl.updates import seeded
 
 Array = NDArray[np.float32]
-ITERATION = 1000
-"""Chunks of an iteration, ours: theirs are 20,000 (50 copies of 400), more than the whole budget here."""
+SMALLEST, LARGEST, ITERATIONS = 1000, 20_000, 50
+"""Chunks of an iteration: theirs (50 copies of 400), or what lets the budget have so many of them, ours."""
 NOTHING = np.zeros(0, np.float32)
 
 
@@ -148,11 +148,17 @@ class FinetuningTrial(LearningTrial):
         return metrics
 
 
+def iteration_chunks(budget: int) -> int:
+    """How many chunks PPO learns from at a time, of a budget of so many."""
+    return min(LARGEST, max(SMALLEST, budget // ITERATIONS))
+
+
 def _ppo(cell: CellConfig, task: TaskConfig, model: BaseModel) -> PPO:
     moments, gamma = (model.bottleneck.c_mean, model.bottleneck.c_std), task.rl.gamma
+    chunks = iteration_chunks(task.budget.chunks)
     if cell.method == "dppo":
-        return PPO(dppo_chain(model.policy), DPPO(), dppo_config(gamma, ITERATION), *moments)
-    return PPO(reinflow_chain(model.policy), ReinFlow(), reinflow_config(gamma, ITERATION), *moments)
+        return PPO(dppo_chain(model.policy), DPPO(), dppo_config(gamma, chunks), *moments)
+    return PPO(reinflow_chain(model.policy), ReinFlow(), reinflow_config(gamma, chunks), *moments)
 
 
 def _advantages(rows: Sequence[tuple[Executed, float]], ppo: PPO) -> tuple[Array, Array]:

@@ -28,6 +28,8 @@ ABREAST = 3
 """Pictures of ways side by side."""
 LAST = 5
 """Points that a final rate is averaged over (paper, Table I)."""
+LATE = 2
+"""Points that each seed's end is averaged over."""
 REACHED = 0.9
 """Success rate whose steps Table I counts."""
 
@@ -76,15 +78,38 @@ class Curve:
         return pooled(points[0].evaluation.success for points in self.points.values())
 
     @property
-    def steps_to(self) -> float | None:
-        """Mean over seeds of the steps at the first point of at least 0.9; None unless all seeds have one."""
-        reached = [
-            next((p.steps for p in points if p.evaluation.success.rate >= REACHED), None)
+    def late(self) -> list[float]:
+        """Each seed's mean over its last two points: one point alone may be a good or a bad moment."""
+        return [
+            float(np.mean([p.evaluation.success.rate for p in points[-LATE:]]))
             for points in self.points.values()
         ]
-        if not self.complete or None in reached:
+
+    @property
+    def steps_to(self) -> float | None:
+        """Mean over seeds of the steps at the first point of at least 0.9; None unless all seeds have one."""
+        return self._mean_steps([first_of(points) for points in self.points.values()])
+
+    @property
+    def stays_from(self) -> float | None:
+        """The same of the first point behind which no point is below 0.9."""
+        return self._mean_steps([first_of(lasting(points)) for points in self.points.values()])
+
+    def _mean_steps(self, steps: Sequence[int | None]) -> float | None:
+        if not self.complete or None in steps:
             return None
-        return float(np.mean([each for each in reached if each is not None]))
+        return float(np.mean([each for each in steps if each is not None]))
+
+
+def first_of(points: Sequence[Point]) -> int | None:
+    """Steps at the first point of at least 0.9."""
+    return next((p.steps for p in points if p.evaluation.success.rate >= REACHED), None)
+
+
+def lasting(points: Sequence[Point]) -> Sequence[Point]:
+    """The points behind the last one of less than 0.9."""
+    below = [i for i, p in enumerate(points) if p.evaluation.success.rate < REACHED]
+    return points[below[-1] + 1 :] if below else points
 
 
 def curves(trials: Sequence[Trial], root: Path) -> list[Curve]:
@@ -233,13 +258,17 @@ SUCCESS = (
     "Seeds done",
     "Base",
     "Last point",
+    "Last two points, by seed",
     "Mean of last 5",
     "Steps to 0.9",
+    "Stays there from",
     "Exploring before it",
 )
 SUCCESS_CAPTION = (
-    "Exploring: training episodes that ended between the last two points. An episode that runs at a point is "
-    "dropped, and long ones fail more often, so that these rates are some points too high."
+    "Wilson's intervals take all episodes for independent; how far seeds are apart is in their own rates. "
+    "Steps to 0.9: the first point that reaches it; a curve may fall again, so beside it the first from "
+    "which it stays. Exploring: training episodes that ended between the last two points. An episode that "
+    "runs at a point is dropped, and long ones fail more often, so that these rates are some points too high."
 )
 MOTION = ("Method", "Base", "Exploring", "Deterministic")
 MOTION_CAPTION = (
@@ -270,14 +299,14 @@ def _success_row(curve: Curve) -> list[str]:
     ]
     if not curve.points:
         return [*row, *["not run"] * (len(SUCCESS) - len(row))]
-    final, steps = curve.final, curve.steps_to
-    told = "N/A" if curve.complete else "not finished"
+    final, told = curve.final, "N/A" if curve.complete else "not finished"
     return [
         *row,
         _rate(curve.base),
         _rate(curve.last),
+        " ".join(f"{rate:.2f}" for rate in curve.late),
         told if final is None else f"{final:.2f}",
-        told if steps is None else f"{steps:,.0f}",
+        *(told if steps is None else f"{steps:,.0f}" for steps in (curve.steps_to, curve.stays_from)),
         _rate(curve.exploring),
     ]
 

@@ -11,7 +11,8 @@ Ours differs: a flow of four equal steps in place of 20 of diffusion, all of the
 that is the least one of theirs; the discount per chunk is the task's (theirs .999); the observation encoder
 stays frozen; rewards are not rescaled by a running deviation, since they are 0 and 1; the advantage is
 normalised over an iteration, not over a minibatch; the actor learns from the first iteration on, where theirs
-waits for two of the critic's; noise is not cut at 3 deviations; iterations are as small as the budget wants.
+waits for two of the critic's; noise is not cut at 3 deviations; iterations are smaller, so that the
+budget has 50 of them, and none of less than 1000 chunks.
 """
 
 from __future__ import annotations

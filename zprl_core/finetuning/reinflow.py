@@ -9,7 +9,9 @@ entropy bonus 0.01 (square), learning rates 4.5e-5 and 6.5e-4 (Gym), GAE 0.95, g
 Ours differs: the discount per chunk is the task's (theirs .99 to .999); intermediate chunks are not clipped
 to [-1, 1], nor is noise cut at 3 deviations, so that densities are exact; the observation encoder stays
 frozen; no warm-up of the critic and no schedule of learning rates; rewards are not rescaled by a running
-deviation; epochs stop at a KL of 1 (Gym's; theirs for square .01). Log densities are means over a chunk's
+deviation; epochs stop at a KL of 1 (Gym's; theirs for square .01);
+the noise's range does not shrink over training, theirs does after a third of it; 10 epochs, theirs for Gym 5;
+iterations as DPPO's here. Log densities are means over a chunk's
 numbers and the chain's steps, as theirs are with their two normalisations on.
 """
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from sensor_msgs.msg import Image
-from zprl_interfaces.msg import ActionChunk, ArmState, SessionState
+from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, SessionState
 
 from teleop_vr.protocol import Command
 from teleop_vr.server import Server
@@ -27,6 +27,7 @@ from zprl_core.panel_address import DEFAULT_TELEOP, PanelAddress
 from zprl_core.records import read_records
 from zprl_core.safety import ChunkCommand
 from zprl_core.teleop import ClutchSettings
+from zprl_core.teleop.pilot import PERSON
 from zprl_core.teleop.teleoperation import ArmSample, Teleoperation
 from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose
@@ -73,7 +74,9 @@ class TeleopNode(WebNode):
             SessionState, "/session/state", lambda m: self.soon(self._server.on_session, m), qos.changes()
         )
         for arm in setup.rig.arms:
-            self.create_subscription(ArmState, f"/arms/{arm.name}/state", self._on_arm, qos.stream(False))
+            profile = qos.stream(False)
+            self.create_subscription(ArmState, f"/arms/{arm.name}/state", self._on_arm, profile)
+            self.create_subscription(ChunkReport, f"/arms/{arm.name}/report", self._on_report, profile)
         for name, stream in self._server.cameras.items():
             self._watch(setup.rig.camera(name).topic, stream)
 
@@ -93,6 +96,10 @@ class TeleopNode(WebNode):
         setpoint = Setpoint.at(told, None if np.isnan(width) else width)
         sample = ArmSample(convert.stamp_ns(message), setpoint, measured, message.fault)
         self.soon(self._teleoperation.on_arm, message.arm, sample)
+
+    def _on_report(self, message: ChunkReport) -> None:
+        if message.source == PERSON and message.status == message.REFUSED:
+            self.soon(self._teleoperation.on_refused, message.arm, message.reason, self.now_ns())
 
     def _look(self) -> None:
         """How far the collection is, when there is something new."""

@@ -10,6 +10,7 @@ import { fill, item, say, set } from "/text.js";
 const NAMES = { failure: "keep", abort: "discard" };
 const KEYS = { Enter: "go", 1: "success", 2: "failure", 3: "abort", Backspace: "undo", c: "clear" };
 const GO_ON = ["begin", "start", "resume"], MENDS = ["undo", "clear"];
+const LEAST_GAP_MS = 6.8; // between two words of the hands: a screen may be faster than the server listens (150 Hz)
 const MOST_WAITING_BYTES = 4096; // of hands that the network has not taken: older ones are not worth sending
 
 const $ = (id) => document.getElementById(id);
@@ -59,6 +60,7 @@ const controllers = new Controllers(press);
 const virtual = new Virtual($("pad"), press);
 
 let isAway = false;
+let toldAt = 0;
 
 function afterFrame(then) {
   if (document.hidden) document.addEventListener("visibilitychange", then, { once: true });
@@ -66,8 +68,11 @@ function afterFrame(then) {
 }
 
 function tellHands(hands) {
+  const now = performance.now();
+  if (now - toldAt < LEAST_GAP_MS) return;
   if (!view?.yours || link.socket.bufferedAmount > MOST_WAITING_BYTES || Object.keys(hands).length === 0) return;
-  link.send({ type: "hands", at: performance.now(), hands });
+  toldAt = now;
+  link.send({ type: "hands", at: now, hands });
 }
 
 // Keys, mouse and gamepad are told at the screen's rate, while the page is looked at and no headset is.
@@ -170,15 +175,17 @@ function board() {
 
 function key(event) {
   looked();
-  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("input, select")) return;
   const down = event.type === "keydown";
+  if (!down) virtual.keys.delete(event.code); // let go is let go, whatever else is pressed and wherever the focus is
+  const chord = event.ctrlKey || event.altKey || event.metaKey;
+  if (chord) virtual.release(); // some systems swallow the letting go of keys beside these
+  const name = event.key === "Escape" ? "stop" : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (name !== "stop" && (chord || event.target.closest("input, select"))) return;
   if (MOVES.has(event.code)) {
     event.preventDefault();
     if (down) virtual.keys.add(event.code);
-    else virtual.keys.delete(event.code);
     return;
   }
-  const name = event.key === "Escape" ? "stop" : KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!name || !down || event.repeat) return;
   event.preventDefault();
   press(name);
@@ -199,6 +206,7 @@ function looked() {
 for (const button of buttons) button.addEventListener("click", () => press(button.dataset.command));
 document.addEventListener("keydown", key);
 document.addEventListener("keyup", key);
+document.addEventListener("focusin", (event) => event.target.closest("input, select") && virtual.release());
 for (const back of ["focus", "pointerdown"]) window.addEventListener(back, looked);
 window.addEventListener("blur", () => away("the page is not looked at"));
 document.addEventListener("visibilitychange", () => (document.hidden ? away("the page is hidden") : looked()));

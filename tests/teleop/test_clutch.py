@@ -159,9 +159,18 @@ def test_a_grasp_is_kept_until_the_trigger_has_passed_it() -> None:
     grasp = Grasp(0.0, 0.08)
     grasp.take(0.03)
     assert [grasp.width_m(trigger) for trigger in (0.0, 0.3, 0.6)] == [0.03, 0.03, 0.03]
-    assert grasp.width_m(0.75) == pytest.approx(0.02)
-    assert grasp.width_m(0.25) == pytest.approx(0.06)
+    assert grasp.width_m(0.725) == pytest.approx(0.02)
+    assert grasp.width_m(0.275) == pytest.approx(0.06)
     grasp.take(0.06)
     assert [grasp.width_m(trigger) for trigger in (1.0, 0.5)] == [0.06, 0.06]
-    assert grasp.width_m(0.25) == pytest.approx(0.06)
+    assert grasp.width_m(0.275) == pytest.approx(0.06)
     assert grasp.width_m(0.5) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(("kept_m", "reached", "back"), [(0.0, 0.96, 0.5), (0.08, 0.04, 0.5)])
+def test_a_worn_trigger_gets_hold_of_a_gripper_at_its_end(kept_m: float, reached: float, back: float) -> None:
+    grasp = Grasp(0.0, 0.08)
+    grasp.take(kept_m)
+    assert grasp.width_m(back) == kept_m
+    assert grasp.width_m(reached) == kept_m, "it is not let go on the way"
+    assert grasp.width_m(back) == pytest.approx(0.04)

@@ -146,3 +146,27 @@ def test_a_page_that_loses_the_keyboard_lets_go(desk: Headset, cell: Collection)
     desk.page.keyboard.down(" ")
     close(desk)
     desk.page.keyboard.up(" ")
+
+
+def test_keys_are_let_go_whatever_is_beside_them_and_escape_stops_from_a_field(
+    desk: Headset, cell: Collection
+) -> None:
+    keyboard = desk.page.keyboard
+    if desk.text("word") in ("Running", "Judge"):
+        keyboard.press("2")
+        desk.until(lambda: "Labelled" in desk.text("word"), "the last episode is over")
+    run(desk, by_keys(desk))
+    for beside in ("Control", "Alt", "Meta"):
+        keyboard.down(" ")
+        close(desk)
+        keyboard.down(beside)
+        keyboard.up(" ")
+        keyboard.up(beside)
+        desk.until(lambda: not desk.follows, f"the arm holds after {beside}")
+    keyboard.down(" ")
+    close(desk)
+    desk.page.focus("#yaw")
+    desk.until(lambda: not desk.follows, "the arm holds while something is typed")
+    keyboard.up(" ")
+    keyboard.press("Escape")
+    desk.until(lambda: desk.text("word") == "Stopped", "it is stopped")

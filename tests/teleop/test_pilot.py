@@ -33,7 +33,7 @@ class Bench:
         self.controller = ArmController(ARM, TASK, "run", HOME, demonstrated=demonstrated)
         self.now_s, self.state, self.grip, self.trigger = 0.0, state, 1.0, 0.0
         self.hand: Callable[[float], np.ndarray] = lambda t: AT
-        self.talks = True
+        self.talks = self.seen = True
         self.sent: list[Setpoint] = [HOME]
         self.refused: list[str] = []
         self._frame = self._tick = 0
@@ -55,7 +55,7 @@ class Bench:
             if self.talks and self.now_s >= self._frame * FRAME_S:
                 self._frame = math.ceil(self.now_s / FRAME_S)
                 pose = Pose(self.hand(self.now_s), quaternion_from_rotvec(np.zeros(3)))
-                sample = HandSample(self.now_ns, pose, self.grip)
+                sample = HandSample(self.now_ns, pose, self.grip, self.seen)
                 self.pilot.on_hand(sample, self.trigger, self.controller.last)
             if self.now_s >= self._tick * TASK.tick_s:
                 self._tick = math.ceil(self.now_s / TASK.tick_s)
@@ -118,6 +118,51 @@ def test_letting_go_holds_and_pressing_again_moves_nothing(bench: Bench) -> None
     bench.grip = 1.0
     assert np.ptp(bench.run(1.0), axis=0).max() < 1e-9 and bench.pilot.clutch.closed
     assert way[-1][2] - HOME.position[2] == pytest.approx(0.03, abs=1e-4)
+
+
+@pytest.mark.parametrize("how", ["let go", "not seen", "told to", "no node any more"])
+def test_a_fast_hand_that_ends_leaves_no_way_to_be_gone(bench: Bench, how: str) -> None:
+    """1 m/s for 0.25 s, of which the arm has gone less than half: it brakes, and so does the gripper."""
+    begun_s = bench.now_s
+    bench.hand = lambda t: AT + np.array([0.0, min(t - begun_s, 0.25), 0.0])
+    bench.run(0.15)
+    bench.trigger = 1.0
+    bench.run(0.1)
+    last = bench.sent[-1]
+    assert 0.05 < last.position[2] - HOME.position[2] < 0.15
+    if how == "let go":
+        bench.grip = bench.trigger = 0.0
+    elif how == "told to":
+        bench.pilot.clutch.open("the page is hidden")
+    elif how == "not seen":
+        bench.seen = False
+    else:
+        bench.pilot.command = lambda moment: None  # type: ignore[method-assign]
+    way = bench.run(1.0)
+    ticks = 3 if how == "no node any more" else 1
+    going_on_s = ticks * TASK.tick_s + 0.02 + SERVO_S  # until a chunk is due, and its lead
+    braking_m = 0.01
+    limits = ARM.limits
+    most_m = going_on_s * 0.8 * limits.linear_velocity_m_s + braking_m
+    assert np.linalg.norm(way - last.position, axis=1).max() < most_m
+    assert ARM.gripper is not None
+    assert last.gripper_width is not None and bench.sent[-1].gripper_width is not None
+    assert abs(bench.sent[-1].gripper_width - last.gripper_width) < going_on_s * ARM.gripper.speed_m_s
+    assert bench.refused == [] and (bench.controller.fault == "" or how == "no node any more")
+
+
+def test_a_hand_far_ahead_is_followed_at_once_at_a_slow_rate() -> None:
+    """10 Hz and 1.5 m/s: a first waypoint as far as the arm goes in a tick would be refused as a jump."""
+    arm, task = load_rig("franka_flip_egg").arms[0], load_task("flip_egg")
+    pilot = Pilot(arm, task, ClutchSettings(), demonstrated=True)
+    told = Setpoint(HOME.position, HOME.quaternion, None)
+    for i, (grip, ahead_m) in enumerate([(0.0, 0.0), (1.0, 0.0), (1.0, 0.05), (1.0, 0.1), (1.0, 0.15)]):
+        pose = Pose(AT + np.array([0.0, ahead_m, 0.0]), quaternion_from_rotvec(np.zeros(3)))
+        pilot.on_hand(HandSample(START_NS + 20_000_000 * i, pose, grip), 0.0, told)
+    command = pilot.command(Moment(START_NS + 100_000_000, "run", 0, "running", told))
+    assert command is not None
+    first = np.asarray(command.actions)[0, :3] - told.position
+    assert 0.05 < np.linalg.norm(first) <= 0.8 * arm.limits.jump_m + 1e-6
 
 
 def test_a_headset_that_falls_silent_stops_the_arm(bench: Bench) -> None:

@@ -156,3 +156,19 @@ def test_nothing_is_sent_before_an_arm_was_heard_of_or_while_the_session_permits
     cell.run(0.1)
     assert cell.sent["arm"] == 0
     assert "the session is paused" in cell.teleoperation.view()["arm"].why
+
+
+def test_what_the_arm_refuses_is_told_while_the_hand_holds_it() -> None:
+    cell = Cell()
+    cell.run(0.2)
+    cell.pressed["right"] = 1.0
+    cell.run(0.2)
+    cell.teleoperation.on_refused("arm", "it leaves the workspace", cell.now_ns)
+    view = cell.teleoperation.view()["arm"]
+    assert view.closed and view.why == "the arm refuses: it leaves the workspace"
+    cell.run(1.1)
+    assert cell.teleoperation.view()["arm"].why == ""
+    cell.teleoperation.on_refused("arm", "it leaves the workspace", cell.now_ns)
+    cell.pressed["right"] = 0.0
+    cell.run(0.1)
+    assert cell.teleoperation.view()["arm"].why == ""

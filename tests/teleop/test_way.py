@@ -24,6 +24,15 @@ def test_it_goes_straight_and_then_holds() -> None:
     np.testing.assert_allclose(way.quaternion, np.tile(TOLD.quaternion, (4, 1)))
 
 
+def test_it_slows_down_where_no_other_chunk_may_follow() -> None:
+    """0.3 m/s for a tick, then down to nothing over two: 15 mm, and 15 mm more."""
+    pace = Pace(0.3, 1.0, 0.1, brake_s=0.1)
+    target = Pose(np.array([1.4, 0.0, 0.2]), TOLD.quaternion)
+    way = way_to(TOLD, target, 0.0, pace=pace, waypoints=5, dt_s=DT_S, free_s=DT_S)
+    np.testing.assert_allclose(way.position[:, 0] - 0.4, [0.015, 0.02625, 0.03, 0.03, 0.03])
+    np.testing.assert_allclose(0.08 - way.gripper_width, [0.005, 0.00875, 0.01, 0.01, 0.01])
+
+
 def test_without_a_gripper_there_are_no_widths() -> None:
     told = Setpoint(TOLD.position, TOLD.quaternion, None)
     assert way_to(told, TOLD.pose, 0.05, pace=PACE, waypoints=H, dt_s=DT_S).gripper_width is None

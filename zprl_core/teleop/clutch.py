@@ -175,6 +175,10 @@ class Clutch:
         return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ _BASE_XR
 
 
+END = 0.05
+"""Share of a trigger's way, at either end, that does nothing: a worn one does not reach it."""
+
+
 class Grasp:
     """A trigger that closes a gripper, continuously; pressed all the way it is shut.
 
@@ -196,7 +200,8 @@ class Grasp:
 
     def width_m(self, trigger: float) -> float:
         """The width for a trigger that is pressed so far, 0 to 1."""
-        wanted = self._open_m + min(max(trigger, 0.0), 1.0) * (self._shut_m - self._open_m)
+        pressed = min(max((trigger - END) / (1.0 - 2.0 * END), 0.0), 1.0)
+        wanted = self._open_m + pressed * (self._shut_m - self._open_m)
         if self._kept_m is None:
             return wanted
         side = math.copysign(1.0, wanted - self._kept_m) if wanted != self._kept_m else 0.0

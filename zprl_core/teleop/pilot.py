@@ -10,9 +10,11 @@ from zprl_core.safety import ChunkCommand, lease_for, may_move
 from zprl_core.teleop.clutch import Clutch, ClutchSettings, Grasp, HandSample
 from zprl_core.teleop.way import Pace, way_to
 from zprl_core.trajectory import Setpoint
+from zprl_core.transforms import Pose
 
 PERSON = "human"
 _SHARE = 0.8  # of the arm's speeds that a hand may ask for: what comes on top is the bridge's blending
+_AHEAD = 2  # ticks that a chunk goes on for at this speed before it slows down, should no other follow
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,10 @@ class Pilot:
         self._lease = lease_for(reset_by_hand=task.reset == "teleoperated", demonstrated=demonstrated)
         gripper = arm.gripper
         self._grasp = None if gripper is None else Grasp(gripper.min_width_m, gripper.max_width_m)
-        self._pace = Pace(
-            _SHARE * arm.limits.linear_velocity_m_s,
-            _SHARE * arm.limits.angular_velocity_rad_s,
-            gripper.speed_m_s if gripper is not None else 1.0,
-        )
+        self._pace = _pace(arm, self._dt_s)
         self.clutch = Clutch(settings)
         self._trigger, self._chunk = 0.0, 0
+        self._follows: Pose | None = None  # the target of the last chunk, until the clutch is open
 
     def on_hand(self, sample: HandSample, trigger: float, told: Setpoint) -> None:
         """The hand was seen.
@@ -85,16 +84,30 @@ class Pilot:
     def command(self, moment: Moment) -> ChunkCommand | None:
         """The chunk that is due now; None where the hand moves nothing.
 
+        The first one after the clutch has opened slows the arm down, and leaves its gripper where it is.
         `clutch` says why where it had to open.
         """
-        if self.clutch.closed and (problem := self._problem(moment)):
+        problem = self._problem(moment)
+        if self.clutch.closed and problem:
             self.clutch.open(problem)
         target = self.clutch.time(moment.now_ns).pose
-        if target is None:
+        followed, self._follows = self._follows, target
+        if target is not None:
+            width_m = None if self._grasp is None else self._grasp.width_m(self._trigger)
+            return self._toward(target, width_m, _AHEAD * self._dt_s, moment)
+        if followed is None or problem:
             return None
-        width_m = None if self._grasp is None else self._grasp.width_m(self._trigger)
+        return self._toward(followed, None, self._lead_ns * 1e-9, moment)
+
+    def _toward(self, target: Pose, width_m: float | None, free_s: float, moment: Moment) -> ChunkCommand:
         way = way_to(
-            moment.told, target, width_m, pace=self._pace, waypoints=self._waypoints, dt_s=self._dt_s
+            moment.told,
+            target,
+            width_m,
+            pace=self._pace,
+            waypoints=self._waypoints,
+            dt_s=self._dt_s,
+            free_s=free_s,
         )
         actions = self._codec.encode([way])
         self._chunk += 1
@@ -116,3 +129,12 @@ class Pilot:
         if not may_move(moment.session_state, PERSON, self._lease):
             return f"the session is {moment.session_state}: no motion by hand"
         return ""
+
+
+def _pace(arm: ArmConfig, dt_s: float) -> Pace:
+    """No faster than the arm may, nor than its bridge takes a chunk's first waypoint for a jump."""
+    limits, gripper = arm.limits, arm.gripper
+    linear = _SHARE * min(limits.linear_velocity_m_s, limits.jump_m / dt_s)
+    angular = _SHARE * min(limits.angular_velocity_rad_s, limits.jump_rad / dt_s)
+    brake_s = max(linear / limits.linear_acceleration_m_s2, angular / limits.angular_acceleration_rad_s2)
+    return Pace(linear, angular, gripper.speed_m_s if gripper is not None else 1.0, brake_s)

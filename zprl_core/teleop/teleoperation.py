@@ -24,6 +24,8 @@ MEMORY_S = 4.0
 """What the latency is fitted to."""
 FIT_EVERY_S = 1.0
 _LEAST_WAY_M = 0.03  # less motion than this tells no latency
+REFUSED_S = 1.0
+"""How long a person is shown why an arm's bridge refused what a hand wanted."""
 _STALE_S = 0.3  # an arm that was not heard of for so long cannot be moved by hand
 
 
@@ -63,7 +65,7 @@ class HandView:
 
     Attributes:
         hand: left or right; empty where no hand moves this arm.
-        closed: whether the hand moves the arm. why: why it opened by itself.
+        closed: whether the hand moves the arm. why: why it opened by itself, or moves nothing while closed.
         width_m: of the gripper, as it was told last; None where there is none.
         latency_s: from the hand to the measured arm; None while nothing moved that would tell.
     """
@@ -86,6 +88,8 @@ class _Side:
     measured: deque[tuple[int, np.ndarray]] = field(default_factory=deque)
     latency_s: float | None = None
     fitted_ns: int = 0
+    refused: str = ""
+    refused_ns: int = 0
 
 
 class Teleoperation:
@@ -148,6 +152,11 @@ class Teleoperation:
         side.sample = sample
         _remember(side.measured, sample.stamp_ns, sample.measured.position)
 
+    def on_refused(self, arm: str, reason: str, now_ns: int) -> None:
+        """An arm's bridge refused a chunk of the hand's: it stands still while the clutch is closed."""
+        side = self._sides[arm]
+        side.refused, side.refused_ns = reason, now_ns
+
     def on_hands(self, remote_ms: float, arrival_ns: int, hands: Mapping[str, Hand]) -> None:
         """The page has told where the hands are.
 
@@ -177,6 +186,8 @@ class Teleoperation:
         """The chunks that are due now, by arm; none for an arm that no hand moves."""
         found = {}
         for arm, side in self._sides.items():
+            if now_ns - side.refused_ns > REFUSED_S * 1e9:
+                side.refused = ""
             if side.sample is None:
                 continue
             silent_s = (now_ns - side.sample.stamp_ns) * 1e-9
@@ -217,7 +228,8 @@ def _remember(samples: deque[tuple[int, np.ndarray]], stamp_ns: int, position: n
 def _view(side: _Side) -> HandView:
     told = side.sample.told.gripper_width if side.sample is not None else None
     clutch = side.pilot.clutch
-    return HandView(side.hand, clutch.closed, clutch.why, told, side.latency_s)
+    refused = f"the arm refuses: {side.refused}" if side.refused and clutch.closed else ""
+    return HandView(side.hand, clutch.closed, clutch.why or refused, told, side.latency_s)
 
 
 def _latency_s(side: _Side) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,17 +18,29 @@ class Pace:
 
     Attributes:
         linear_m_s, angular_rad_s, gripper_m_s: speeds.
+        brake_s: how long it takes to slow down from them.
     """
 
     linear_m_s: float
     angular_rad_s: float
     gripper_m_s: float
+    brake_s: float = 0.0
 
 
 def way_to(
-    told: Setpoint, target: Pose, width_m: float | None, *, pace: Pace, waypoints: int, dt_s: float
+    told: Setpoint,
+    target: Pose,
+    width_m: float | None,
+    *,
+    pace: Pace,
+    waypoints: int,
+    dt_s: float,
+    free_s: float = math.inf,
 ) -> ArmWaypoints:
     """The straight way from where an arm is told to be, position and rotation together, and then a hold.
+
+    Where it takes longer than `free_s` it ends before the target: should no other chunk follow, the arm has
+    not gone far.
 
     Args:
         told: where the chunk begins.
@@ -35,10 +48,15 @@ def way_to(
         width_m: of the gripper there; None keeps what is told.
         pace: kept by every step.
         waypoints, dt_s: of the chunk.
+        free_s: after so long it slows down, s.
     """
     gap_m, gap_rad = told.pose.distance(target)
     seconds = max(gap_m / pace.linear_m_s, gap_rad / pace.angular_rad_s, 1e-9)
     passed_s = dt_s * np.arange(1, waypoints + 1)
+    slowing_s = np.clip(passed_s - free_s, 0.0, pace.brake_s)
+    passed_s = np.minimum(passed_s, free_s) + slowing_s
+    if pace.brake_s > 0.0:
+        passed_s -= slowing_s**2 / (2.0 * pace.brake_s)
     share = np.minimum(passed_s / seconds, 1.0)
     position = told.position + share[:, None] * (target.position - told.position)
     widths = None

@@ -55,6 +55,24 @@ def recording(
     return unfinished, file.read_bytes(), flushed
 
 
+def test_a_bag_that_is_being_recorded_is_left_alone(tmp_path: Path, definition: Definition) -> None:
+    """Replaced, its recorder would go on writing into a file without a name."""
+    run = RunFolder(tmp_path)
+    (tmp_path / "config").mkdir()
+    run.task_file.write_text("name: t\n")
+    run.rig_file.write_text("name: r\n")
+    bags = EpisodeBags(run, FACTS, "kilted")
+    bags.session("resetting", 0, 1)
+    for number in range(9):
+        bags.write(Source("/fast", "", definition), reading(number), 1000 + number, number, number)
+    bags.flush(0)
+    bag = run.bags / "episode_000000"
+    with pytest.raises(DataError, match=r"episode_000000_0\.mcap: is being recorded"):
+        recover(bag)
+    bags.finish()
+    assert recover(bag).damage.none and describe(bag).contents.messages == 9
+
+
 def cut(folder: Path, data: bytes) -> Path:
     bag = folder / "episode_000000"
     bag.mkdir()

@@ -18,6 +18,7 @@ from zprl_bringup.recorded import read_recording
 from zprl_cameras.picture import Fit
 from zprl_core.actions import ActionCodec
 from zprl_core.bags.recovery import recover
+from zprl_core.bags.rosbag2 import change_custom_data
 from zprl_core.cli import main
 from zprl_core.config import TaskConfig
 from zprl_core.data.building import BuildOptions, Built, build
@@ -304,6 +305,18 @@ def test_a_bag_that_was_cut_off(tmp_path: Path) -> None:
     recover(path)
     _, recovered = made(tmp_path / "recovered", path)
     np.testing.assert_array_equal(recovered.episode(0).action, there.episode(0).action)
+
+
+def test_a_recording_that_ends_in_its_episode_is_no_success_whatever_its_label(tmp_path: Path) -> None:
+    """A power cut right after the label: the run knows it, and the bag's end never reached the disk."""
+    begun = (Event(0.0, "resetting"), Event(1.0, "running"))
+    path = Made(length_s=2.0, events=begun, label=None).write(tmp_path / "bag")
+    recover(path)
+    change_custom_data(path, {"episode": "0", "outcome": "success"})
+    with pytest.raises(DataError, match="ends while episode 0 runs; how it went on was not"):
+        made(tmp_path / "data", path)
+    _, there = made(tmp_path / "there", path, repairs=["truncated"])
+    assert there.infos[0].repairs == ("truncated: ends while episode 0 runs",)
 
 
 def test_what_is_no_bag(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from mcap.records import Attachment, Channel, Message, Metadata, Schema
 
 from zprl_core.bags.reading import Damage, bag_file, records, topic_of
 from zprl_core.bags.rosbag2 import DISTRO, DISTRO_KEY, METADATA, RECORD, read_metadata, write_metadata
-from zprl_core.bags.writer import McapFile
+from zprl_core.bags.writer import McapFile, being_written
 from zprl_core.errors import DataError
 
 
@@ -41,9 +41,15 @@ def recover(bag: Path, out: Path | None = None) -> Recovered:
         out: a new folder for the restored bag, where there is no room beside it; the old one then stays.
 
     Raises:
-        DataError: no bag there, or one without a single whole record; `out` is in use; no room.
+        DataError: no bag there, one that is still being recorded, or without a single whole record; `out` is
+            in use; no room.
     """
     source = bag_file(bag)
+    if being_written(source):
+        raise DataError(
+            f"{source}: is being recorded. Wait until its episode's label is final and the next one begins, "
+            "or end the run"
+        )
     folder = source.parent if out is None else out
     if out is not None and out.exists():
         raise DataError(f"{out}: exists. Choose another --out")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,18 @@ from mcap.writer import CompressionType, Writer
 from zprl_core.bags.rosbag2 import Contents, Topic
 
 CHUNK_BYTES = 1 << 20
+
+
+def being_written(path: Path) -> bool:
+    """Whether a `McapFile` has the file open, in whatever process of this machine."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+    return False
 
 
 class McapFile:
@@ -25,6 +38,8 @@ class McapFile:
     Args:
         path: of the new file.
 
+    The file is locked while it is open, so that `being_written` tells.
+
     Raises:
         OSError: it exists or cannot be made; so does every other method where the disk is full.
     """
@@ -34,6 +49,8 @@ class McapFile:
         self._topics: dict[int, Topic] = {}
         self._schemas: dict[str, int] = {}
         self._file = path.open("xb", buffering=0)
+        with contextlib.suppress(OSError):  # a file system that knows no locks is written to all the same
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._mcap = Writer(self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.NONE)
         self._mcap.start(profile="ros2")
 

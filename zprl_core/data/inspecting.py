@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zprl_core.config import RigConfig, TaskConfig, check_pair
 from zprl_core.data.problems import BadBagError, Problem
-from zprl_core.data.recording import Recording, Stream
+from zprl_core.data.recording import RUNNING, Recording, Stream
 from zprl_core.errors import ConfigError
 from zprl_core.provenance import Provenance
 
@@ -43,13 +43,18 @@ def repaired(
 
 
 def _file(recording: Recording, repairs: Collection[str], done: list[str]) -> list[Problem]:
-    if not recording.damage:
-        return []
+    """A file that was cut off, recovered or not: its last episode may lack what its label was given for."""
+    found = []
+    if recording.damage:
+        cure = f"`zprl bag recover {recording.path}` restores what is there"
+        found.append((recording.damage, cure))
+    if recording.events and recording.events[-1].state == RUNNING:
+        number = recording.events[-1].episode
+        found.append((f"ends while episode {number} runs", "how it went on was not recorded"))
     if "truncated" in repairs:
-        done.append(f"truncated: {recording.damage}")
+        done += [f"truncated: {what}" for what, _ in found]
         return []
-    cure = f"`zprl bag recover {recording.path}` restores what is there"
-    return [Problem("truncated", f"{recording.damage}; {cure}")]
+    return [Problem("truncated", f"{what}; {cure}") for what, cure in found]
 
 
 def _clock(recording: Recording) -> list[Problem]:

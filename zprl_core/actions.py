@@ -13,9 +13,9 @@ its sign flip at pi.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -142,6 +142,31 @@ class ActionCodec:
                 f"and gripper {action.gripper} make {codec.dim}"
             )
         return codec
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data; `raw_dim` is the action's width."""
+        return {
+            "rotation": self.rotation,
+            "arms": self.arms,
+            "gripper": self.gripper,
+            "reference_quat_wxyz": list(self.reference_quat_wxyz),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], dim: int) -> ActionCodec:
+        """The inverse of `to_dict`, of actions of this width.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is no such data. ConfigError: its values mean nothing.
+        """
+        w, x, y, z = (float(value) for value in data["reference_quat_wxyz"])
+        raw = dim if data["rotation"] == "none" else None
+        return cls(data["rotation"], int(data["arms"]), bool(data["gripper"]), (w, x, y, z), raw)
+
+    def means_the_same(self, other: ActionCodec) -> bool:
+        """Whether the other one makes the same poses of the same numbers."""
+        alike = np.allclose(self.reference_quat_wxyz, other.reference_quat_wxyz, atol=1e-9)
+        return bool(alike) and replace(self, reference_quat_wxyz=other.reference_quat_wxyz) == other
 
     @property
     def arm_dim(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.bags.conftest import outcome
 from tests.datasets.bags import BEGIN_NS, IMAGE, RATE_HZ, SECOND, STATE, VECTOR, Event, Made, picture, task
 from zprl_bringup import convert
 from zprl_bringup.recorded import read_recording
@@ -26,6 +27,8 @@ from zprl_core.data.dataset import load_dataset
 from zprl_core.data.problems import check_repairs
 from zprl_core.data.reading import StoredDataset, open_dataset
 from zprl_core.errors import ConfigError, DataError
+from zprl_core.records import append_record
+from zprl_core.run_folder import RunFolder
 
 
 def made(out: Path, *bags: Path, of: TaskConfig | None = None, **options: Any) -> tuple[Built, StoredDataset]:
@@ -307,6 +310,17 @@ def test_a_bag_that_was_cut_off(tmp_path: Path) -> None:
     np.testing.assert_array_equal(recovered.episode(0).action, there.episode(0).action)
 
 
+def test_a_label_that_was_corrected_while_nothing_recorded_counts(tmp_path: Path) -> None:
+    """The run knows it; its bags do not."""
+    run = RunFolder(tmp_path / "run")
+    bag = Made(label={"episode": "0", "outcome": "success"}).write(run.bags / "episode_000000")
+    elsewhere = Made(label={"episode": "0", "outcome": "success"}).write(tmp_path / "episode_000000")
+    for label in ("success", "failure"):
+        append_record(run.episodes_file, outcome(0, label, "anna"))
+    _, dataset = made(tmp_path / "data", bag, elsewhere)
+    assert [info.outcome for info in dataset.infos] == ["failure", "success"]
+
+
 def test_a_recording_that_ends_in_its_episode_is_no_success_whatever_its_label(tmp_path: Path) -> None:
     """A power cut right after the label: the run knows it, and the bag's end never reached the disk."""
     begun = (Event(0.0, "resetting"), Event(1.0, "running"))
@@ -349,8 +363,8 @@ def small(tmp_path: Path) -> Path:
 
 def test_the_command(tmp_path: Path, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder of bags is taken for its bags, and superseded ones are none of them."""
-    for n, outcome in enumerate(("success", "failure", "void")):
-        Made(label={"episode": "0", "outcome": outcome}).write(tmp_path / "bags" / f"episode_{n:06d}")
+    for n, label in enumerate(("success", "failure", "void")):
+        Made(label={"episode": "0", "outcome": label}).write(tmp_path / "bags" / f"episode_{n:06d}")
     Made().write(tmp_path / "bags" / "superseded" / "episode_000000")
     named = [tmp_path / "bags", *sorted((tmp_path / "bags").iterdir())]
     assert zprl(*named, "--task", small, "--out", tmp_path / "data") == 0

@@ -13,15 +13,20 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from tests.formats.foreign import MH_ENV, write_robomimic_file
+from tests.formats.small import PLACE_ORANGE, episode_of, header_of, small_dataset
+from zprl_core.actions import ActionCodec
 from zprl_core.config import load_task
 from zprl_core.data.formats.action_form import ActionForm
+from zprl_core.data.formats.choices import RotationForm
 from zprl_core.data.formats.gripper import GripperScale
 from zprl_core.data.formats.importing import import_dataset
 from zprl_core.data.formats.planning import ImportOptions, make_plan
 from zprl_core.data.formats.robomimic import RobomimicSource
 from zprl_core.data.formats.robomimic_writing import write_robomimic
 from zprl_core.data.reading import StoredDataset, open_dataset
+from zprl_core.data.writing import DatasetWriter
 from zprl_core.errors import DataError, ZprlError
+from zprl_core.transforms import angle_between
 
 CAN = load_task("can")
 PANDA = GripperScale(open_command=-1.0, open_width_m=0.08, closed_command=1.0, closed_width_m=0.0)
@@ -96,6 +101,45 @@ def test_round_trip_restores_the_dataset_and_the_file(tmp_path: Path) -> None:
     for one, other in zip(data, again, strict=True):
         for name, array in one.arrays().items():
             np.testing.assert_allclose(other.arrays()[name], array, atol=2e-6)
+
+
+@pytest.mark.parametrize("rotation", ["task", "quat_wxyz"])
+def test_an_export_knows_what_its_orientations_stand_for(tmp_path: Path, rotation: RotationForm) -> None:
+    """Rotation vectors from the tool pointing down are others from the identity."""
+    task = PLACE_ORANGE
+    data = small_dataset(tmp_path / "data", task)
+    assert data.header.action is not None
+    write_robomimic(data, tmp_path / "out.hdf5", ActionForm(data.header.action, rotation))
+    upright = replace(task.action, reference_quat_wxyz=(1.0, 0.0, 0.0, 0.0))
+    assert upright.reference_quat_wxyz != task.action.reference_quat_wxyz
+    other = replace(task, action=upright)
+    if rotation == "task":
+        with pytest.raises(DataError, match=r"are those of another task: .*--action-rotation quat_wxyz"):
+            imported(tmp_path / "out.hdf5", tmp_path / "other", ImportOptions(), other)
+    else:
+        found = imported(tmp_path / "out.hdf5", tmp_path / "other", ImportOptions(), other)
+        assert found.header.action is not None
+        mine, theirs = (
+            each.header.action.decode(each.episode(0).action)[0].quaternion  # type: ignore[union-attr]
+            for each in (data, found)
+        )
+        assert angle_between(mine, theirs).max() < 1e-4
+    again = imported(tmp_path / "out.hdf5", tmp_path / "again", ImportOptions(), task)
+    np.testing.assert_allclose(again.episode(0).action, data.episode(0).action, atol=1e-5)
+
+
+def test_an_export_that_is_thinned_keeps_its_rewards_where_they_belong(tmp_path: Path) -> None:
+    header, task = header_of(PLACE_ORANGE), PLACE_ORANGE
+    episode = episode_of(header, 9, 1)
+    facts = {"rewards": {"ticks": [3, 8], "values": [0.5, 1.0]}, "done_ticks": [8]}
+    with DatasetWriter(tmp_path / "data", header) as writer:
+        writer.add(replace(episode, info=replace(episode.info, facts=facts)))
+    form = ActionForm(ActionCodec.from_config(task.action))
+    write_robomimic(open_dataset(tmp_path / "data"), tmp_path / "out.hdf5", form)
+    half = replace(task, rate_hz=task.rate_hz / 2)
+    thinned = imported(tmp_path / "out.hdf5", tmp_path / "half", ImportOptions(thin=True), half)
+    assert thinned.lengths == [5]
+    assert thinned.infos[0].facts == {"rewards": {"ticks": [1, 4], "values": [0.5, 1.0]}, "done_ticks": [4]}
 
 
 def test_published_deltas_are_refused_by_where_they_point(tmp_path: Path) -> None:

@@ -159,9 +159,20 @@ def agree_with_run(bag: Path) -> None:
         DataError: episodes.jsonl or the bag's metadata.yaml is damaged.
         OSError: metadata.yaml cannot be written.
     """
+    if known := known_to_run(bag):
+        change_custom_data(bag, known)
+
+
+def known_to_run(bag: Path) -> dict[str, str]:
+    """What the run that a bag lies in knows of its episode, by now; empty for one that lies elsewhere.
+
+    A label that is corrected while nothing records stands there, and not in the bag.
+
+    Raises:
+        DataError: episodes.jsonl is damaged.
+    """
     run, match = RunFolder(bag.absolute().parent.parent), _NAME.fullmatch(bag.name)
     if match is None or bag.absolute().parent != run.bags:
-        return
-    for record in read_records(run.episodes_file):
-        if record.episode == int(match[1]):
-            change_custom_data(bag, label_facts(record))
+        return {}
+    records = [each for each in read_records(run.episodes_file) if each.episode == int(match[1])]
+    return label_facts(records[-1]) if records else {}

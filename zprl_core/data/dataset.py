@@ -151,10 +151,7 @@ def _check_action(path: Path, header: Header, task: TaskConfig) -> None:
     if header.action is None or task.action.layout == "joints":
         return
     wanted = ActionCodec.from_config(task.action)
-    alike = np.allclose(header.action.reference_quat_wxyz, wanted.reference_quat_wxyz, atol=1e-9)
-    if not alike or dataclasses.replace(header.action, reference_quat_wxyz=wanted.reference_quat_wxyz) != (
-        wanted
-    ):
+    if not header.action.means_the_same(wanted):
         raise DataError(
             f"{path}: action is {header.action}, task {task.name} needs {wanted}; build it for that task"
         )

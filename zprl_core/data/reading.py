@@ -163,9 +163,7 @@ def header_from_dict(index: Mapping[str, Any], path: Path) -> Header:
 def _codec(layout: Mapping[str, Any] | None, dim: int) -> ActionCodec | None:
     if layout is None:
         return None
-    w, x, y, z = (float(value) for value in layout["reference_quat_wxyz"])
-    raw = dim if layout["rotation"] == "none" else None
-    return ActionCodec(layout["rotation"], int(layout["arms"]), bool(layout["gripper"]), (w, x, y, z), raw)
+    return ActionCodec.from_dict(layout, dim)
 
 
 def _info(path: Path, entry: Mapping[str, Any]) -> EpisodeInfo:

@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zprl_core.actions import ActionCodec
 from zprl_core.data.episode import ARRAYS, Episode, EpisodeInfo, Header, check_episode
 from zprl_core.data.statistics import statistics
 from zprl_core.errors import DataError
@@ -162,18 +161,9 @@ def header_to_dict(header: Header) -> dict[str, Any]:
         "cameras": {name: list(size) for name, size in header.cameras.items()},
         "proprio_dim": header.proprio_dim,
         "action_dim": header.action_dim,
-        "action": None if header.action is None else _layout(header.action),
+        "action": None if header.action is None else header.action.to_dict(),
     }
     return {**own, "facts": dict(header.facts)}
-
-
-def _layout(codec: ActionCodec) -> dict[str, Any]:
-    return {
-        "rotation": codec.rotation,
-        "arms": codec.arms,
-        "gripper": codec.gripper,
-        "reference_quat_wxyz": list(codec.reference_quat_wxyz),
-    }
 
 
 def require_room(folder: Path, overwrite: bool) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from zprl_core.actions import ActionCodec
 from zprl_core.data.episode import EpisodeInfo, Header
 from zprl_core.data.formats.action_form import ActionForm
 from zprl_core.data.formats.choices import RotationForm
@@ -35,6 +36,7 @@ class OwnHeader:
         lead_steps: L.
         provenance: None: not known.
         rotation, gripper: the `ActionForm` of the export.
+        codec: what its numbers stand for where `rotation` is "task"; None: not known (older exports).
         facts: of the header.
     """
 
@@ -43,11 +45,14 @@ class OwnHeader:
     rotation: RotationForm
     gripper: GripperScale | None
     facts: Mapping[str, Any]
+    codec: ActionCodec | None = None
 
     @classmethod
     def of(cls, header: Header, form: ActionForm) -> OwnHeader:
         """Of an export."""
-        return cls(header.lead_steps, header.provenance, form.rotation, form.gripper, header.facts)
+        return cls(
+            header.lead_steps, header.provenance, form.rotation, form.gripper, header.facts, form.codec
+        )
 
     @property
     def proprio_parts(self) -> tuple[tuple[str, int], ...]:
@@ -65,6 +70,7 @@ class OwnHeader:
             "action_rotation": self.rotation,
             "gripper": gripper,
             "facts": dict(self.facts),
+            "action": None if self.codec is None else {**self.codec.to_dict(), "dim": self.codec.dim},
         }
 
     @classmethod
@@ -78,13 +84,14 @@ class OwnHeader:
             found = data.get("version") if isinstance(data, Mapping) else type(data).__name__
             raise DataError(f"{source}: version is {found!r}, this version reads {_VERSION}")
         try:
-            gripper, provenance = data["gripper"], data["provenance"]
+            gripper, provenance, action = data["gripper"], data["provenance"], data.get("action")
             return cls(
                 int(data["lead_steps"]),
                 None if provenance is None else Provenance.from_dict(provenance, source),
                 data["action_rotation"],
                 None if gripper is None else GripperScale(*map(float, gripper)),
                 dict(data["facts"]),
+                None if action is None else ActionCodec.from_dict(action, int(action["dim"])),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(

@@ -94,7 +94,9 @@ class Plan:
         rewards = None if raw.rewards is None else thin_rewards(raw.rewards, self.stride)
         dones = None if raw.dones is None else thin_dones(raw.dones, self.stride)
         if raw.info is not None:
-            return replace(raw.info, length=length)
+            thinned = signal_facts(rewards, dones)
+            own = {key: thinned.get(key, value) for key, value in raw.info.facts.items()}
+            return replace(raw.info, length=length, facts=own)
         facts = {**raw.facts, **signal_facts(rewards, dones, raw.splits)}
         return EpisodeInfo(length=length, outcome=raw.outcome, source=where, facts=facts)
 

@@ -128,6 +128,12 @@ def _form(
             f"{source.path}: does not say how its actions write a rotation: give --action-rotation, one of: "
             + ", ".join(ROTATION_FORMS)
         )
+    written = None if own is None else own.codec
+    if rotation == "task" and written is not None and not written.means_the_same(codec):
+        raise DataError(
+            f"{source.path}: its actions are those of another task: {written}, task {task.name} has {codec}; "
+            "export it again with --action-rotation quat_wxyz, which stands for the same poses in every task"
+        )
     gripper = options.gripper
     if own is not None and gripper is None and not options.gripper_as_is:
         gripper = own.gripper

@@ -25,6 +25,7 @@ from zprl_bringup import convert
 from zprl_core.bags.definitions import find_definition
 from zprl_core.bags.episodes import EPISODE_RECORD, RUN_RECORD
 from zprl_core.bags.foreign import foreign_records, is_foreign
+from zprl_core.bags.labels import known_to_run
 from zprl_core.bags.reading import Damage, Record, bag_file, records
 from zprl_core.bags.rosbag2 import METADATA, read_metadata
 from zprl_core.config import RigConfig, TaskConfig, load_rig
@@ -159,6 +160,7 @@ def _scan(scan: Scan) -> Scan:
     folder = scan.bag if scan.file is None else scan.file.parent
     if (folder / METADATA).exists():
         scan.label |= read_metadata(folder).get("custom_data") or {}
+    scan.label |= known_to_run(folder)
     return scan
 
 

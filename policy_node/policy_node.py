@@ -80,6 +80,7 @@ class PolicyNode(LifecycleNode):
         self._actor = self.parameter(
             "actor", "", "run folder or learner's checkpoint with the actor for 'steer'; empty: the learner's"
         )
+        self._learns = self.parameter("learner", True, "a learner takes transitions and corrections")
         self._replay = self.parameter("replay", False, "observations come from bags, when the player asks")
         self._asked = self._setup.lockstep or self._replay  # for observations, or by the clock
         self._active = False
@@ -210,8 +211,8 @@ class PolicyNode(LifecycleNode):
             self._agent.on_closed()
 
     def _on_correction(self, message: Correction) -> None:
-        """Corrections go to the learner behind the transitions that they are about."""
-        if message.run_id == self._setup.run_id and not self._actor:
+        """Corrections go to the learner, where there is one, behind the transitions that they are about."""
+        if message.run_id == self._setup.run_id and self._learns:
             self._send_update([], _NO_CHUNK, [message])
 
     def _begin_if_running(self, message: SessionState) -> None:
@@ -219,7 +220,7 @@ class PolicyNode(LifecycleNode):
         if message.state != "running" or self._begun == self._place(message):
             return
         if self._agent.owes:
-            if self._asked:
+            if self._asked or self._agent.searches:
                 return
             self.get_logger().warning(
                 f"episode {self._agent.episode}: its ending was never observed, not learned"
@@ -440,7 +441,7 @@ class PolicyNode(LifecycleNode):
     def _send_update(
         self, transitions: list[Any], chunk: int | None, corrections: Sequence[Correction] = ()
     ) -> None:
-        episode = self._agent.current
+        episode = -1 if self._agent.episode is None else self._agent.episode
         request = Update.Request(run_id=self._setup.run_id, known_version=self._agent.known_version)
         request.transitions, request.corrections = transitions, list(corrections)
         self.call(self._learner, request, partial(self._on_update, episode, chunk))

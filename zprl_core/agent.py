@@ -233,6 +233,11 @@ class EpisodeAgent:
         # A void chunk leaves nothing behind, the chunks before it do.
         return e.sent < (e.ending - 1 if e.outcome == "void" else e.ending)
 
+    @property
+    def searches(self) -> bool:
+        """Whether latents that explain a person's chunks are still looked for, which ends by itself."""
+        return self._episode is not None and bool(self._episode.sought - self._episode.inversions.keys())
+
     def resume_guard(self, history: Iterable[GuardValues]) -> None:
         """The values of the run's steered chunks before the first episode that is begun, in their order."""
         self.guard_state = self._guard.replay(history)

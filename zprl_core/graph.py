@@ -149,7 +149,7 @@ def replay_graph(
         loop: begin again after the last one.
     """
     common = _common(run)
-    policy = {**common, "base": run.base, "actor": run.actor, "replay": True}
+    policy = {**common, "base": run.base, "actor": run.actor, "learner": False, "replay": True}
     player: dict[str, Parameter] = {
         **common,
         "bags": tuple(bags),
@@ -248,7 +248,7 @@ def _hardware(
 
 
 def _learning(mode: Mode, run: RunSettings, common: Mapping[str, Parameter]) -> list[NodeSpec]:
-    policy = {**common, "base": run.base, "actor": run.actor}
+    policy = {**common, "base": run.base, "actor": run.actor, "learner": mode == "train"}
     nodes = [NodeSpec("policy_node", "policy_node", "policy_node", parameters=policy, lifecycle=True)]
     if mode == "train":
         learner = {**common, "base": run.base, "resume": run.resume}

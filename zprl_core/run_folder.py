@@ -98,6 +98,8 @@ class RunSpec:
         record: every episode becomes a bag; a resumed run may say otherwise.
         limit_s: for collect: longest demonstration, s.
         blind: people are not told which policy drives before the end.
+        measured: for evaluate: digests of the files `base` and `actor` as they were at its start, so that no
+            other policy is measured in a resumed one; empty: not known (older runs).
     """
 
     run_id: str
@@ -115,6 +117,7 @@ class RunSpec:
     record: bool = False
     limit_s: float = 0.0
     blind: bool = False
+    measured: str = ""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ Everything is checked before anything is written.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,6 +123,19 @@ def resume(
         CheckpointError: what it measures is gone.
     """
     folder = RunFolder.open(out)
+    with folder.lock():  # a live run's files are its own
+        return _resumed(folder, out, mode, panel, record, teleop, given)
+
+
+def _resumed(
+    folder: RunFolder,
+    out: Path,
+    mode: RunMode,
+    panel: str | None,
+    record: bool | None,
+    teleop: str,
+    given: Mapping[str, Any],
+) -> Prepared:
     task, rig = load_task(folder.task_file), load_rig(folder.rig_file)
     wanted = {k: v for k, v in given.items() if k in {f.name for f in dataclasses.fields(RunSpec)}}
     if "base" in wanted:
@@ -150,6 +164,12 @@ def resume(
     _check_base(Path(spec.base), task, own)
     if spec.actor and not Path(spec.actor).is_file():
         raise CheckpointError(f"{spec.actor}: does not exist any more, and {out} measures it; bring it back")
+    if spec.measured and spec.measured != _digests(spec.base, spec.actor):
+        what = " or ".join(filter(None, (spec.actor, spec.base)))
+        raise CheckpointError(
+            f"{what} has changed since {out} began to measure it, and its trials would be of two policies: "
+            "bring it back, or begin another evaluation (of a run: of a state that it kept, --checkpoint)"
+        )
     _warn(folder, [compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
     spec = spec if record is None else dataclasses.replace(spec, record=record)
     prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
@@ -211,7 +231,7 @@ def evaluation(
         base, actor = Path(run.spec.base), str(trained.path)
         # What the actor was trained to do, whatever the task's file says today.
         learned = load_task(run.task_file).rl
-        task_config, lambda_ = _steered_by(task_config, learned.steering), learned.lambda_
+        task_config, lambda_ = dataclasses.replace(task_config, rl=learned), learned.lambda_
     modes = wanted_evaluation.modes(only, policy, steered=bool(actor))
     staged = wanted_evaluation.cases(rig_config, task_config, cases, teleop)
     wanted_evaluation.check_error_rate(error_rate, modes, staged)
@@ -236,6 +256,7 @@ def evaluation(
         operator=operator,
         record=not rig_config.simulated if record is None else record,
         blind=len(modes) > 1 and not open_,
+        measured=_digests(str(base), actor),
     )
     plan = evaluation_plan(modes, count, seed, cases=trials, error_rate=error_rate)
     return _create(out, spec, rig_config, task_config, plan, warnings, panel, teleop)
@@ -300,11 +321,12 @@ def resume_collection(
     spec, task, rig = folder.spec, load_task(folder.task_file), load_rig(folder.rig_file)
     if spec.mode != "collect":
         raise ConfigError(f"{out}: is no collection but a run of `zprl {spec.mode}`")
-    blocks = read_plan(folder.plan_file)
-    if episodes is not None:
-        blocks = collection_plan(episodes)
-        write_plan(folder.plan_file, blocks)
-    return _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
+    with folder.lock():
+        blocks = read_plan(folder.plan_file)
+        if episodes is not None:
+            blocks = collection_plan(episodes)
+            write_plan(folder.plan_file, blocks)
+        return _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
 
 
 def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:
@@ -314,6 +336,11 @@ def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:
 
     check_homes(rig_config)
     return rig_config, task_config
+
+
+def _digests(*paths: str) -> str:
+    """Of these files, in this order; one without a name has none."""
+    return " ".join(hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] for path in filter(None, paths))
 
 
 def _cell(rig: RigConfig, task: TaskConfig, lockstep: bool) -> Provenance:

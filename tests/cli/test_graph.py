@@ -58,6 +58,9 @@ def test_evaluation_has_no_learner() -> None:
     nodes = _graph("evaluate", actor="/other/run")
     assert "learner_node" not in nodes
     assert nodes["policy_node"].parameters["actor"] == "/other/run"
+    for actor in ("", "/other/run"):  # nobody takes a correction there
+        assert _graph("evaluate", actor=actor)["policy_node"].parameters["learner"] is False
+    assert _graph()["policy_node"].parameters["learner"] is True
 
 
 def test_the_recorder_comes_first_where_it_is_wanted() -> None:

@@ -335,10 +335,11 @@ def test_its_transition_waits_for_the_latent_that_explains_it() -> None:
     sent = _overridden(agent)
     assert sent.executed.tolist() == [[1], [1]] and sent.plan.c == [0] and sent.noise.shape == (RESTARTS, 1)
     assert list(agent.due(plan=False)) == []  # asked for once
+    assert agent.searches
     found = np.array([5], np.float32)
     agent.on_inversion(0, 0, Inversion(found, MatchError(0.001, 0.0, 0.0), matched=True, steps=3))
     transition = _transition(agent)
-    assert transition.z_tilde is found and transition.excluded == ""
+    assert transition.z_tilde is found and transition.excluded == "" and not agent.searches
 
 
 def test_a_latent_that_explains_it_badly_leaves_it_out_and_says_by_how_much() -> None:

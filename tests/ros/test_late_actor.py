@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from zprl_interfaces.msg import PlannedChunk
+from lifecycle_msgs.msg import Transition
+from zprl_interfaces.msg import Correction, PlannedChunk
 from zprl_interfaces.srv import Update
 
 from tests.ros import training
@@ -19,7 +20,7 @@ from tests.ros.observer import Observer
 from zprl_bringup import convert, qos
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
-from zprl_core.config import load_task
+from zprl_core.config import TaskConfig, load_task
 from zprl_core.plan import Block
 from zprl_core.rl import weights
 from zprl_core.runtime import new_actor
@@ -34,11 +35,14 @@ class LearnerAtHand(Observer):
         super().__init__(domain)
         self._actor, self.go, self.asked = actor, threading.Event(), threading.Event()
         self.plans: list[PlannedChunk] = []
+        self.corrections: list[Any] = []
+        self.mend = self._node.create_publisher(Correction, "/session/correction", qos.changes())
         self._node.create_service(Update, "/learner/update", self._on_update)
         profile = qos.stream(lockstep=False, depth=64)
         self._node.create_subscription(PlannedChunk, "/policy/plan", self.plans.append, profile)
 
     def _on_update(self, request: Any, response: Any) -> Any:
+        self.corrections += request.corrections
         self.asked.set()
         assert self.go.wait(60.0)
         response.ok, response.actor_version = True, 1
@@ -47,15 +51,20 @@ class LearnerAtHand(Observer):
         return response
 
 
+def made(folder: Path) -> tuple[Path, TaskConfig, bytes]:
+    """A base policy, its task, and an actor."""
+    use_threads(1)
+    patient = {**training.TINY["observation"], "lead_steps": LEAD_STEPS, "max_age_s": 1.0}
+    task_file = folder / "patient.yaml"
+    task_file.write_text(yaml.safe_dump({**training.TINY, "observation": patient}))
+    base, task = training.tiny_base(folder, task_file), load_task(str(task_file))
+    return base, task, weights.to_bytes(new_actor(load_base(base, task)[0], task))
+
+
 @pytest.mark.timeout(180)
 def test_its_chunks_are_planned_from_what_is_seen_then_one_after_the_other(tmp_path: Path) -> None:
     """Late by more than two chunks: both of the chunks that wait for this actor would have been due."""
-    use_threads(1)
-    patient = {**training.TINY["observation"], "lead_steps": LEAD_STEPS, "max_age_s": 1.0}
-    task_file = tmp_path / "patient.yaml"
-    task_file.write_text(yaml.safe_dump({**training.TINY, "observation": patient}))
-    base, task = training.tiny_base(tmp_path, task_file), load_task(str(task_file))
-    actor = weights.to_bytes(new_actor(load_base(base, task)[0], task))
+    base, task, actor = made(tmp_path)
     with graph(tmp_path / "g", lockstep=False, task=task, blocks=(Block("train", "explore", chunks=3),)) as g:
         learner = LearnerAtHand(g.domain, actor)
         with learner:
@@ -80,3 +89,19 @@ def test_its_chunks_are_planned_from_what_is_seen_then_one_after_the_other(tmp_p
     told = [line for line in g.log("policy").splitlines() if "chunk 0/0" in line]
     assert len(told) == 1 and "its actor is not there yet: it is observed again" in told[0], "said once"
     assert g.run.read_stats()["policy_node"]["stalls"] == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_label_is_corrected_before_the_first_episode_of_a_start(tmp_path: Path) -> None:
+    """A resumed run, in which somebody mends yesterday's label first."""
+    base, task, actor = made(tmp_path)
+    with graph(tmp_path / "g", lockstep=False, task=task, blocks=(Block("train", "explore", chunks=3),)) as g:
+        learner = LearnerAtHand(g.domain, actor)
+        with learner:
+            learner.go.set()
+            g.start("policy", "policy_node.policy_node", base=str(base))
+            assert learner.change("policy", Transition.TRANSITION_CONFIGURE)
+            learner.mend.publish(Correction(run_id=g.run_id, episode=3, chunk=2, outcome="failure"))
+            g.wait(lambda: bool(learner.corrections), 30, "the correction at the learner")
+            assert learner.change("policy", Transition.TRANSITION_ACTIVATE), "it goes on"
+        assert [(each.episode, each.outcome) for each in learner.corrections] == [(3, "failure")]

@@ -119,7 +119,9 @@ class RealSenseCamera:
 
     def _devices(self) -> dict[str, tuple[str, Any]]:
         """Serial number to name and device; one that is just going away cannot be asked any more."""
-        info, found, listed = self._rs.camera_info, {}, self._context.query_devices()
+        info, found, listed = self._rs.camera_info, dict[str, tuple[str, Any]](), list[Any]()
+        with contextlib.suppress(RuntimeError):
+            listed = self._context.query_devices()
         for i in range(len(listed)):
             with contextlib.suppress(RuntimeError):
                 device = listed[i]
@@ -138,8 +140,9 @@ class RealSenseCamera:
 
     def _no_stream(self, problem: str) -> str:
         config, offers = self._config, set()
-        for _, device in (found for serial, found in self._devices().items() if serial == config.device):
-            for profile in self._colour_sensor(device).get_stream_profiles():
+        _, device = self._devices().get(str(config.device), ("", None))
+        with contextlib.suppress(RuntimeError):  # one that is just going away
+            for profile in () if device is None else self._colour_sensor(device).get_stream_profiles():
                 if profile.stream_type() == self._rs.stream.color:
                     video = profile.as_video_stream_profile()
                     offers.add((video.height(), video.width(), video.fps()))

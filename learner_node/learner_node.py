@@ -87,11 +87,14 @@ class LearnerNode(LifecycleNode):
         raise ConfigError("learner_node is configured once: end the process and start it anew")
 
     def shut_down(self) -> None:
-        """Leave the counters, and between two episodes a checkpoint."""
+        """Leave the counters, and between two episodes a checkpoint: nobody takes the last label back now."""
         if hasattr(self, "_learner"):
+            if self._between_episodes:
+                settled = self._learner.counters.records
+                self._learner.settle()
+                if self._episodes_unsaved or self._learner.counters.records > settled:
+                    self._learner.save(self._checkpoint)
             self._write_stats()
-            if self._episodes_unsaved and self._between_episodes:
-                self._learner.save(self._checkpoint)
 
     def _take_up(self) -> None:
         """Continue a run, or refuse to mix a new one with the data of another."""
@@ -104,7 +107,10 @@ class LearnerNode(LifecycleNode):
             learner.load(self._checkpoint)
         records = read_records(self._folder.episodes_file)
         if self._setup.lockstep:
-            learner.forget_episodes_after(max((record.episode for record in records), default=-1))
+            last = max((record.episode for record in records), default=-1)
+            if learner.has_seen_after(last):  # first, as a checkpoint that is ahead of its log is refused
+                self._checkpoint.unlink(missing_ok=True)
+            learner.forget_episodes_after(last)
         for _version in learner.replay_log():
             pass
         for record in records:  # what was corrected while no learner was there to hear it

@@ -176,6 +176,17 @@ def test_a_late_correction_says_which_updates_it_comes_after(task: TaskConfig, t
     assert everything(other) == everything(one) and other.corrections == one.corrections
 
 
+def test_it_tells_whether_its_checkpoint_is_of_episodes_that_are_forgotten(
+    task: TaskConfig, tmp_path: Path
+) -> None:
+    one = learner(task, tmp_path / "log")
+    for t in transitions(7):
+        one.update(t)
+    assert one.has_seen_after(0) and not one.has_seen_after(1)
+    one.forget_episodes_after(0)
+    assert not one.has_seen_after(0) and one.counters.records == 0
+
+
 @pytest.mark.parametrize("corrected_first", [True, False])
 def test_a_checkpoint_keeps_which_updates_a_wrong_label_was_in(
     task: TaskConfig, tmp_path: Path, corrected_first: bool

@@ -230,14 +230,23 @@ class Learner:
         If this learner has already seen a forgotten record it starts from nothing, and `replay_log` brings it
         back to the log's end: slower than a checkpoint, and just as exact.
         """
+        keep, count = self._until(episode)
+        self.log.truncate_to(keep)
+        if self.counters.records > count:
+            self._start_from_nothing()
+
+    def has_seen_after(self, episode: int) -> bool:
+        """Whether `forget_episodes_after` would make it start from nothing, without its checkpoint."""
+        return self.counters.records > self._until(episode)[1]
+
+    def _until(self, episode: int) -> tuple[int, int]:
+        """Where the log's records of this episode, and those before, end: bytes, and how many there are."""
         keep, count = len(record_log.MAGIC), 0
         for end, record in record_log.read(self.log.path):
             if record["episode"] > episode:
                 break
             keep, count = end, count + 1
-        self.log.truncate_to(keep)
-        if self.counters.records > count:
-            self._start_from_nothing()
+        return keep, count
 
     def _rebuild(self, path: Path, counters: Counters) -> None:
         self._forget_records()

@@ -122,21 +122,26 @@ def test_a_told_way_by_hand() -> None:
 def test_parts_wait_for_each_other_but_not_long() -> None:
     taken: list[str] = []
     halves = Halves(["right"], taken.append)
-    halves.mine(0, 1, "a", 0)
+    halves.mine(0, 1, "a", 0, 0)
     halves.theirs("right", 0, 0, 1_000_000)
     assert taken == []
     halves.theirs("right", 0, 1, 2_000_000)
     assert taken == ["a"]
-    halves.mine(0, 1, "b", 3_000_000)  # theirs is known already
+    halves.mine(0, 1, "b", 0, 3_000_000)  # theirs is known already
     assert taken == ["a", "b"]
-    halves.mine(0, 2, "c", 4_000_000)
+    halves.mine(0, 2, "c", 44_000_000, 4_000_000)
     halves.overdue(23_999_999)
     assert taken == ["a", "b"]
     halves.overdue(24_000_000)
     assert taken == ["a", "b", "c"]
     alone = Halves([], taken.append)
-    alone.mine(0, 0, "d", 0)
+    alone.mine(0, 0, "d", 900_000_000, 0)
     assert taken == ["a", "b", "c", "d"]
+    halves.mine(0, 3, "e", 300_000_000, 30_000_000)  # there is time: until 30 ms before its start
+    halves.overdue(269_999_999)
+    assert taken[4:] == []
+    halves.overdue(270_000_000)
+    assert taken[4:] == ["e"]
 
 
 @pytest.mark.parametrize(("towards", "slower"), [(1.0, True), (-1.0, False)])

@@ -94,7 +94,7 @@ class Cell:
         mine, other = self.sides[name], self.other(name)
         other.controller.on_neighbour_chunk(name, command, other.now_ns)
         other.halves.theirs(name, command.episode, command.chunk, other.now_ns)
-        mine.halves.mine(command.episode, command.chunk, command, mine.now_ns)
+        mine.halves.mine(command.episode, command.chunk, command, command.stamp_ns, mine.now_ns)
 
     def serve(self, seconds: float) -> None:
         for _ in range(round(seconds / PERIOD_S)):

@@ -263,7 +263,8 @@ class ArmBridge(LifecycleNode):
             self._deferred = message
             return
         if message.source == "policy":
-            self._halves.mine(message.episode, message.chunk, message, self._now_ns())
+            start_ns, now_ns = convert.stamp_ns(message), self._now_ns()
+            self._halves.mine(message.episode, message.chunk, message, start_ns, now_ns)
         else:
             self._take(message)
 

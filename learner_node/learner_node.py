@@ -23,6 +23,7 @@ from zprl_bringup.node import LifecycleNode, run
 from zprl_core.arithmetic import fast_matmul, use_threads
 from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
+from zprl_core.plan import position, read_plan
 from zprl_core.provenance import Provenance
 from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
@@ -87,14 +88,17 @@ class LearnerNode(LifecycleNode):
         raise ConfigError("learner_node is configured once: end the process and start it anew")
 
     def shut_down(self) -> None:
-        """Leave the counters, and between two episodes a checkpoint: nobody takes the last label back now."""
+        """Leave the counters, and between two episodes a checkpoint."""
         if hasattr(self, "_learner"):
-            if self._between_episodes:
-                settled = self._learner.counters.records
-                self._learner.settle()
-                if self._episodes_unsaved or self._learner.counters.records > settled:
-                    self._learner.save(self._checkpoint)
+            if self._plan_is_done():
+                self._settle()
+            if self._episodes_unsaved and self._between_episodes:
+                self._learner.save(self._checkpoint)
             self._write_stats()
+
+    def _plan_is_done(self) -> bool:
+        """Whether the session's end is the run's: nobody takes the last label back any more."""
+        return position(read_plan(self._folder.plan_file), read_records(self._folder.episodes_file)) is None
 
     def _take_up(self) -> None:
         """Continue a run, or refuse to mix a new one with the data of another."""

@@ -194,8 +194,6 @@ class Server:
                 page.say("notice", text=f"refused: {error}")
                 parsed = None
             if not _allowed(page, parsed):
-                if isinstance(parsed, Hands):
-                    continue  # the next one tells the same: a fast screen costs nobody the hands
                 await page.close("too many messages")
                 return
             if parsed is not None:

@@ -29,6 +29,17 @@ MESSAGES = {
 FACTS = {"run_id": "20260101-000000-00000000", "calibration": "2026-01-01 by hand", "lead_steps": "6"}
 
 
+def bags_of(folder: Path) -> tuple[RunFolder, EpisodeBags]:
+    """A run's bags, of which the first one has begun."""
+    run = RunFolder(folder)
+    (folder / "config").mkdir()
+    run.task_file.write_text("name: t\n")
+    run.rig_file.write_text("name: r\n")
+    bags = EpisodeBags(run, FACTS, "kilted")
+    bags.session("resetting", 0, 1)
+    return run, bags
+
+
 def install(prefix: Path) -> Path:
     """Put the message definitions where a package's installation puts them."""
     for name, text in MESSAGES.items():

@@ -11,15 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mcap.records import Attachment, Channel, Message
 
-from tests.bags.conftest import FACTS, reading
+from tests.bags.conftest import bags_of, reading
 from tests.damage import FUZZ, Change, damaged, damages, left_alone
 from zprl_core.bags.definitions import Definition
-from zprl_core.bags.episodes import EpisodeBags, Source
+from zprl_core.bags.episodes import Source
 from zprl_core.bags.reading import Damage, describe, records
 from zprl_core.bags.recovery import recover
 from zprl_core.bags.rosbag2 import METADATA, change_custom_data, read_metadata
 from zprl_core.errors import DataError
-from zprl_core.run_folder import RunFolder
 
 NAME = "episode_000000_0.mcap"
 MESSAGES = 60
@@ -29,13 +28,7 @@ Recording = tuple[bytes, bytes, bytes]
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory, definition: Definition) -> Recording:
-    folder = tmp_path_factory.mktemp("recording")
-    run = RunFolder(folder)
-    (folder / "config").mkdir()
-    run.task_file.write_text("name: t\n")
-    run.rig_file.write_text("name: r\n")
-    bags = EpisodeBags(run, FACTS, "kilted")
-    bags.session("resetting", 0, 1)
+    run, bags = bags_of(tmp_path_factory.mktemp("recording"))
     file = run.bags / "episode_000000" / NAME
     sources = [Source(name, "", definition) for name in ("/zero", "/one", "/two")]
     for number in range(MESSAGES):

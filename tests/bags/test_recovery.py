@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from rosbags.rosbag2 import Reader
 
-from tests.bags.conftest import FACTS, outcome, reading
+from tests.bags.conftest import FACTS, bags_of, outcome, reading
 from zprl_core import cli
 from zprl_core.bags.definitions import Definition
 from zprl_core.bags.episodes import EpisodeBags, Source
@@ -34,13 +34,7 @@ def recording(
     tmp_path_factory: pytest.TempPathFactory, definition: Definition
 ) -> tuple[bytes, bytes, Flushed]:
     """A bag as it lies there before it is finished, the same finished, and what had been flushed when."""
-    folder = tmp_path_factory.mktemp("recording")
-    run = RunFolder(folder)
-    (folder / "config").mkdir()
-    run.task_file.write_text("name: t\n")
-    run.rig_file.write_text("name: r\n")
-    bags = EpisodeBags(run, FACTS, "kilted")
-    bags.session("resetting", 0, 1)
+    run, bags = bags_of(tmp_path_factory.mktemp("recording"))
     file = run.bags / "episode_000000" / NAME
     flushed = [(file.stat().st_size, 0)]
     fast, slow = (Source(name, "", definition) for name in ("/fast", "/slow"))
@@ -57,12 +51,7 @@ def recording(
 
 def test_a_bag_that_is_being_recorded_is_left_alone(tmp_path: Path, definition: Definition) -> None:
     """Replaced, its recorder would go on writing into a file without a name."""
-    run = RunFolder(tmp_path)
-    (tmp_path / "config").mkdir()
-    run.task_file.write_text("name: t\n")
-    run.rig_file.write_text("name: r\n")
-    bags = EpisodeBags(run, FACTS, "kilted")
-    bags.session("resetting", 0, 1)
+    run, bags = bags_of(tmp_path)
     for number in range(9):
         bags.write(Source("/fast", "", definition), reading(number), 1000 + number, number, number)
     bags.flush(0)

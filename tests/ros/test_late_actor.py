@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from zprl_interfaces.msg import Correction, PlannedChunk
 from zprl_interfaces.srv import Update
 
 from tests.ros import training
-from tests.ros.harness import LEAD_STEPS, graph
+from tests.ros.harness import LEAD_STEPS, Graph, graph
 from tests.ros.observer import Observer
 from zprl_bringup import convert, qos
 from zprl_core.arithmetic import use_threads
@@ -51,22 +53,23 @@ class LearnerAtHand(Observer):
         return response
 
 
-def made(folder: Path) -> tuple[Path, TaskConfig, bytes]:
-    """A base policy, its task, and an actor."""
+@contextmanager
+def training_of(folder: Path) -> Iterator[tuple[Graph, Path, TaskConfig, LearnerAtHand]]:
+    """A graph for three chunks of training, its base policy and task, and a learner with an actor."""
     use_threads(1)
     patient = {**training.TINY["observation"], "lead_steps": LEAD_STEPS, "max_age_s": 1.0}
     task_file = folder / "patient.yaml"
     task_file.write_text(yaml.safe_dump({**training.TINY, "observation": patient}))
     base, task = training.tiny_base(folder, task_file), load_task(str(task_file))
-    return base, task, weights.to_bytes(new_actor(load_base(base, task)[0], task))
+    actor, blocks = new_actor(load_base(base, task)[0], task), (Block("train", "explore", chunks=3),)
+    with graph(folder / "g", lockstep=False, task=task, blocks=blocks) as made:
+        yield made, base, task, LearnerAtHand(made.domain, weights.to_bytes(actor))
 
 
 @pytest.mark.timeout(180)
 def test_its_chunks_are_planned_from_what_is_seen_then_one_after_the_other(tmp_path: Path) -> None:
     """Late by more than two chunks: both of the chunks that wait for this actor would have been due."""
-    base, task, actor = made(tmp_path)
-    with graph(tmp_path / "g", lockstep=False, task=task, blocks=(Block("train", "explore", chunks=3),)) as g:
-        learner = LearnerAtHand(g.domain, actor)
+    with training_of(tmp_path) as (g, base, task, learner):
         with learner:
             for name in ("bridge", "camera", "proprioception", "judge"):
                 g.start(name)
@@ -94,9 +97,7 @@ def test_its_chunks_are_planned_from_what_is_seen_then_one_after_the_other(tmp_p
 @pytest.mark.timeout(120)
 def test_a_label_is_corrected_before_the_first_episode_of_a_start(tmp_path: Path) -> None:
     """A resumed run, in which somebody mends yesterday's label first."""
-    base, task, actor = made(tmp_path)
-    with graph(tmp_path / "g", lockstep=False, task=task, blocks=(Block("train", "explore", chunks=3),)) as g:
-        learner = LearnerAtHand(g.domain, actor)
+    with training_of(tmp_path) as (g, base, _, learner):
         with learner:
             learner.go.set()
             g.start("policy", "policy_node.policy_node", base=str(base))

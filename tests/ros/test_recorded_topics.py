@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import CompressedImage, Image
 from zprl_interfaces.msg import Proprioception, SessionState
 
-from tests.ros.harness import graph
+from tests.ros.harness import Graph, graph
 from tests.ros.observer import Observer
 from zprl_bringup import convert, qos
 from zprl_core.bags.reading import describe
@@ -76,12 +78,21 @@ def test_depth_stays_as_it_is() -> None:
     assert not pictures.is_picture("/cameras/left/depth", pictures.IMAGE)
 
 
-def test_episodes_before_the_recorder_get_no_bag(tmp_path: Path) -> None:
-    """The session's last changes are kept for late joiners; they would take the place of real bags."""
-    with graph(tmp_path, lockstep=False, blocks=()) as made, Observer(made.domain) as observer:
+@contextmanager
+def session(folder: Path, *, lockstep: bool) -> Iterator[tuple[Graph, Observer, Any]]:
+    """A graph without a session, and a node that says what one would."""
+    with graph(folder, lockstep=lockstep, blocks=()) as made, Observer(made.domain) as observer:
         context = rclpy.Context()
         rclpy.init(context=context, domain_id=made.domain)
         node = rclpy.create_node("session_node", context=context)
+        yield made, observer, node
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def test_episodes_before_the_recorder_get_no_bag(tmp_path: Path) -> None:
+    """The session's last changes are kept for late joiners; they would take the place of real bags."""
+    with session(tmp_path, lockstep=False) as (made, observer, node):
         publisher = node.create_publisher(SessionState, "/session/state", qos.changes())
         for state in ("resetting", "ready", "running"):
             publisher.publish(SessionState(run_id=made.run_id, state=state, episode=0))
@@ -95,16 +106,11 @@ def test_episodes_before_the_recorder_get_no_bag(tmp_path: Path) -> None:
         made.wait((made.run.bags / "episode_000001" / "metadata.yaml").exists, 20.0, "no bag was written")
         assert [path.name for path in made.run.bags.iterdir()] == ["episode_000001"]
         assert describe(made.run.bags / "episode_000001").contents.messages == 2
-        node.destroy_node()
-        rclpy.shutdown(context=context)
 
 
 def test_what_was_seen_before_a_reset_is_in_the_bag_of_its_own_episode(tmp_path: Path) -> None:
     """In lockstep a camera may draw an episode's last state after the session has gone on to the next one."""
-    with graph(tmp_path, lockstep=True, blocks=()) as made, Observer(made.domain) as observer:
-        context = rclpy.Context()
-        rclpy.init(context=context, domain_id=made.domain)
-        node = rclpy.create_node("session_node", context=context)
+    with session(tmp_path, lockstep=True) as (made, observer, node):
         states = node.create_publisher(SessionState, "/session/state", qos.changes())
         images = node.create_publisher(Image, "/cameras/third_view/image", qos.stream(lockstep=True))
         vectors = node.create_publisher(Proprioception, "/proprioception", qos.stream(lockstep=True))
@@ -135,8 +141,6 @@ def test_what_was_seen_before_a_reset_is_in_the_bag_of_its_own_episode(tmp_path:
             {"/cameras/third_view/image": [12, 14], "/proprioception": [12, 14]},
             {"/cameras/third_view/image": [16], "/proprioception": [16]},
         ]
-        node.destroy_node()
-        rclpy.shutdown(context=context)
 
 
 def _seen(bag: Path) -> dict[str, list[int]]:

@@ -19,6 +19,15 @@ const button = () => ({ pressed: false, value: 0 });
 window.pad = { connected: true, axes: [0, 0, 0, 0], buttons: Array.from({ length: 17 }, button) };
 navigator.getGamepads = () => [window.pad];
 """
+FAST = """
+window.requestAnimationFrame = (then) => setTimeout(() => then(performance.now()), 2);
+const send = WebSocket.prototype.send;
+window.told = 0;
+WebSocket.prototype.send = function (data) {
+  if (String(data).includes('"type":"hands"')) window.told += 1;
+  return send.call(this, data);
+};
+"""
 PRESS = "([index, value]) => Object.assign(window.pad.buttons[index], { pressed: value > 0, value })"
 
 
@@ -170,3 +179,17 @@ def test_keys_are_let_go_whatever_is_beside_them_and_escape_stops_from_a_field(
     keyboard.up(" ")
     keyboard.press("Escape")
     desk.until(lambda: desk.text("word") == "Stopped", "it is stopped")
+
+
+def test_a_screen_of_500_hz_keeps_its_page(desk: Headset, cell: Collection) -> None:
+    """The server listens 150 times a second, and closes what says more."""
+    assert desk.context.browser is not None
+    page = Headset(desk.context.browser, cell.link, init_script=FAST)
+    page.page.click("#take")
+    page.until(lambda: page.text("seat-text") == "You have the hands", "the hands are taken")
+    before, seconds = page.run("() => window.told"), 6.0
+    time.sleep(seconds)
+    rate_hz = (page.run("() => window.told") - before) / seconds
+    assert 40.0 < rate_hz < 150.0, rate_hz
+    assert page.text("seat-text") == "You have the hands" and page.complaints == []
+    page.context.close()

@@ -253,23 +253,6 @@ def test_pictures_come_one_for_each_credit(house: House) -> None:
     assert asyncio.run(scenario()) == b"\0jpeg of third_view"
 
 
-def test_a_screen_that_is_too_fast_keeps_its_page(house: House) -> None:
-    """Hands beyond what is listened to are passed over."""
-
-    async def scenario() -> bool:
-        async with visit(house) as page:
-            await page.say(type="take")
-            for number in range(1000):
-                await page.say(type="hands", at=float(number), hands={})
-            await page.say(type="frame", camera="third_view")
-            while True:
-                message = await page.socket.receive(timeout=5.0)
-                if message.type is aiohttp.WSMsgType.BINARY:
-                    return True
-
-    assert asyncio.run(asyncio.wait_for(scenario(), 20.0))
-
-
 def test_what_is_no_message_is_named_and_a_flood_is_cut(house: House) -> None:
     async def scenario() -> int:
         async with visit(house) as page:

@@ -172,3 +172,16 @@ def test_what_the_arm_refuses_is_told_while_the_hand_holds_it() -> None:
     cell.pressed["right"] = 0.0
     cell.run(0.1)
     assert cell.teleoperation.view()["arm"].why == ""
+
+
+def test_an_arm_that_was_not_heard_of_is_told_nothing_from_where_it_was() -> None:
+    cell = Cell()
+    cell.run(0.2)
+    cell.pressed["right"] = 1.0
+    cell.run(0.2)
+    cell.silent.add("arm")
+    cell.run(0.4)
+    assert "no word from arm 'arm'" in cell.teleoperation.view()["arm"].why
+    sent = cell.sent["arm"]
+    cell.run(0.2)
+    assert sent <= 0.3 * 30 + 12 and cell.sent["arm"] == sent

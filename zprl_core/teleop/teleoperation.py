@@ -191,11 +191,11 @@ class Teleoperation:
             if side.sample is None:
                 continue
             silent_s = (now_ns - side.sample.stamp_ns) * 1e-9
-            if silent_s > _STALE_S and side.pilot.clutch.closed:
-                side.pilot.clutch.open(f"no word from arm '{arm}' for {silent_s:.1f} s")
-            moment = Moment(
-                now_ns, self._run_id, self._episode, self._state, side.sample.told, side.sample.fault
-            )
+            silence = f"no word from arm '{arm}' for {silent_s:.1f} s" if silent_s > _STALE_S else ""
+            if silence and side.pilot.clutch.closed:
+                side.pilot.clutch.open(silence)
+            told, fault = side.sample.told, side.sample.fault or silence  # where it is now, nobody knows then
+            moment = Moment(now_ns, self._run_id, self._episode, self._state, told, fault)
             command = side.pilot.command(moment)
             if command is not None:
                 found[arm] = command

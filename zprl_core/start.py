@@ -31,11 +31,13 @@ from zprl_core.plan import (
     Block,
     collection_plan,
     evaluation_plan,
+    position,
     read_plan,
     training_plan,
     write_plan,
 )
 from zprl_core.provenance import Provenance, compare
+from zprl_core.records import read_records
 from zprl_core.recovery import drop_unlearned, void_unrecorded
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
 from zprl_core.versions import versions
@@ -164,7 +166,8 @@ def _resumed(
     _check_base(Path(spec.base), task, own)
     if spec.actor and not Path(spec.actor).is_file():
         raise CheckpointError(f"{spec.actor}: does not exist any more, and {out} measures it; bring it back")
-    if spec.measured and spec.measured != _digests(spec.base, spec.actor):
+    goes_on = position(blocks, read_records(folder.episodes_file)) is not None
+    if goes_on and spec.measured and spec.measured != _digests(spec.base, spec.actor):
         what = " or ".join(filter(None, (spec.actor, spec.base)))
         raise CheckpointError(
             f"{what} has changed since {out} began to measure it, and its trials would be of two policies: "

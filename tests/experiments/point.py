@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zprl_core.config import TaskConfig
+from zprl_core.config import CameraView, TaskConfig
 from zprl_core.experiments.cells import CellConfig, task_of
 from zprl_core.experiments.environments.protocol import Observation, Step
 from zprl_core.experiments.environments.vector import Execution, execute
@@ -36,16 +36,21 @@ def small_task(**changes: object) -> TaskConfig:
 
 
 class Point:
-    """A waypoint (4,) is where the point goes in x, y and z, at most 0.2 a step; success is near x = 1."""
+    """A waypoint (4,) is where the point goes in x, y and z, at most 0.2 a step; success is near x = 1.
 
-    def __init__(self) -> None:
-        self.place = np.zeros(3)
+    Its cameras see a plain colour, which is where the point is.
+    """
+
+    def __init__(self, cameras: Sequence[CameraView] = ()) -> None:
+        self.place, self.cameras = np.zeros(3), cameras
 
     def reset(self, seed: int) -> None:
         self.place = np.random.default_rng(seed).uniform(-0.2, 0.2, 3)
 
     def observe(self) -> Observation:
-        return Observation({}, self.place.astype(np.float32))
+        colour = np.clip(128.0 + 100.0 * self.place, 0.0, 255.0).astype(np.uint8)
+        images = {view.name: np.full((view.height, view.width, 3), colour) for view in self.cameras}
+        return Observation(images, self.place.astype(np.float32))
 
     def step(self, action: np.ndarray) -> Step:
         self.place = self.place + np.clip(action[:3] - self.place, -0.2, 0.2)
@@ -62,8 +67,8 @@ class Point:
 class Points:
     """Copies, as `VectorEnvironment` has them."""
 
-    def __init__(self, count: int) -> None:
-        self.count, self.abreast, self.copies = count, 1, [Point() for _ in range(count)]
+    def __init__(self, count: int, cameras: Sequence[CameraView] = ()) -> None:
+        self.count, self.abreast, self.copies = count, 1, [Point(cameras) for _ in range(count)]
 
     def reset(self, seeds: Mapping[int, int]) -> dict[int, Observation]:
         for copy, seed in seeds.items():

@@ -18,6 +18,7 @@ pytest.importorskip(
 
 from zprl_core.config import TaskConfig, load_task
 from zprl_core.errors import ConfigError
+from zprl_core.experiments.demonstrations import demonstrate
 from zprl_core.experiments.environments import adroit_arm
 from zprl_core.experiments.environments.adroit import AdroitEnvironment
 from zprl_core.experiments.environments.adroit_expert import make_expert
@@ -215,6 +216,15 @@ def test_the_clean_expert_opens_the_door(door: AdroitEnvironment) -> None:
 def test_an_expert_that_aims_too_short_and_too_low_mostly_fails(door: AdroitEnvironment) -> None:
     task = changed(load_task("door_state"), flawed_share=1.0, flaw=(0.0, -0.06, -0.07), flaw_spread=0.0)
     assert sum(play(door, task, seed) for seed in range(10)) <= 3
+
+
+def test_a_demonstration_goes_on_after_success_as_episodes_of_a_dense_reward_do(
+    door: AdroitEnvironment,
+) -> None:
+    task = clean(load_task("door_state"))
+    shown = [demonstrate(door, task, 0, number) for number in range(3)]
+    assert any(each.info.success for each in shown)
+    assert all(len(each) == task.horizon_steps for each in shown)
 
 
 def test_a_share_of_the_episodes_is_flawed(door: AdroitEnvironment) -> None:

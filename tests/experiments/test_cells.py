@@ -50,6 +50,9 @@ def test_trials_share_what_is_the_same() -> None:
     assert trial(set={"bottleneck.joint": True}).imitation != plain.imitation
     usual = trial(set={"bottleneck.beta": 1e-4, "budget.demonstrations": 100})
     assert (usual.folder, usual.base) == (plain.folder, plain.base), "what is usual anyway changes nothing"
+    steps = trial(set={"policy.sampling": [1.0, 0.5, 0.0]})
+    assert (steps.base, steps.imitation) == (plain.base, plain.imitation), "no weight depends on it"
+    assert steps.folder != plain.folder, "what the trial does depends on it"
     fewer = trial(set={"budget.demonstrations": 25})
     assert fewer.demonstrations != plain.demonstrations and fewer.base != plain.base
 
@@ -86,9 +89,29 @@ def test_seeds_are_some_and_each_once(tmp_path: Path, seeds: list[int]) -> None:
         trials(str(path), "cpu")
 
 
+UNHEEDED = (
+    ({"method": "dppo", "scale": 0.3}, "method dppo has no scale"),
+    ({"method": "reinflow", "progressive_steps": 9}, "method reinflow has no progressive_steps"),
+    ({"method": "noise_steering", "scale": 1.5, "progressive_steps": 9}, "method noise_steering has no prog"),
+    ({"method": "zprl", "set": {"rl.extra_utd": 5}}, "set rl.extra_utd: a session on a rig heeds it"),
+    ({"method": "zprl", "set": {"rl.guard": {"back_off": True}}}, "set rl.guard.back_off: a session"),
+    ({"method": "zprl", "scale": 0.5, "set": {"rl.lambda": 0.3}}, "set rl.lambda would count"),
+)
+
+
 def test_a_setting_that_the_method_has_no_use_for_is_refused(tmp_path: Path) -> None:
-    cells = [{"task": "push_wall_state", "method": "dppo", "scale": 0.3}]
     path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump({"title": "t", "source": "s", "seeds": [0], "cpu": cells}))
-    with pytest.raises(ConfigError, match="cell push_wall_state dppo: method dppo has no scale"):
+    for settings, problem in UNHEEDED:
+        cells = [{"task": "push_wall_state", **settings}]
+        path.write_text(yaml.safe_dump({"title": "t", "source": "s", "seeds": [0], "cpu": cells}))
+        with pytest.raises(ConfigError, match=f"cell push_wall_state {settings['method']}: {problem}"):
+            trials(str(path), "cpu")
+
+
+def test_two_cells_that_are_one_trial_are_refused(tmp_path: Path) -> None:
+    plain = {"task": "push_wall_state", "method": "zprl"}
+    cells = [plain, {**plain, "scale": 0.25, "label": "again"}]
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump({"title": "t", "source": "s", "seeds": [0, 1], "cpu": cells}))
+    with pytest.raises(ConfigError, match="push_wall_state zprl and push_wall_state again are the same"):
         trials(str(path), "cpu")

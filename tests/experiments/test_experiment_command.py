@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from zprl_core.experiments.cells import CellConfig, task_of
+from zprl_core.experiments.demonstrations import collect
+
 SMALL = {
     "budget.demonstrations": 8,
     "budget.chunks": 40,
@@ -26,6 +29,7 @@ SMALL = {
     "evaluation.every_chunks": 20,
     "horizon_steps": 40,
 }
+FEWER = {"budget.demonstrations": 3}
 METHODS = {"zprl": 0.3, "action_residual": 0.3, "reinflow": None}
 
 
@@ -58,7 +62,9 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
     pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
     root, words = tmp_path / "root", [str(mine), "--root", str(tmp_path / "root")]
     root.mkdir()
-    assert "push_wall_state zprl, seed 0: not begun" in zprl("status", *words).stdout
+    before = zprl("status", *words).stdout
+    assert "push_wall_state zprl, seed 0: not begun" in before
+    assert "demonstrations/push_wall_state-" in before and "(not there yet)" in before
     first = zprl("run", *words, "--only", "zprl", "--processes", "1")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "1 trials to run" in first.stdout and "push_wall_state zprl, seed 0: done" in first.stdout
@@ -81,7 +87,9 @@ def test_it_runs_goes_on_and_reports(mine: Path, tmp_path: Path) -> None:
     text = (tmp_path / "report" / "report.md").read_text()
     assert "Not finished" not in text and "reinflow" in text
     assert f"torch {version('torch')}" in text, "what computed it"
-    assert (tmp_path / "report" / "push_wall_state.png").stat().st_size > 10_000
+    for picture in ("", "_ways", "_effect", "_maps"):
+        assert (tmp_path / "report" / f"push_wall_state{picture}.png").stat().st_size > 10_000
+    assert "| Environment steps | zprl | action_residual | reinflow |" in text
     assert "0 trials to run" in zprl("run", *words).stdout
     points = next(root.glob("trials/*zprl*/seed0/points.jsonl"))
     whole = points.read_bytes()
@@ -128,6 +136,18 @@ def workers(parent: int) -> list[int]:
     told = [path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children")]
     children = [int(word) for each in told for word in each.split()]
     return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+@pytest.mark.slow
+def test_demonstrations_of_another_number_are_refused(mine: Path, tmp_path: Path) -> None:
+    pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
+    words = [str(mine), "--root", str(tmp_path), "--only", "zprl"]
+    where = [line for line in zprl("status", *words).stdout.splitlines() if line.startswith("demonstrations")]
+    folder = Path(where[0].removeprefix("demonstrations: ").removesuffix(" (not there yet)"))
+    collect(task_of(CellConfig(task="push_wall_state", method="zprl", set={**SMALL, **FEWER})), folder, 0)
+    refused = zprl("run", *words, "--processes", "1")
+    problem = f"{folder}: holds 3 demonstrations, budget.demonstrations is 8; import so many with"
+    assert refused.returncode == 2 and problem in refused.stderr, refused.stderr
 
 
 def test_a_list_of_everything() -> None:

@@ -10,7 +10,7 @@ import pytest
 from zprl_core.config import BenchmarkConfig, TaskConfig, load_task
 from zprl_core.errors import ConfigError, SessionError
 from zprl_core.experiments.demonstrations import demonstrate
-from zprl_core.experiments.environments.metaworld import MetaworldEnvironment
+from zprl_core.experiments.environments.metaworld import CORNER_M, MetaworldEnvironment
 from zprl_core.experiments.environments.registry import make_environment, make_expert
 from zprl_core.experiments.environments.vector import VectorEnvironment
 
@@ -69,8 +69,51 @@ def test_q_is_what_the_task_names_in_its_order(environment: MetaworldEnvironment
     assert np.any(q[-3:] != 0.0), "the goal is seen"
 
 
-def test_the_paper_s_q_of_nine(task: TaskConfig) -> None:
-    assert load_task("push_wall").observation.proprio_dim == 9
+def test_the_paper_s_q_of_nine_is_the_hand_s_pose_and_its_two_fingers() -> None:
+    task = load_task("push_wall")
+    blind = dataclasses.replace(task, observation=dataclasses.replace(task.observation, cameras=()))
+    environment = MetaworldEnvironment(blind)
+    environment.reset(0)
+    for _ in range(20):
+        environment.step(np.array([0.1, 0.7, 0.1, 1.0], np.float32))  # and closes
+    state, q = environment.state(), environment.observe().proprio
+    assert q.shape == (9,)
+    np.testing.assert_allclose(q[:3], state["tool_position"], atol=1e-6)
+    assert np.linalg.norm(q[3:7]) == pytest.approx(1.0, abs=1e-5)
+    environment.reset(0)
+    fingers = environment.observe().proprio[7:]
+    assert np.all(np.abs(q[7:] - fingers) > 0.005), "both have moved"
+
+
+def test_a_picture_is_upright_and_from_where_it_is_said(task: TaskConfig) -> None:
+    """The hand, painted red, is where a pinhole camera at CORNER_M that is not upside down sees it."""
+    cameras = load_task("push_wall").observation.cameras
+    environment = MetaworldEnvironment(
+        dataclasses.replace(task, observation=dataclasses.replace(task.observation, cameras=cameras))
+    )
+    simulator = environment._simulator
+    model, hand = simulator.model, {simulator.model.body("hand").id}
+    for body in range(model.nbody):  # parents come first
+        if model.body_parentid[body] in hand:
+            hand.add(body)
+    painted = [geom for geom in range(model.ngeom) if model.geom_bodyid[geom] in hand]
+    model.geom_matid[:], model.geom_rgba[:, :3] = -1, 0.5
+    model.geom_rgba[painted, :3] = (1.0, 0.0, 0.0)
+    environment.reset(0)
+    picture = environment.observe().images["corner2"].astype(int)
+    environment.close()
+    rows, columns = np.nonzero(picture[..., 0] - picture[..., 1] > 60)
+    assert len(rows) > 20, "the hand is seen"
+    data, view = simulator.data, simulator.model.cam("corner2").id
+    np.testing.assert_allclose(data.cam_xpos[view], CORNER_M)
+    ahead = data.cam_xmat[view].reshape(3, 3).T @ (data.geom_xpos[painted].mean(axis=0) - data.cam_xpos[view])
+    focal = 0.5 * 84 / np.tan(0.5 * np.radians(model.cam_fovy[view]))
+    x, y = 42 + focal * ahead[0] / -ahead[2], 42 - focal * ahead[1] / -ahead[2]
+    assert (columns.mean(), rows.mean()) == pytest.approx((83 - x, 83 - y), abs=6.0)
+    assert data.cam_xmat[view].reshape(3, 3)[2, 1] < 0.0, "its own up points down"
+
+
+def test_parts_of_another_length_are_refused(task: TaskConfig) -> None:
     environment = MetaworldEnvironment(changed(task, proprioception=("tool_position", "tool_quaternion")))
     environment.reset(0)
     with pytest.raises(ConfigError, match=r"proprio_dim is 14, its parts have 7: tool_position 3 \+ tool_q"):

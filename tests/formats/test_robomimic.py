@@ -19,7 +19,7 @@ from zprl_core.config import load_task
 from zprl_core.data.formats.action_form import ActionForm
 from zprl_core.data.formats.choices import RotationForm
 from zprl_core.data.formats.gripper import GripperScale
-from zprl_core.data.formats.importing import import_dataset
+from zprl_core.data.formats.importing import Draw, import_dataset
 from zprl_core.data.formats.planning import ImportOptions, make_plan
 from zprl_core.data.formats.robomimic import RobomimicSource
 from zprl_core.data.formats.robomimic_writing import write_robomimic
@@ -33,10 +33,26 @@ PANDA = GripperScale(open_command=-1.0, open_width_m=0.08, closed_command=1.0, c
 OPTIONS = ImportOptions(gripper=PANDA)
 
 
-def imported(path: Path, out: Path, options: ImportOptions = OPTIONS, task: Any = CAN) -> StoredDataset:
+def imported(
+    path: Path, out: Path, options: ImportOptions = OPTIONS, task: Any = CAN, draw: Draw | None = None
+) -> StoredDataset:
     with RobomimicSource(path) as source:
-        import_dataset(source, make_plan(source, task, options), out)
+        import_dataset(source, make_plan(source, task, options), out, draw=draw)
     return open_dataset(out)
+
+
+def test_a_draw_of_its_episodes(tmp_path: Path) -> None:
+    path = tmp_path / "image_abs.hdf5"
+    write_robomimic_file(path, lengths=(3, 4, 5, 6, 7))
+    (one,) = imported(path, tmp_path / "one", draw=Draw(1, 0)).lengths
+    three = imported(path, tmp_path / "three", draw=Draw(3, 0))
+    assert len(three) == 3 and one in three.lengths and three.lengths == sorted(three.lengths)
+    assert three.header.facts["imported"]["drawn_of"] == 5
+    with RobomimicSource(path) as source:
+        assert len({tuple(Draw(3, seed).of(source)) for seed in range(9)}) > 3, "another seed, another draw"
+    with pytest.raises(DataError, match="has 5 episodes, 6 are to be drawn of it"):
+        imported(path, tmp_path / "six", draw=Draw(6, 0))
+    assert not (tmp_path / "six").exists()
 
 
 def test_every_array_of_a_multi_human_file_lands_where_the_task_wants_it(tmp_path: Path) -> None:

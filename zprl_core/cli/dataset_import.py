@@ -46,6 +46,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep every k-th tick of a source that is k times as fast as the task",
     )
+    parser.add_argument(
+        "--episodes",
+        type=arguments.positive,
+        metavar="N",
+        help="draw N of the source's episodes by chance; more of them hold the fewer (default: all)",
+    )
+    parser.add_argument(
+        "--seed", type=arguments.not_negative, default=0, metavar="N", help="of that draw (default: 0)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the dataset that is in DIR")
 
 
@@ -92,7 +101,7 @@ def _configure_action(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command."""
     from zprl_core.config import load_task
-    from zprl_core.data.formats.importing import import_dataset
+    from zprl_core.data.formats.importing import Draw, import_dataset
     from zprl_core.data.formats.planning import make_plan
     from zprl_core.data.writing import require_room
 
@@ -100,8 +109,11 @@ def run(args: argparse.Namespace) -> int:
     require_room(args.out.absolute(), args.overwrite)  # before minutes of work, not after
     with _opened(args.format, args.source) as source:
         plan = make_plan(source, task, options)
-        with counting("episodes", len(source), "ep") as count:
-            episodes = import_dataset(source, plan, args.out, overwrite=args.overwrite, progress=count)
+        draw = None if args.episodes is None else Draw(args.episodes, args.seed)
+        with counting("episodes", args.episodes or len(source), "ep") as count:
+            episodes = import_dataset(
+                source, plan, args.out, draw=draw, overwrite=args.overwrite, progress=count
+            )
     print(f"episodes: {episodes}\ndataset: {args.out}")
     return 0
 

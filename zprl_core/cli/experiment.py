@@ -144,20 +144,23 @@ def _root(args: argparse.Namespace) -> Path:
 
 
 def _status(args: argparse.Namespace) -> int:
+    from zprl_core.experiments.bases import demonstrations_path
     from zprl_core.experiments.runner import standing, told
 
-    root = _root(args)
-    for trial in _selected(args):
+    root, chosen = _root(args), _selected(args)
+    for trial in chosen:
         found = standing(trial, root)
         last = f": {told(found.points[-1])}" if found.points else ""
         share = f" {found.points[-1].chunks / trial.task.budget.chunks:.0%}" if found.points else ""
         error = f": {found.error}" if found.error else ""
         print(f"{trial.cell.name}, seed {trial.seed}: {found.state}{share}{error}{last}")
+    for folder in dict.fromkeys(demonstrations_path(trial, root) for trial in chosen):
+        print(f"demonstrations: {folder}{'' if folder.exists() else ' (not there yet)'}")
     return 0
 
 
 def _report(args: argparse.Namespace) -> int:
-    from zprl_core.experiments.report import report
+    from zprl_core.experiments.reports.document import report
     from zprl_core.run_folder import make_folder, refuse_used
 
     refuse_used(args.out, "remove it")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zprl_core.errors import ConfigError, DataError
+from zprl_core.errors import DataError
 from zprl_core.experiments.cells import Trial
 from zprl_core.run_folder import make_folder
 
@@ -23,19 +23,31 @@ DEMONSTRATIONS_SEED = 0
 """Of the dataset, for all seeds: the paper's base policies are trained on one dataset a task."""
 
 
+def base_path(trial: Trial, root: Path) -> Path:
+    """Where the trial's base policy is kept."""
+    return root / "bases" / trial.base / "base.ckpt"
+
+
+def demonstrations_path(trial: Trial, root: Path) -> Path:
+    """Where its demonstrations are kept."""
+    return root / "demonstrations" / trial.demonstrations
+
+
 def base_of(trial: Trial, root: Path, device: str = "cpu") -> BaseModel:
     """The trial's base policy with its bottleneck, on a device; made there first where it is missing.
 
     Raises:
-        ConfigError: the simulator or its expert is missing. DataError: the demonstrations are another task's.
+        ConfigError: the simulator or its expert is missing.
+        DataError: the demonstrations are another task's, or not as many as its budget says.
     """
     from zprl_core.base import load_base
 
-    path = root / "bases" / trial.base / "base.ckpt"
+    path = base_path(trial, root)
     with _locked(path.parent):
         if not path.exists():
             _pretrain(trial, root, path, device)
     model, _, _ = load_base(path)
+    model.policy.sampling = trial.task.policy.sampling  # of this trial: its weights do not depend on it
     return model.to(device)
 
 
@@ -47,15 +59,20 @@ def _pretrain(trial: Trial, root: Path, path: Path, device: str) -> None:
     from zprl_core.training.bottleneck import attach_bottleneck
     from zprl_core.training.replicas import Replicas
 
-    folder = root / "demonstrations" / trial.demonstrations
+    folder = demonstrations_path(trial, root)
     with _locked(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():
-            try:
-                collect(trial.task, folder, DEMONSTRATIONS_SEED)
-            except ConfigError as error:
-                raise ConfigError(f"{error}. A dataset of another origin belongs in {folder}") from error
-    if (found := open_dataset(folder).header.task) != trial.task.name:
-        raise DataError(f"{folder}: holds demonstrations of task {found}, not {trial.task.name}; remove it")
+            collect(trial.task, folder, DEMONSTRATIONS_SEED)
+    found, wanted = open_dataset(folder), trial.task.budget.demonstrations
+    if found.header.task != trial.task.name:
+        raise DataError(
+            f"{folder}: holds demonstrations of task {found.header.task}, not {trial.task.name}; remove it"
+        )
+    if len(found.infos) != wanted:
+        raise DataError(
+            f"{folder}: holds {len(found.infos)} demonstrations, budget.demonstrations is {wanted}; import "
+            f"so many with `zprl dataset import --episodes {wanted}`"
+        )
     data = load_dataset(folder, trial.task)
     model = _imitated(trial, root, data, Replicas(device))
     report = attach_bottleneck(model, trial.task, data, trial.seed, device=device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -23,6 +23,8 @@ Method = Literal[
     "reinflow",
 ]
 FINETUNING = ("dppo", "reinflow")
+FROM_NOISE = ("noise_steering", "noise_aliasing")
+"""Steered in every chunk once the warm-up is over."""
 Scale = Literal["cpu", "paper"]
 KIND: Literal["experiments"] = "experiments"
 DEMONSTRATED = (
@@ -41,6 +43,22 @@ IMITATION = (*DEMONSTRATED, "action", "policy", "pretrain")
 """Keys that a flow depends on, where the bottleneck is attached afterwards."""
 OFFLINE = (*IMITATION, "bottleneck")
 """Keys that a base policy with its bottleneck depends on."""
+SAMPLED = ("policy.sampling",)
+"""Key of these that no weight depends on: how the trained flow is run."""
+ON_ROBOTS = (
+    "rl.steering",
+    "rl.residual_scale",
+    "rl.progressive_chunks",
+    "rl.filter_steps",
+    "rl.extra_utd",
+    "rl.catch_up_burst",
+    "rl.checkpoint_every_episodes",
+    "rl.keep_every_chunks",
+    "rl.guard",
+    "rl.human_chunks",
+    "rl.human_match",
+)
+"""Keys that sessions on rigs heed, and trials do not."""
 ONLINE = (*OFFLINE, "rl", "dense_reward", "evaluation.episodes", "evaluation.every_chunks", "budget.chunks")
 """Keys that a trial depends on."""
 
@@ -112,14 +130,14 @@ class Trial:
     task: TaskConfig
     environments: int
 
-    def _mark(self, *keys: str) -> str:
+    def _mark(self, keys: tuple[str, ...], apart: tuple[str, ...] = ()) -> str:
         plain = replace(self.cell, set={})
         usual = dict(loader.flatten(task_of(plain).to_dict()))
         other = {key: value for key, value in self.cell.set.items() if usual.get(key) != value}
         said = {
             key: value
             for key, value in loader.flatten(task_data(replace(self.cell, set=other)))
-            if any(key == each or key.startswith(f"{each}.") for each in keys) and key != "rl.lambda"
+            if _is_below(key, keys) and not _is_below(key, apart) and key != "rl.lambda"
         }
         return _digest(said)
 
@@ -132,7 +150,7 @@ class Trial:
     def folder(self) -> str:
         """Its name among the trials: cells of two figures that are the same trial share it."""
         cell = (self.cell.method, self.scale, self.cell.progressive_steps, self.environments)
-        mark = _digest([cell, self._mark(*ONLINE)])
+        mark = _digest([cell, self._mark(ONLINE)])
         return f"{self.task.name}-{self.cell.method}-{mark}/seed{self.seed}"
 
     @property
@@ -140,17 +158,17 @@ class Trial:
         """The name of its flow, shared by trials with other bottlenecks; its base's where it has its own."""
         if self.task.bottleneck.joint:
             return self.base
-        return f"{self.task.name}-flow-{self._mark(*IMITATION)}/seed{self.seed}"
+        return f"{self.task.name}-flow-{self._mark(IMITATION, SAMPLED)}/seed{self.seed}"
 
     @property
     def demonstrations(self) -> str:
         """The name of its dataset, which all seeds share."""
-        return f"{self.task.name}-{self._mark(*DEMONSTRATED)}"
+        return f"{self.task.name}-{self._mark(DEMONSTRATED)}"
 
     @property
     def base(self) -> str:
         """The name of its base policy, which trials of other methods share."""
-        return f"{self.task.name}-{self._mark(*OFFLINE)}/seed{self.seed}"
+        return f"{self.task.name}-{self._mark(OFFLINE, SAMPLED)}/seed{self.seed}"
 
 
 def load_experiment(name: str) -> ExperimentConfig:
@@ -172,7 +190,8 @@ def trials(name: str, scale: Scale) -> list[Trial]:
     """All trials of an experiment, seeds of a cell together.
 
     Raises:
-        ConfigError: seeds, a cell's task or one of its other values mean nothing; names the cell.
+        ConfigError: seeds, a cell's task or one of its other values mean nothing, or two cells are one
+            trial; names the cell.
     """
     experiment = load_experiment(name)
     _check(name, experiment)
@@ -188,21 +207,45 @@ def trials(name: str, scale: Scale) -> list[Trial]:
             raise ConfigError(
                 f"cell {trial.cell.name}: scale is missing; method {trial.cell.method} needs one"
             )
+    _check_distinct(name, found)
     return found
 
 
 def _check(name: str, experiment: ExperimentConfig) -> None:
     """
     Raises:
-        ConfigError: seeds that are none or twice the same, or a setting that a cell's method has no use for.
+        ConfigError: seeds that are none or twice the same, or a setting that a cell has no use for.
     """
     if not experiment.seeds or len(set(experiment.seeds)) < len(experiment.seeds):
         raise ConfigError(f"{name}: seeds {list(experiment.seeds)}, allowed: at least one, each once")
     for cell in (*experiment.cpu, *experiment.paper):
-        if cell.method in FINETUNING and (cell.scale is not None or cell.progressive_steps):
-            raise ConfigError(
-                f"{name}: cell {cell.name}: method {cell.method} has no scale and no progressive_steps"
-            )
+        problem = None
+        if cell.method in FINETUNING and cell.scale is not None:
+            problem = f"method {cell.method} has no scale"
+        elif cell.progressive_steps and (cell.method in FINETUNING or cell.method in FROM_NOISE):
+            problem = f"method {cell.method} has no progressive_steps"
+        elif "rl.lambda" in cell.set and (cell.method != "zprl" or cell.scale is not None):
+            problem = "set rl.lambda would count for zprl without a scale of its own only"
+        elif unheeded := [key for key, _ in loader.flatten(dict(cell.set)) if _is_below(key, ON_ROBOTS)]:
+            problem = f"set {', '.join(unheeded)}: a session on a rig heeds it, a trial does not"
+        if problem:
+            raise ConfigError(f"{name}: cell {cell.name}: {problem}; remove it")
+
+
+def _check_distinct(name: str, found: Sequence[Trial]) -> None:
+    """
+    Raises:
+        ConfigError: two cells are one trial.
+    """
+    cells: dict[str, str] = {}
+    for trial in found:
+        if (other := cells.setdefault(trial.folder, trial.cell.name)) != trial.cell.name:
+            raise ConfigError(f"{name}: cells {other} and {trial.cell.name} are the same trial; remove one")
+
+
+def _is_below(key: str, keys: Sequence[str]) -> bool:
+    """Whether a dotted key is one of these, or inside one."""
+    return any(key == each or key.startswith(f"{each}.") for each in keys)
 
 
 def task_of(cell: CellConfig) -> TaskConfig:

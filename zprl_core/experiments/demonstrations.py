@@ -14,6 +14,7 @@ from zprl_core.actions import ActionCodec
 from zprl_core.config import TaskConfig
 from zprl_core.data.episode import Episode, EpisodeInfo, Header
 from zprl_core.data.writing import DatasetWriter
+from zprl_core.errors import ConfigError
 from zprl_core.experiments.environments.protocol import Environment, Observation
 from zprl_core.experiments.environments.registry import make_environment, make_expert
 from zprl_core.noise import Stream
@@ -37,10 +38,10 @@ def demonstrate(environment: Environment, task: TaskConfig, seed: int, number: i
     assert task.benchmark is not None
     longest = task.benchmark.demonstrator.gives_up_steps or task.horizon_steps
     seen, actions, success = list[Observation](), list[NDArray[np.float32]](), False
-    while not success and len(actions) < longest:
+    while len(actions) < longest and (task.dense_reward or not success):  # as episodes of a trial do
         seen.append(environment.observe())
         actions.append(expert.act(environment.state()))
-        success = environment.step(actions[-1]).success
+        success = environment.step(actions[-1]).success or success
     tick_ns = round(1e9 * task.tick_s * task.action.repeat)
     return Episode(
         images={name: np.stack([each.images[name] for each in seen]) for name in seen[0].images},
@@ -63,7 +64,8 @@ def collect(
     """Write `budget.demonstrations` episodes.
 
     Raises:
-        ConfigError: the task's simulator or expert is missing.
+        ConfigError: the task's simulator is missing, or it has no expert; that says where a dataset of
+            another origin belongs.
         DataError: the folder is in use.
     """
     header = Header(
@@ -78,9 +80,21 @@ def collect(
     )
     environment, count = make_environment(task), task.budget.demonstrations
     try:
+        _require_expert(task, seed, folder)
         with DatasetWriter(folder, header) as writer:
             for number in range(count):
                 writer.add(demonstrate(environment, task, seed, number))
                 progress(number + 1, count)
     finally:
         environment.close()
+
+
+def _require_expert(task: TaskConfig, seed: int, folder: Path) -> None:
+    """
+    Raises:
+        ConfigError: the task has none.
+    """
+    try:
+        make_expert(task, noise.generator(seed, 0, 0, Stream.LAYOUT))
+    except ConfigError as error:
+        raise ConfigError(f"{error}. Its demonstrations belong in {folder}") from error

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,24 +69,43 @@ class ChainPolicy:
         return chains.flatten(1).cpu().numpy(), chain.chunk(chains).cpu().numpy()
 
 
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """A chunk that PPO learns from: c before and after it, its chain, its reward, and how it ended."""
+
+    c: Array
+    chain: Array
+    reward: float
+    c_next: Array
+    terminal: bool
+    last: bool
+
+
 @dataclass(eq=False)
 class _Memory:
     """Chunks of an iteration, by copy and in order."""
 
-    chunks: dict[int, list[tuple[Executed, float]]] = field(default_factory=dict)
+    chunks: dict[int, list[_Row]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return sum(map(len, self.chunks.values()))
 
+    def append(self, executed: Executed, reward: float) -> None:
+        """One more of its copy; its pictures are not kept."""
+        before, moved = executed.before, executed.moved
+        ended = moved.execution.over, moved.finished is not None
+        row = _Row(before.c, executed.chosen, reward, executed.after.c, *ended)
+        self.chunks.setdefault(moved.slot.copy, []).append(row)
+
     def experience(self, ppo: PPO, shape: tuple[int, ...]) -> Experience:
         """With advantages."""
         parts = [_advantages(rows, ppo) for rows in self.chunks.values()]
-        rows = [executed for each in self.chunks.values() for executed, _ in each]
+        rows = [row for each in self.chunks.values() for row in each]
         advantage, value = (np.concatenate(each) for each in zip(*parts, strict=True))
         device = ppo.c_mean.device
         return Experience(
-            c=torch.from_numpy(np.stack([row.before.c for row in rows])).to(device),
-            chain=torch.from_numpy(np.stack([row.chosen for row in rows])).view(len(rows), *shape).to(device),
+            c=torch.from_numpy(np.stack([row.c for row in rows])).to(device),
+            chain=torch.from_numpy(np.stack([row.chain for row in rows])).view(len(rows), *shape).to(device),
             advantage=torch.from_numpy(advantage).to(device),
             target=torch.from_numpy(advantage + value).to(device),
         )
@@ -116,13 +136,14 @@ class FinetuningTrial(LearningTrial):
     def train(self, until: int) -> tuple[list[Finished], dict[str, float]]:
         """Train to this number of chunks; the episodes that ended, and the last iteration's metrics."""
         finished, metrics, memory = list[Finished](), dict[str, float](), _Memory()
+        chunks = equal_part(until - self.counters.chunks, self.ppo.config.chunks)
         for executed in episodes(self.policy, self.training(), lambda _: "explore", self.watch):
             for each in executed:
-                memory.chunks.setdefault(each.moved.slot.copy, []).append((each, self.count(each)))
+                memory.append(each, self.count(each))
                 if each.moved.finished:
                     finished.append(each.moved.finished)
             over = self.counters.chunks >= until
-            if len(memory) >= self.ppo.config.chunks or over:
+            if len(memory) >= chunks or over:
                 with self.watch.spending("update"):
                     metrics = self._learn(memory)
                 memory = _Memory()
@@ -153,6 +174,11 @@ def iteration_chunks(budget: int) -> int:
     return min(LARGEST, max(SMALLEST, budget // ITERATIONS))
 
 
+def equal_part(chunks: int, most: int) -> int:
+    """Chunks of each iteration, at most so many, where all of those up to a point are as long."""
+    return math.ceil(chunks / math.ceil(chunks / most))
+
+
 def _ppo(cell: CellConfig, task: TaskConfig, model: BaseModel) -> PPO:
     moments, gamma = (model.bottleneck.c_mean, model.bottleneck.c_std), task.rl.gamma
     chunks = iteration_chunks(task.budget.chunks)
@@ -161,15 +187,13 @@ def _ppo(cell: CellConfig, task: TaskConfig, model: BaseModel) -> PPO:
     return PPO(reinflow_chain(model.policy), ReinFlow(), reinflow_config(gamma, chunks), *moments)
 
 
-def _advantages(rows: Sequence[tuple[Executed, float]], ppo: PPO) -> tuple[Array, Array]:
+def _advantages(rows: Sequence[_Row], ppo: PPO) -> tuple[Array, Array]:
     """Advantages and values of one copy's chunks, in order."""
     value, following = (
         ppo.value(torch.from_numpy(np.stack(c)).to(ppo.c_mean.device)).cpu().numpy()
-        for c in zip(*[(row.before.c, row.after.c) for row, _ in rows], strict=True)
+        for c in zip(*[(row.c, row.c_next) for row in rows], strict=True)
     )
-    reward = np.array([reward for _, reward in rows], np.float32)
-    ended = [(row.moved.execution.over, row.moved.finished is not None) for row, _ in rows]
-    terminal, last = np.array(ended, np.float32).T
+    reward, terminal, last = np.array([(row.reward, row.terminal, row.last) for row in rows], np.float32).T
     config = ppo.config
     found = generalised_advantages(reward, value, following, terminal, last, config.gamma, config.gae_lambda)
     return found, value

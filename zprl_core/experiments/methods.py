@@ -8,7 +8,7 @@ from torch import Tensor
 from zprl_core.base import BaseModel
 from zprl_core.config import TaskConfig
 from zprl_core.errors import ConfigError
-from zprl_core.experiments.cells import CellConfig, scale_of
+from zprl_core.experiments.cells import FROM_NOISE, CellConfig, scale_of
 from zprl_core.rl.noise_aliasing import NoiseAliasedSAC
 from zprl_core.rl.sac import SAC
 from zprl_core.steering.action_residual import ActionResidual, progressive_share
@@ -59,6 +59,6 @@ def make_sac(cell: CellConfig, task: TaskConfig, model: BaseModel, steering: Ste
 
 def steered_share(cell: CellConfig, task: TaskConfig, steps: int, chunks: int) -> float:
     """Probability that a training chunk is steered, after so many environment steps and chunks."""
-    if cell.method in ("noise_steering", "noise_aliasing"):
+    if cell.method in FROM_NOISE:
         return float(chunks >= task.rl.warmup_chunks)
     return progressive_share(steps, cell.progressive_steps)

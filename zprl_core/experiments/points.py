@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zprl_core.errors import DataError
 from zprl_core.experiments.motion import Motion, mean_motion
@@ -105,13 +106,17 @@ def write_points(folder: Path, points: Sequence[Point]) -> None:
 
 def write_trail(folder: Path, point: int, steered: Finished, explored: Finished | None) -> None:
     """Keep the waypoints of two episodes of a point: the first evaluation layout's, and one of training."""
-    make_folder(folder / TRAILS)
     empty = np.zeros((0, steered.actions.shape[1]), np.float32)
     training = explored.actions if explored else empty
-    path = folder / TRAILS / f"{point:04d}.npz"
+    write_arrays(folder / TRAILS / f"{point:04d}.npz", {"steered": steered.actions, "explored": training})
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Replace a file of named arrays in one piece; its folder is made."""
+    make_folder(path.parent)
     beside = path.with_name(f".{path.name}")
     with beside.open("wb") as file:
-        np.savez(file, steered=steered.actions, explored=training)
+        np.savez(file, allow_pickle=False, **arrays)
     beside.replace(path)
 
 

@@ -187,7 +187,8 @@ def run_on_ray(
 ) -> list[str]:
     """Run each trial as a task of a Ray cluster that shares this folder; returns what failed.
 
-    On a GPU each trial has one of its own.
+    Base policies are tasks that the trials wait for, and hold no core meanwhile. On a GPU each task has one
+    of its own.
 
     Raises:
         ConfigError: Ray is not installed.
@@ -197,8 +198,12 @@ def run_on_ray(
     except ImportError as error:
         raise ConfigError('ray is not installed: pip install "zprl[cluster]"') from error
     ray.init(address=address)
-    remote = ray.remote(num_cpus=1 + machine.simulators, num_gpus=int(machine.device != "cpu"))(run_trial)
-    tasks = {remote.remote(trial, root, machine): trial for trial in trials}
+    gpus = int(machine.device != "cpu")
+    prepared = ray.remote(num_cpus=1, num_gpus=gpus)(prepare)
+    remote = ray.remote(num_cpus=1 + machine.simulators, num_gpus=gpus)(_run_prepared)
+    distinct = {trial.base: trial for trial in trials}
+    bases = {base: prepared.remote(trial, root, machine) for base, trial in distinct.items()}
+    tasks = {remote.remote(bases[trial.base], trial, root, machine): trial for trial in trials}
 
     def ended() -> Iterator[tuple[Trial, Callable[[], Any]]]:
         left = list(tasks)
@@ -211,6 +216,11 @@ def run_on_ray(
         return list(_failures(ended(), notice))
     finally:
         ray.shutdown()
+
+
+def _run_prepared(_base: None, trial: Trial, root: Path, machine: Machine) -> None:
+    """Run a trial whose base policy is there: Ray starts a task when its arguments have come."""
+    run_trial(trial, root, machine)
 
 
 def _failures(ended: Iterator[tuple[Trial, Callable[[], Any]]], notice: Notice) -> Iterator[str]:

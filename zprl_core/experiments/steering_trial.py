@@ -21,10 +21,11 @@ from zprl_core.base import BaseModel
 from zprl_core.config import TaskConfig
 from zprl_core.experiments.cells import CellConfig
 from zprl_core.experiments.environments.vector import VectorEnvironment
+from zprl_core.experiments.latents import Latents, write_latents
 from zprl_core.experiments.methods import make_sac, make_steering, steered_share
 from zprl_core.experiments.policy import Executed, Mode, Place, SteeredPolicy, episodes
 from zprl_core.experiments.rollouts import Finished
-from zprl_core.experiments.trial import LearningTrial
+from zprl_core.experiments.trial import LearningTrial, Measured
 from zprl_core.noise import Stream
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.transition import Transition
@@ -90,12 +91,12 @@ class SteeringTrial(LearningTrial):
             optimizer.load_state_dict(state["optimizers"][name])
         self.replay.from_state(state["replay"])
 
-    def effect(self, chunks: Sequence[Executed]) -> dict[str, float]:
+    def effect(self, measured: Measured) -> dict[str, float]:
         """Means of the guard's three numbers (Fig. 11 c and d), of ZPRL."""
         steering, latents = self.steered.steering, self.steered.model.latents
         if not isinstance(steering, LatentSteering):
             return {}
-        z, steered = (np.stack(x) for x in zip(*[(e.before.base, e.chosen) for e in chunks], strict=True))
+        z, steered = np.stack([place.base for place in measured.places]), measured.chosen
         device = self.steered.c_mean.device
         before, after = (
             steering.condition(torch.from_numpy(x).to(device)).cpu().numpy() for x in (z, steered)
@@ -103,6 +104,12 @@ class SteeringTrial(LearningTrial):
         found = [measure(*rows, latents) for rows in zip(z, steered, before, after, strict=True)]
         means = np.mean([astuple(each) for each in found], axis=0)
         return {name: float(mean) for name, mean in zip(GUARD, means, strict=True) if np.isfinite(mean)}
+
+    def keep(self, measured: Measured, trained: Sequence[Finished], point: int) -> None:
+        """Of ZPRL, the latents of some of its chunks too (Fig. 11 a and b)."""
+        super().keep(measured, trained, point)
+        if isinstance(self.steered.steering, LatentSteering):
+            write_latents(self.folder, point, Latents.spread(measured.places, measured.chosen))
 
     def _mode(self, place: Place) -> Mode:
         """Explore, or leave the base alone for a chunk (progressive exploration, noise steering's start)."""

@@ -14,17 +14,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from zprl_core import checkpoint
 from zprl_core.config import TaskConfig
 from zprl_core.errors import CheckpointError
 from zprl_core.experiments.cells import ONLINE
 from zprl_core.experiments.environments.vector import VectorEnvironment
 from zprl_core.experiments.points import Point, summarise, write_points, write_trail
-from zprl_core.experiments.policy import Executed, Mode, Planner, episodes
+from zprl_core.experiments.policy import Executed, Mode, Place, Planner, episodes
 from zprl_core.experiments.rollouts import Finished, Rollouts, Start
 from zprl_core.experiments.stopwatch import Stopwatch
 from zprl_core.session.layouts import layout_seed
 
+Array = NDArray[np.float32]
 KIND, STATE = "trial", "state.ckpt"
 LAMBDA = "rl.lambda:"
 """The cell's scale counts in its place."""
@@ -41,6 +45,15 @@ class Counters:
     episodes: int = 0
     updates: int = 0
     begun: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """An evaluation: its episodes, and where each of its chunks was planned from what, (n, any)."""
+
+    finished: list[Finished]
+    places: list[Place]
+    chosen: Array
 
 
 class LearningTrial(ABC):
@@ -89,21 +102,30 @@ class LearningTrial(ABC):
             self.counters.episodes += len(trained)
             yield self._point(self.measure("steer"), trained, metrics)
 
-    def measure(self, mode: Mode) -> tuple[list[Finished], dict[str, float]]:
-        """The layouts and the noise of evaluation, the same each time; and what the steering did there."""
+    def measure(self, mode: Mode) -> Measured:
+        """Run the layouts and the noise of evaluation, the same each time."""
         count = self.task.evaluation.episodes
         layouts = (layout_seed(self.seed, "evaluation", number) for number in range(count))
         starts = (Start(EVALUATION + number, layout) for number, layout in enumerate(layouts))
         rollouts = Rollouts(self.environments, self.task, starts)
+        finished, places, chosen = list[Finished](), list[Place](), list[Array]()
         with self.watch.spending("evaluation"):
-            steps = episodes(self.policy, rollouts, lambda _: mode, Stopwatch())
-            chunks = [executed for step in steps for executed in step]
-            effect = self.effect(chunks)
-        return [each.moved.finished for each in chunks if each.moved.finished], effect
+            for step in episodes(self.policy, rollouts, lambda _: mode, Stopwatch()):
+                for executed in step:  # without its pictures, of which an evaluation has a gigabyte
+                    places.append(executed.before)
+                    chosen.append(executed.chosen)
+                    if executed.moved.finished:
+                        finished.append(executed.moved.finished)
+        return Measured(finished, places, np.stack(chosen))
 
-    def effect(self, chunks: Sequence[Executed]) -> dict[str, float]:
+    def effect(self, _measured: Measured) -> dict[str, float]:
         """What the method did to these chunks, in numbers of its own."""
         return {}
+
+    def keep(self, measured: Measured, trained: Sequence[Finished], point: int) -> None:
+        """Keep what a report draws of an evaluation, and of the training before it."""
+        first = min(measured.finished, key=lambda each: each.episode)
+        write_trail(self.folder, point, first, trained[0] if trained else None)
 
     def training(self) -> Rollouts:
         """New training episodes without end."""
@@ -125,12 +147,13 @@ class LearningTrial(ABC):
 
     def _point(
         self,
-        measured: tuple[list[Finished], dict[str, float]],
+        measured: Measured,
         trained: list[Finished],
         metrics: dict[str, float],
     ) -> Point:
-        counters, (steered, effect) = self.counters, measured
-        evaluation = summarise(steered)
+        counters, evaluation = self.counters, summarise(measured.finished)
+        with self.watch.spending("evaluation"):
+            effect = self.effect(measured)
         assert evaluation is not None
         point = Point(
             steps=counters.steps,
@@ -144,8 +167,7 @@ class LearningTrial(ABC):
             spent_s=dict(self.watch.spent_s),
         )
         self.points.append(point)
-        first = min(steered, key=lambda each: each.episode)
-        write_trail(self.folder, len(self.points) - 1, first, trained[0] if trained else None)
+        self.keep(measured, trained, len(self.points) - 1)
         self._save()
         return point
 

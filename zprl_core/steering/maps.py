@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +16,32 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 FEWEST = 16
 """Rows that UMAP's neighbourhoods need."""
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+MARKERS = ("o", "s", "^", "D")
+UNSTEERED: Mapping[str, Any] = {"facecolors": "none", "edgecolors": "#999999", "linewidths": 0.7, "s": 26}
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Features or chunks of the same states, (N, any): not steered and steered, by name of the steering."""
+
+    name: str
+    before: NDArray[np.floating]
+    after: NDArray[np.floating]
+
+
+def draw_map(axes: Any, title: str, clouds: Sequence[Cloud], seed: int) -> str:
+    """All clouds on one map: not steered in grey, steered in colour; returns how it was made."""
+    parts = [np.asarray(part) for each in clouds for part in (each.before, each.after)]
+    points, method = flat_map(np.concatenate([part.reshape(len(part), -1) for part in parts]), seed)
+    ends = np.cumsum([0, *map(len, parts)])
+    for number, (start, end) in enumerate(itertools.pairwise(ends)):
+        index, steered = number // 2 % len(COLOURS), bool(number % 2)
+        name = f"{clouds[number // 2].name}, steered" if steered else "not steered"
+        style = {"color": COLOURS[index], "marker": MARKERS[index], "s": 4} if steered else UNSTEERED
+        axes.scatter(*points[start:end].T, label=name if steered or number == 0 else None, **style)
+    axes.set(title=title, xticks=[], yticks=[])
+    return method
 
 
 def flat_map(rows: NDArray[np.floating], seed: int) -> tuple[Array, str]:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from zprl_core.rl.learner import load_actor
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.steering.effect import DISPLACEMENT, Effect, Steered, effect, steer
-from zprl_core.steering.maps import flat_map
+from zprl_core.steering.maps import COLOURS, MARKERS, Cloud, draw_map
 from zprl_core.tables import flat, markdown, write_csv
 
 Array = NDArray[np.float32]
@@ -299,11 +298,6 @@ def draw(found: Sequence[Studied], path: Path, seed: int) -> str:
     return method
 
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-MARKERS = ("o", "s", "^", "D")
-UNSTEERED: Mapping[str, Any] = {"facecolors": "none", "edgecolors": "#999999", "linewidths": 0.7, "s": 26}
-
-
 def _maps(features: Any, actions: Any, found: Sequence[Studied], seed: int) -> str:
     """Not steered in grey, steered in colour; one map for all runs."""
     method = ""
@@ -311,16 +305,9 @@ def _maps(features: Any, actions: Any, found: Sequence[Studied], seed: int) -> s
         (features, "(a) decoded feature", "feature", "steered_feature"),
         (actions, "(b) action chunk", "actions", "steered_actions"),
     ):
-        parts = [np.asarray(getattr(each.last, name)) for each in found for name in (before, after)]
-        rows = np.concatenate([part.reshape(len(part), -1) for part in parts])
-        points, method = flat_map(rows, seed)
-        ends = np.cumsum([0, *map(len, parts)])
-        for number, (start, end) in enumerate(itertools.pairwise(ends)):
-            index, steered = number // 2 % len(COLOURS), bool(number % 2)
-            name = f"{found[number // 2].run.name}, steered" if steered else "not steered"
-            style = {"color": COLOURS[index], "marker": MARKERS[index], "s": 4} if steered else UNSTEERED
-            label = name if steered or number == 0 else None
-            axes.scatter(*points[start:end].T, label=label, **style)
-        axes.set(title=title, xticks=[], yticks=[])
+        clouds = [
+            Cloud(each.run.name, getattr(each.last, before), getattr(each.last, after)) for each in found
+        ]
+        method = draw_map(axes, title, clouds, seed)
     features.legend(frameon=False, markerscale=2.0)
     return method

@@ -170,8 +170,9 @@ def make_expert(task: TaskConfig, rng: np.random.Generator) -> Expert:
     name = task.benchmark.environment
     if name != "AdroitHandDoor-v1":
         raise ConfigError(
-            f"task {task.name}: {name} has no expert here, only AdroitHandDoor-v1 has. Train one on "
-            "the dense reward, or import demonstrations: Minari's D4RL/hammer and D4RL/pen hold recorded ones"
+            f"task {task.name}: {name} has no expert here, only AdroitHandDoor-v1 has, and no "
+            "format that `zprl dataset import` reads has its demonstrations (D4RL's are Minari's): write "
+            "them as a dataset of this project"
         )
     return DoorExpert(task, rng)
 

@@ -10,6 +10,7 @@ forgotten: what the checkpoint has not seen is learned from before the node is a
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from pathlib import Path
 
@@ -89,12 +90,16 @@ class LearnerNode(LifecycleNode):
 
     def shut_down(self) -> None:
         """Leave the counters, and between two episodes a checkpoint."""
-        if hasattr(self, "_learner"):
+        if not hasattr(self, "_learner"):
+            return
+        try:
             if self._plan_is_done():
                 self._settle()
             if self._episodes_unsaved and self._between_episodes:
                 self._learner.save(self._checkpoint)
-            self._write_stats()
+        except DataError as error:  # the last checkpoint is the one to go on from
+            self.get_logger().error(str(error))
+        self._write_stats()
 
     def _plan_is_done(self) -> bool:
         """Whether the session's end is the run's: nobody takes the last label back any more."""
@@ -222,9 +227,14 @@ class LearnerNode(LifecycleNode):
             "excluded": counters.excluded,
             "corrections": [correction._asdict() for correction in self._learner.corrections],
             "update_ms": round(1e3 * float(np.median(self._update_s)), 3) if self._update_s else None,
-            **{name: round(value, 6) for name, value in self._learner.metrics.items()},
+            **{name: _told(value) for name, value in self._learner.metrics.items()},
         }
         write_json(self._folder.path / "stats" / "learner_node.json", stats)
+
+
+def _told(value: float) -> float | None:
+    """For JSON, which has no NaN."""
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def transition(message: TransitionMessage) -> Transition:

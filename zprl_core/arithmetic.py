@@ -10,9 +10,10 @@ TOLERANCE = 1e-5
 
 
 def fast_matmul(tolerance: float = TOLERANCE) -> float:
-    """Choose `set_float32_matmul_precision("medium")` if its error stays below the tolerance.
+    """Choose torch's "medium" for float32 products of the CPU if its error stays below the tolerance.
 
-    On CPUs without AMX it is a faster float32 kernel; with AMX it may become bfloat16, and is refused.
+    On CPUs without AMX it is a faster float32 kernel; with AMX it may become bfloat16, and is refused. On a
+    GPU it would mean TF32: there products stay float32's.
 
     Returns:
         The relative error that was measured with "medium".
@@ -25,7 +26,15 @@ def fast_matmul(tolerance: float = TOLERANCE) -> float:
     error = ((a @ b - exact).norm() / exact.norm()).item()
     if not error < tolerance:
         torch.set_float32_matmul_precision(before)
+    _keep_float32_on_gpus()
     return error
+
+
+def _keep_float32_on_gpus() -> None:
+    if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+    else:  # torch before 2.9
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def channels_last(module: nn.Module) -> None:

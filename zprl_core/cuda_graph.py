@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A function on an NVIDIA GPU, captured once as a CUDA graph: a call is one launch, and allocates nothing."""
+"""A function on an NVIDIA GPU, captured once as a CUDA graph: a call is one launch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Graph:
                     f"the graph was captured for {tuple(place.shape)} {place.dtype}, not for "
                     f"{tuple(each.shape)} {each.dtype}"
                 )
-            place.copy_(each, non_blocking=True)
+            place.copy_(each)
         self._graph.replay()
         return self._result.cpu()  # waits for it
 

@@ -62,7 +62,7 @@ class PolicyRuntime:
         compute: ComputeConfig = _DEFAULT,
         notice: Notice = lambda _: None,
     ) -> None:
-        self.matmul_error = fast_matmul()
+        fast_matmul()
         self.task = task
         self.model = model.eval().requires_grad_(False)
         channels_last(self.model)
@@ -102,7 +102,7 @@ class PolicyRuntime:
         """Use the actor of this version from now on; the same version again costs nothing.
 
         Raises:
-            ValueError: not the bytes of this task's actor.
+            DataError: not the bytes of this task's actor.
         """
         if version == self.actor_version and version > 0:
             return

@@ -64,14 +64,26 @@ def test_never_before_the_truth_and_never_after_the_arrival(delays_ms: list[int]
 
 def test_a_buffer_on_the_monotonic_clock_and_on_the_system_clock() -> None:
     monotonic, system = 7000 * SECOND, START
-    assert stamps.of_buffer(monotonic - 12 * MS, monotonic, system, 33 * MS) == system - 12 * MS
-    assert stamps.of_buffer(system - 12 * MS, monotonic, system, 33 * MS) == system - 12 * MS
+    for buffer in (monotonic - 12 * MS, system - 12 * MS):
+        assert stamps.BufferClock(33 * MS)(buffer, monotonic, system) == system - 12 * MS
+
+
+def test_a_buffer_that_waited_is_as_old_as_it_is() -> None:
+    """While a process stands still its buffers wait; taken for new, a policy would act on them."""
+    monotonic, system = 7000 * SECOND, START
+    for now in (monotonic, system):
+        clock = stamps.BufferClock(33 * MS)
+        clock(now - 12 * MS, monotonic, system)
+        for waited in (999 * MS, 1001 * MS, 4 * SECOND, 3600 * SECOND):
+            assert clock(now - waited, monotonic, system) == system - waited
+        assert clock(now + SECOND, monotonic, system) == system - 33 * MS // 2, "from the future: no stamp"
 
 
 def test_without_a_usable_stamp_half_a_frame_before_the_arrival() -> None:
     monotonic, system = 7000 * SECOND, START
+    clock = stamps.BufferClock(32 * MS)
     for nonsense in (0, monotonic - 3 * SECOND, monotonic + SECOND, -5):
-        assert stamps.of_buffer(nonsense, monotonic, system, 32 * MS) == system - 16 * MS
+        assert clock(nonsense, monotonic, system) == system - 16 * MS
     assert stamps.before_arrival(100, 20) == 90
 
 

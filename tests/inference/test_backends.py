@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,7 @@ from zprl_core.base import BaseModel, load_base, new_model, save_base
 from zprl_core.config import ComputeConfig, TaskConfig, load_task
 from zprl_core.data.observation import Observation, noise
 from zprl_core.inference.backend import Backend, BackendError, choose, encode, first_line
+from zprl_core.inference.cuda import Captured, reduce_products
 from zprl_core.inference.packed import make
 from zprl_core.runtime import PolicyRuntime
 
@@ -76,6 +77,34 @@ def test_bf16_is_near_and_is_not_float32() -> None:
     off = chunk(make(model.policy, "bf16", observation), model, observation)
     off = (off - chunk(model.policy, model, observation)).abs().max()
     assert 1e-5 < off < 2e-2, off
+
+
+def eager(function: Callable[..., torch.Tensor], _: Sequence[torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """In place of a CUDA graph: the function itself, on the CPU."""
+    return function
+
+
+@pytest.mark.parametrize(("dtype", "near"), [(None, NEAR), (torch.bfloat16, 2e-2)])
+def test_what_a_gpu_captures_computes_the_same(dtype: torch.dtype | None, near: float) -> None:
+    use_threads(1)
+    task = load_task("place_orange")
+    model = new_model(task, 0).eval().requires_grad_(False)
+    (observation,) = noise(task, 1)
+    backend = Captured(model.policy, observation, dtype, "cpu", eager)
+    expected, found = (chunk(each, model, observation) for each in (model.policy, backend))
+    assert found.dtype == torch.float32 and (found - expected).abs().max() < near
+    assert all(each.dtype == torch.float32 for each in model.policy.parameters()), "it has a copy"
+
+
+def test_of_reduced_products_the_weights_are_kept_and_the_flow_s_results_are_float32() -> None:
+    """Autocast would cast each weight in every call, which costs more than the product."""
+    task = small("place_orange")
+    policy = new_model(task, 0).policy
+    reduce_products(policy, torch.bfloat16)
+    kept = sum(each.numel() for each in policy.parameters() if each.dtype == torch.bfloat16)
+    assert kept > 0.95 * sum(each.numel() for each in policy.parameters())
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
+        assert policy.flow.condition(torch.zeros(1, policy.c_dim))[0].dtype == torch.float32
 
 
 def told(compute: ComputeConfig, observations: Sequence[Observation] = ()) -> tuple[str, list[str]]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import integrate
 
+from zprl_core.errors import DataError
 from zprl_core.rl import weights
 from zprl_core.rl.actor import Actor, tanh_gaussian_log_prob
 from zprl_core.rl.critic import CriticEnsemble, aggregated
@@ -127,8 +128,8 @@ def test_weights_travel_as_bytes() -> None:
     assert np.frombuffer(data, "<f4")[0] == first.network[0].weight[0, 0].item()
     weights.from_bytes(second, data)
     assert weights.to_bytes(second) == data
-    with pytest.raises(ValueError, match=f"{len(data) - 4} bytes, this actor has {len(data)}"):
+    with pytest.raises(DataError, match=f"{len(data) - 4} bytes, this actor has {len(data)}"):
         weights.from_bytes(second, data[:-4])
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(DataError, match="not finite"):
         weights.from_bytes(second, data[:-4] + np.float32("nan").tobytes())
     assert weights.to_bytes(second) == data

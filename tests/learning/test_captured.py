@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from zprl_core.arithmetic import use_threads
 from zprl_core.config import load_task
-from zprl_core.rl.captured import TOLERANCE, difference, remember, restore, take_over, updater
+from zprl_core.inference.backend import BackendError
+from zprl_core.rl.captured import TOLERANCE, CapturedUpdate, difference, remember, restore, take_over, updater
 from zprl_core.rl.sac import SAC, Batch, UpdateNoise
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -91,6 +93,51 @@ def test_the_same_updates_agree_and_weights_that_are_not_finite_do_not() -> None
     with torch.no_grad():
         next(found.actor.parameters()).fill_(torch.nan)
     assert not difference(was, expected, found) <= TOLERANCE
+
+
+def eager(function: Callable[..., torch.Tensor], example: list[torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """In place of a graph: what a capture calls before it, and then the function itself, on the CPU."""
+    for _ in range(3):
+        function(*example)
+    return function
+
+
+def wrong(function: Callable[..., torch.Tensor], example: list[torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """One whose updates go elsewhere."""
+    return eager(lambda *given: function(-given[0], *given[1:]), example)
+
+
+def full(function: Callable[..., torch.Tensor], example: list[torch.Tensor]) -> Callable[..., torch.Tensor]:
+    eager(function, example)
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB")
+
+
+@pytest.mark.parametrize("updates_before", [0, 2])
+def test_what_agrees_is_used_from_where_the_learner_was(updates_before: int) -> None:
+    sac, alone = make(), make()
+    losses(sac, updates_before)
+    losses(alone, updates_before)
+    update = CapturedUpdate(sac, BATCH, DRAWN, "cpu", eager)
+    assert update.error == 0.0
+    found = [{k: v.item() for k, v in update(BATCH, DRAWN).items()} for _ in range(3)]
+    expected = losses(alone, 3)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("capture", "problem"), [(wrong, "weights differ from the CPU's"), (full, "out of m")]
+)
+def test_what_disagrees_or_has_no_room_is_refused_and_nothing_is_changed(
+    capture: Callable[..., Callable[..., torch.Tensor]], problem: str
+) -> None:
+    sac, alone = make(), make()
+    losses(sac, 2)
+    losses(alone, 2)
+    with pytest.raises(BackendError, match=problem):
+        CapturedUpdate(sac, BATCH, DRAWN, "cpu", capture)
+    assert all(each.grad is None for each in sac.parameters()), "gradients may lie on a device that is lost"
+    assert losses(sac, 3) == losses(alone, 3)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")

@@ -10,6 +10,7 @@ from zprl_core.arithmetic import fast_matmul
 from zprl_core.base import new_model
 from zprl_core.config import TaskConfig
 from zprl_core.data.dataset import Dataset
+from zprl_core.errors import DataError
 from zprl_core.rl import weights
 from zprl_core.runtime import PolicyRuntime, new_actor
 
@@ -83,7 +84,7 @@ def test_actor_versions(runtime: PolicyRuntime, task: TaskConfig, inputs: dict[s
     after = runtime.plan("steer", **inputs).dz
     assert not np.array_equal(before, after)
     runtime.set_actor(7, b"")  # the same version again is not even looked at
-    with pytest.raises(ValueError, match="0 bytes"):
+    with pytest.raises(DataError, match="0 bytes"):
         runtime.set_actor(8, b"")
     assert runtime.actor_version == 7
     runtime.set_actor(0, some_actor(runtime, task, 2))

@@ -85,8 +85,8 @@ class Compiled:
                 for name in policy.encoder.cameras
             }
             self._act = compiled(_Act(policy), asked)
-        except RuntimeError as error:
-            raise BackendError(f"it cannot compile this policy: {error}") from error
+        except Exception as error:  # of its own, which share no class
+            raise BackendError(f"it cannot compile this policy: {_cause(error)}") from error
 
     def embed(self, camera: str, frame: Tensor) -> Tensor:
         """See `Backend`."""
@@ -106,6 +106,13 @@ def _converted(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
         decoder = decoders.TorchScriptPythonDecoder(module, example_input=example)
     torch_frontend = frontend.FrontEndManager().load_by_framework("pytorch")
     return torch_frontend.convert(torch_frontend.load(decoder))
+
+
+def _cause(error: Exception) -> str:
+    """What OpenVINO says, without where in its code."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Check ", "Exception from ", "While "))]
+    return next((line for line in told if not line.endswith(":")), told[0] if told else type(error).__name__)
 
 
 def _answer(request: Any, *given: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ def updater(sac: SAC, device: str, batch: Batch, drawn: UpdateNoise, notice: Not
     """
     if device == "cuda":
         try:
+            if not torch.cuda.is_available():
+                raise BackendError("torch finds no CUDA GPU here")
             made = CapturedUpdate(sac, batch, drawn)
         except BackendError as problem:
             notice(f"learner on cuda: {problem}; the CPU is used")
@@ -47,22 +49,31 @@ def updater(sac: SAC, device: str, batch: Batch, drawn: UpdateNoise, notice: Not
 class CapturedUpdate:
     """See the module's docstring.
 
+    Args:
+        sac: is moved to the device. batch, drawn: for the comparison.
+        device: as torch names it. capture: of a function on it, for arguments like these.
+
     Raises:
-        BackendError: no GPU, too little memory, or other weights than the CPU's; the SAC is as it was.
+        BackendError: too little memory, or other weights than the CPU's; the SAC is as it was.
     """
 
-    def __init__(self, sac: SAC, batch: Batch, drawn: UpdateNoise) -> None:
-        if not torch.cuda.is_available():
-            raise BackendError("torch finds no CUDA GPU here")
+    def __init__(
+        self,
+        sac: SAC,
+        batch: Batch,
+        drawn: UpdateNoise,
+        device: str = "cuda",
+        capture: Callable[[Callable[..., Tensor], list[Tensor]], Callable[..., Tensor]] = Graph,
+    ) -> None:
         _place(sac, "cpu")
         was, reference = copy.deepcopy(sac), copy.deepcopy(sac)
         self._sac = sac
         told = [reference.update(batch, drawn) for _ in range(CHECKED)]
         self._names = tuple(told[0])
         try:
-            _place(sac, "cuda")
+            _place(sac, device)
             before = remember(sac)
-            self._graph = Graph(self._update, _flat(batch, drawn))
+            self._graph = capture(self._update, _flat(batch, drawn))
             restore(sac, before)
             for _ in range(CHECKED):
                 self(batch, drawn)
@@ -70,7 +81,7 @@ class CapturedUpdate:
             restore(sac, before)
         except RuntimeError as error:
             take_over(sac, was)
-            raise BackendError(f"{torch.cuda.get_device_name()}: {error}") from error
+            raise BackendError(str(error)) from error
         if not self.error <= TOLERANCE:
             take_over(sac, was)
             raise BackendError(
@@ -141,7 +152,7 @@ def _weights(module: nn.Module) -> Tensor:
 def take_over(sac: SAC, other: SAC) -> None:
     """Weights and optimisers' states of another one, without a look at its own: its device may be lost."""
     for mine, theirs in zip(sac.parameters(), other.parameters(), strict=True):
-        mine.data = theirs.data
+        mine.data, mine.grad = theirs.data, None
     for name, optimizer in sac.optimizers.items():
         source = other.optimizers[name]
         optimizer.state.clear()

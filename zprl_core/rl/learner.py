@@ -11,6 +11,7 @@ or not updates ran (warm-up, excluded transitions), so that a policy knows which
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -148,7 +149,8 @@ class Learner:
         transition that is already logged (a request that was sent again) changes nothing.
 
         Raises:
-            DataError: numbers that are not finite, or arrays of another length; nothing is logged then.
+            DataError: numbers that are not finite, or arrays of another length, and nothing is logged then;
+                or the updates have left weights that are not finite.
         """
         self._check(transition)
         if (transition.episode, transition.chunk) in self._seen:
@@ -184,7 +186,12 @@ class Learner:
                 yield self.version
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint: networks, optimisers, temperature, counters, and where in the log it stands."""
+        """Write a checkpoint: networks, optimisers, temperature, counters, and where in the log it stands.
+
+        Raises:
+            DataError: weights are not finite; the last checkpoint is left as it is.
+        """
+        self._require_finite()
         self.log.flush()  # or a power cut could leave a log that is shorter than the checkpoint says
         state = {
             "sac": self.sac.state_dict(),
@@ -343,7 +350,23 @@ class Learner:
                 tick(done, count)
         if count:
             self.metrics = {name: value.item() for name, value in last.items()}
+            self._require_finite()
             self.update_s = (time.perf_counter() - start) / count
+
+    def _require_finite(self) -> None:
+        """
+        Raises:
+            DataError: the networks have diverged.
+        """
+        told = [name for name, value in self.metrics.items() if not math.isfinite(value)]
+        flat = torch.cat([each.detach().reshape(-1) for each in self.sac.parameters()])
+        if told or not torch.isfinite(flat).all():
+            what = ", ".join(told) or "a weight"
+            raise DataError(
+                f"after {self.counters.updates} updates {what} is not finite: the networks have diverged and "
+                "are not kept. Lower the rates or rl.lambda, or set rl.clamp_targets, and start a new run; "
+                "the transitions are in the log"
+            )
 
     def _one_update(self) -> dict[str, torch.Tensor]:
         drawn = draw(self.sac, self.replay, self.seed, self.counters.updates)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from zprl_core.errors import DataError
+
 
 def to_bytes(module: nn.Module) -> bytes:
     """All parameters, end to end."""
@@ -18,15 +20,15 @@ def from_bytes(module: nn.Module, data: bytes) -> None:
     """Set all parameters.
 
     Raises:
-        ValueError: another number of bytes than the module has, or numbers that are not finite.
+        DataError: another number of bytes than the module has, or numbers that are not finite.
     """
     parameters = list(module.parameters())
     wanted = 4 * sum(p.numel() for p in parameters)
     if len(data) != wanted:
-        raise ValueError(f"actor weights are {len(data)} bytes, this actor has {wanted}")
+        raise DataError(f"actor weights are {len(data)} bytes, this actor has {wanted}")
     flat = torch.from_numpy(np.frombuffer(data, dtype="<f4").astype(np.float32))
     if not torch.isfinite(flat).all():
-        raise ValueError("actor weights are not finite")
+        raise DataError("actor weights are not finite")
     start = 0
     for parameter in parameters:
         parameter.copy_(flat[start : start + parameter.numel()].view_as(parameter))

@@ -7,6 +7,7 @@ Whatever dies around it, the arm slows down and holds; what stops one arm of a r
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -205,9 +206,10 @@ class ArmBridge(LifecycleNode):
     def shut_down(self) -> None:
         """Brings the arm to rest, disconnects, and leaves the servo's statistics in the run's folder."""
         if self._driver is not None:
-            self._come_to_rest("the bridge ends")
-            self._motion.close(self._now_ns())
-            self._disconnect(self._driver)
+            with contextlib.ExitStack() as whatever_fails:
+                whatever_fails.callback(self._disconnect, self._driver)
+                whatever_fails.callback(lambda: self._motion.close(self._now_ns()))
+                self._come_to_rest("the bridge ends")
         if self._setup.run_dir is not None and self._setup.run_dir.is_dir():
             folder, name = RunFolder(self._setup.run_dir), self.get_name()
             before = folder.read_stats().get(name, {})  # of a run that is taken up again

@@ -300,8 +300,9 @@ class ArmController:
         try:
             wanted, joints = self._wanted(t_ns)
             sent, reasons = self._stream.follow(wanted, joints, step_s)
-        except SafetyError as error:
-            self.stop(str(error), t_ns)
+        except Exception as error:  # a fault of the software ends in a controlled stop too
+            refused = isinstance(error, SafetyError)
+            self.stop(str(error) if refused else f"the bridge has failed: {error!r}", t_ns)
             self._homing, self._braking = None, True
             return self._brake(t_ns, step_s)
         if reasons and self._homing is None:

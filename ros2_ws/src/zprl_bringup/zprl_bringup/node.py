@@ -13,6 +13,7 @@ else is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -283,10 +284,11 @@ def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None 
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = USER_ERROR
     finally:
-        if node is not None:
-            node.shut_down()
-            node.destroy_node()
-        rclpy.try_shutdown()
+        with contextlib.ExitStack() as whatever_fails:
+            whatever_fails.callback(rclpy.try_shutdown)
+            if node is not None:
+                whatever_fails.callback(node.destroy_node)
+                node.shut_down()
     sys.exit(code)
 
 

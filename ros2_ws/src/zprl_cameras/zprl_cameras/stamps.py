@@ -67,20 +67,34 @@ def before_arrival(arrival_ns: int, period_ns: int) -> int:
     return arrival_ns - period_ns // 2
 
 
-def of_buffer(buffer_ns: int, monotonic_ns: int, system_ns: int, period_ns: int) -> int:
-    """System time of a V4L2 buffer, ns.
+class BufferClock:
+    """System time of V4L2 buffers.
 
-    Its stamp is on the monotonic clock, as nearly every driver has it, or on the system clock; it is taken
-    for the one on which it is up to a second old. A driver that stamps with something else, or with 0, gets
+    Their stamps are on the monotonic clock, as nearly every driver has it, or on the system clock: on the one
+    on which a buffer was once up to a second old. From then on a buffer may be as old as it says, as one is
+    that waited while this process stood still. A driver that stamps with something else, or with 0, gets
     `before_arrival`.
 
     Args:
-        buffer_ns: the buffer's stamp.
-        monotonic_ns, system_ns: both clocks, read together when the buffer arrived.
         period_ns: of the stream.
     """
-    for clock_ns in (monotonic_ns, system_ns):
-        age_ns = clock_ns - buffer_ns
-        if -EARLY_NS <= age_ns <= OLDEST_NS:
-            return system_ns - age_ns
-    return before_arrival(system_ns, period_ns)
+
+    def __init__(self, period_ns: int) -> None:
+        self._period_ns = period_ns
+        self._monotonic: bool | None = None
+
+    def __call__(self, buffer_ns: int, monotonic_ns: int, system_ns: int) -> int:
+        """When a buffer was filled, ns.
+
+        Args:
+            buffer_ns: the buffer's stamp.
+            monotonic_ns, system_ns: both clocks, read together when the buffer arrived.
+        """
+        ages_ns = {True: monotonic_ns - buffer_ns, False: system_ns - buffer_ns}
+        for monotonic, age_ns in ages_ns.items():
+            if -EARLY_NS <= age_ns <= OLDEST_NS:
+                self._monotonic = monotonic
+                return system_ns - age_ns
+        if self._monotonic is None or ages_ns[self._monotonic] < 0:
+            return before_arrival(system_ns, self._period_ns)
+        return system_ns - ages_ns[self._monotonic]

@@ -32,7 +32,7 @@ class V4L2Camera:
 
     Two buffers: one is filled while the other is read. With a single one the device has nowhere to put the
     picture that begins while we decode the last one, which halves the rate. Frames are stamped with their
-    buffer's time stamp, see `stamps.of_buffer`.
+    buffer's time stamp, see `stamps.BufferClock`.
 
     Args:
         config: of the camera; `device` is its path, best one of /dev/v4l/by-id, which stays the same when
@@ -44,7 +44,7 @@ class V4L2Camera:
     def __init__(self, config: CameraConfig, now_ns: Callable[[], int], devices: Path = DEVICES) -> None:
         self._config, self._now_ns, self._devices = config, now_ns, devices
         self._identity: str | None = None
-        self._period_ns = round(1e9 / config.rate_hz)
+        self._clock = stamps.BufferClock(round(1e9 / config.rate_hz))
         self._capture: Any = None
 
     def open(self) -> None:
@@ -85,7 +85,7 @@ class V4L2Camera:
         whole, bgr = self._capture.retrieve()
         if not whole:
             return None
-        return Frame(rgb(bgr), stamps.of_buffer(buffer_ns, monotonic_ns, system_ns, self._period_ns))
+        return Frame(rgb(bgr), self._clock(buffer_ns, monotonic_ns, system_ns))
 
     def close(self) -> None:
         """Let go of the device."""

@@ -236,6 +236,26 @@ def test_a_driver_that_complains_stops_the_arm(controller: ArmController) -> Non
     assert not controller.command(chunk(1, stamp_ns=2 * S), 2 * S)
 
 
+class _Broken:
+    """A fault of the software, where a path is asked for its next point."""
+
+    def sample(self, _t_ns: int) -> tuple[Setpoint, None]:
+        raise ZeroDivisionError("a bug")
+
+
+def test_a_fault_of_the_software_ends_in_a_controlled_stop(controller: ArmController) -> None:
+    controller.command(chunk(step_m=0.006), S)
+    before = serve(controller, S, 0.2)
+    controller._homing = _Broken()  # type: ignore[assignment]
+    after = serve(controller, S + S // 5, 0.5)
+    assert controller.fault == "the bridge has failed: ZeroDivisionError('a bug')"
+    y = np.array([each.position[1] for each in (*before[-3:], *after)])
+    speed = np.abs(np.diff(y)) / SERVO_S
+    assert speed[0] > 0.05 and speed[-1] == 0.0, "it moved, and stands still"
+    most = ARM.limits.linear_acceleration_m_s2 * SERVO_S
+    assert np.abs(np.diff(speed)).max() < 1.05 * most, "not at once"
+
+
 def test_after_a_pause_the_path_starts_from_the_measured_pose_with_the_grasp_kept(
     controller: ArmController,
 ) -> None:

@@ -177,6 +177,17 @@ def test_openvino_computes_the_same_or_says_how_to_get_it() -> None:
         assert name == "openvino fp32" and len(lines) == 1
 
 
+def test_what_openvino_cannot_compile_is_passed_over_and_says_why() -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed: make setup")
+    use_threads(1)
+    task, lines = small("square_state"), list[str]()
+    policy = new_model(task, 0).eval().policy
+    policy.actions.inverse = torch.special.bessel_j0  # type: ignore[method-assign]  # no rule for it there
+    chosen = choose(policy, ComputeConfig(backends=("openvino",)), noise(task), lines.append)
+    assert chosen.name == "reference fp32"
+    assert "it cannot compile this policy" in lines[0] and "bessel_j0" in lines[0], lines
+
+
 def test_openvino_with_images_is_near() -> None:
     pytest.importorskip("openvino", reason="openvino is not installed: make setup")
     use_threads(1)

@@ -147,6 +147,29 @@ def test_bad_transitions_leave_no_trace(
     assert (one.version, one.log.count) == (0, 0)
 
 
+def test_networks_that_diverge_are_said_to_and_are_not_kept(task: TaskConfig, tmp_path: Path) -> None:
+    """A rate that is far too high; the last good checkpoint stays, and the log has the transitions."""
+    one, path = (
+        learner(change(task, "rl", critic_lr=1.0, actor_lr=1.0, clamp_targets=False), tmp_path / "log"),
+        tmp_path / "c",
+    )
+    some = transitions(60)
+    for each in some[:4]:
+        one.update(each)
+    one.save(path)
+    kept = path.read_bytes()
+    with torch.no_grad():
+        next(one.sac.critics.parameters()).mul_(1e30)
+    problem = r"after \d+ updates .* is not finite: the networks have diverged and are not kept"
+    with pytest.raises(DataError, match=problem):
+        for each in some[4:]:
+            one.update(each)
+    with pytest.raises(DataError, match=problem):
+        one.save(path)
+    assert path.read_bytes() == kept
+    assert sum(1 for _ in record_log.read(tmp_path / "log")) > 4
+
+
 def test_a_correction_before_the_label_is_final_costs_nothing(task: TaskConfig, tmp_path: Path) -> None:
     """An undone label: no update was made with the old one."""
     one, other = learner(task, tmp_path / "log"), learner(task, tmp_path / "other")

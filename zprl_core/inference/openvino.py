@@ -109,10 +109,10 @@ def _converted(module: nn.Module, example: tuple[Tensor, ...]) -> Any:
 
 
 def _cause(error: Exception) -> str:
-    """What OpenVINO says, without where in its code."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Check ", "Exception from ", "While "))]
-    return next((line for line in told if not line.endswith(":")), told[0] if told else type(error).__name__)
+    """What OpenVINO says, on one line, without where in its code and without its headings."""
+    lines = [line.strip().removeprefix("-- ") for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith("Check ") and not line.endswith(":")]
+    return " ".join(told) or type(error).__name__
 
 
 def _answer(request: Any, *given: Tensor) -> Tensor:

@@ -222,6 +222,7 @@ class LearnerNode(LifecycleNode):
     def _write_stats(self) -> None:
         counters = self._learner.counters
         stats = {
+            "device": self._learner.device,
             "updates": counters.updates,
             "transitions": counters.transitions,
             "excluded": counters.excluded,

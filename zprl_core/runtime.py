@@ -38,7 +38,8 @@ Array = NDArray[np.float32]
 STEERED = ("explore", "steer")
 
 
-_DEFAULT = ComputeConfig()
+ON_CPU = ComputeConfig(backends=("torch",))
+"""What computes where no rig says: the same on every machine, whether it has a GPU or not."""
 
 
 class PolicyRuntime:
@@ -47,7 +48,7 @@ class PolicyRuntime:
     Args:
         model: of `load_base`. task: whose settings shape the actor.
         lambda_: perturbation scale, eq. (7).
-        compute: of this machine. What one backend planned, the same backend plans again to the bit.
+        compute: of a rig's computer. What one backend planned, the same backend plans again to the bit.
         notice: told in a line which backend is used, and why others are not.
 
     Attributes:
@@ -59,7 +60,7 @@ class PolicyRuntime:
         model: BaseModel,
         task: TaskConfig,
         lambda_: float,
-        compute: ComputeConfig = _DEFAULT,
+        compute: ComputeConfig = ON_CPU,
         notice: Notice = lambda _: None,
     ) -> None:
         fast_matmul()

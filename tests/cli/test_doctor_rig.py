@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from tests.cameras.devices import write_folder
@@ -239,6 +240,9 @@ def test_measuring_moves_the_arm_a_little_and_the_rig_uses_the_result(
     assert 1e3 * measured.cameras[0].delay_s == pytest.approx(sum(ways_ms), abs=0.2)
     assert 0.0 < applied.proprioception_delay_s == measured.proprioception_delay_s < 0.2
     assert measured.planning_s > 0.0 and f"task {task.name} has lead_steps: 2" in part(done, "planning takes")
+    told = part(done, "a chunk takes")
+    assert "policy backend cuda fp32: torch finds no CUDA GPU here" in told or torch.cuda.is_available()
+    assert "on 4 observations" in told, "which backend that was"
     line = list(rig_checks.settings(rig_checks.load_cell(str(rig))))[1]
     assert line.ok and line.what == f"calibration {measured.id}: 0 days old"
     check_a_silent_gripper(rig, bench)

@@ -34,6 +34,8 @@ TASKS = {"place_orange": "Place Orange, 1 camera", "insert_bills": "Insert Bills
 BACKENDS: tuple[BackendName, ...] = ("torch", "openvino", "cuda")
 WANTED = {"fp32": TimesAsFast(3.5), "bf16": TimesAsFast(6.0)}
 PEER = "Diffusion Policy, eager fp32"
+ON_GPU = f"{PEER}, on the GPU"
+"""What the backends of a GPU are compared with; nothing is promised of them, as there was none."""
 
 
 class PublicDesign(nn.Module):
@@ -96,6 +98,8 @@ def rows(
     ours = torch.get_float32_matmul_precision()  # what `fast_matmul` found to be accurate here
     expected = policy.actions(run(policy, "highest"))
     calls: dict[str, Callable[[], object]] = {PEER: theirs}
+    if any(backend and each.startswith("cuda") for each, backend in made.items()):
+        calls[ON_GPU] = _on_gpu(peer, images, proprio, w)
     calls |= {each: partial(run, backend, ours) for each, backend in made.items() if backend}
     taken = in_turns(calls, rounds)
     torch.set_float32_matmul_precision(ours)
@@ -104,7 +108,7 @@ def rows(
     if any(backend and name.endswith("bf16") for name, backend in made.items()):
         limits_ms["bf16"] = products / rate(torch.bfloat16) * 1e3
     for each, backend in made.items():
-        precision = each.rsplit(" ", 1)[1]
+        precision, on_gpu = each.rsplit(" ", 1)[1], each.startswith("cuda")
         error = (
             None if backend is None else (policy.actions(run(backend, ours)) - expected).abs().max().item()
         )
@@ -112,20 +116,34 @@ def rows(
             f"policy, {TASKS.get(name, name)}",
             each,
             taken.get(each, math.nan),
-            PEER,
-            taken[PEER],
-            None if each.startswith("reference") else WANTED.get(precision),
-            None if each.startswith("cuda") else limits_ms.get(precision),
+            ON_GPU if on_gpu else PEER,
+            taken.get(ON_GPU, math.nan) if on_gpu else taken[PEER],
+            None if on_gpu or each.startswith("reference") else WANTED.get(precision),
+            None if on_gpu else limits_ms.get(precision),
             error,
         )
+
+
+def _on_gpu(
+    peer: PublicDesign, images: Mapping[str, Tensor], proprio: Tensor, w: Tensor
+) -> Callable[[], Tensor]:
+    """The peer there; as ours, it is given tensors of the CPU's memory, and the chunk goes back there."""
+    there = copy.deepcopy(peer).cuda()
+
+    def run() -> Tensor:
+        torch.set_float32_matmul_precision("highest")
+        return there.act({name: each.cuda() for name, each in images.items()}, proprio.cuda(), w.cuda()).cpu()
+
+    return run
 
 
 def _made(
     policy: BasePolicy, observation: Observation, backends: tuple[BackendName, ...], notice: Notice
 ) -> Iterator[tuple[str, Backend | None]]:
     """Backends by name; None: cannot be had here."""
-    for precision in ("fp32", "bf16"):
-        compute = ComputeConfig(backends=backends, precision=precision)
+    on_gpus: tuple[BackendName, ...] = tuple(each for each in backends if each == "cuda")
+    for precision, some in {"fp32": backends, "bf16": backends, "fp16": on_gpus}.items():
+        compute = ComputeConfig(backends=some, precision=precision)  # type: ignore[arg-type]
         for name, _, make in candidates(policy, compute, observation):
             if name.endswith(precision):
                 try:

@@ -21,10 +21,11 @@ from torch import nn
 from zprl_core.bench.rows import Row, TimesAsFast
 from zprl_core.bench.turns import in_turns, rate
 from zprl_core.config import load_task
+from zprl_core.rl.captured import CapturedUpdate
 from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC
 from zprl_core.rl.transition import Transition
-from zprl_core.rl.updates import one_update, seeded
+from zprl_core.rl.updates import draw, one_update, seeded
 
 C_DIM, DIM, FILLED = 270, 16, 4096
 CRITICS = (2, 5, 10)
@@ -71,6 +72,22 @@ def _rows(critics: int, rounds: int) -> Iterator[Row]:
             wanted,
             limit_ms,
         )
+    if torch.cuda.is_available():
+        yield _on_gpu(critics, rounds)
+
+
+def _on_gpu(critics: int, rounds: int) -> Row:
+    """The captured update beside the peer's on the same GPU. Nothing is promised: there was none."""
+    sac, replay, number = example(critics), filled(FILLED), iter(range(10**9))
+    update = CapturedUpdate(sac, *draw(sac, replay, 0, 0))
+    theirs = _theirs(critics, "cuda")
+    calls: dict[str, Callable[[], object]] = {
+        "ours": lambda: update(*draw(sac, replay, 0, next(number))),
+        **({} if theirs is None else {SHIPPED: theirs}),
+    }
+    taken = in_turns(calls, rounds)
+    title, peer = f"SAC update, {critics} critics", f"{SHIPPED} on the GPU"
+    return Row(title, "CUDA graph fp32", taken["ours"], peer, taken.get(SHIPPED, math.nan))
 
 
 def multiply_adds(sac: SAC) -> int:
@@ -107,7 +124,7 @@ def transition(chunk: int, rng: np.random.Generator) -> Transition:
     return Transition(0, chunk, c, z, z_tilde, 0.0, False, False, c_next, z_next)
 
 
-def _theirs(critics: int) -> Callable[[], object] | None:
+def _theirs(critics: int, device: str = "cpu") -> Callable[[], object] | None:
     """One of its updates; None where it is not installed."""
     try:
         library = importlib.import_module("stable_baselines3")
@@ -134,7 +151,7 @@ def _theirs(critics: int) -> Callable[[], object] | None:
         learning_starts=0,
         train_freq=FILLED,
         gradient_steps=0,
-        device="cpu",
+        device=device,
         policy_kwargs={"net_arch": [256] * 4, "n_critics": critics, "activation_fn": nn.GELU},
     )
     model.learn(FILLED)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -29,11 +31,14 @@ from zprl_core.config import (
 from zprl_core.config.loader import to_data
 from zprl_core.errors import ConfigError, RigError, ZprlError
 from zprl_core.latency import fit_delay
+from zprl_core.scheduling import apply
+from zprl_core.supervisor import end_with_parent
 
 if TYPE_CHECKING:
     from zprl_arms.driver import ArmDriver, ArmReading
 
 PLANS, WARM_UP = 30, 3
+POLICY_NODE = "policy_node"
 WATCH_S = 3.0  # cameras and states are watched for longer than for a look
 LONGEST_S = 1.0  # that a calibration takes
 _NO_TASK: Any = None  # drivers of real arms do not look at the task
@@ -78,7 +83,9 @@ def _measure(cell: Cell, devices: Devices, base: Path | None, *, yes: bool) -> I
     before = cell.rig.calibration
     planning_s, task = (before.planning_s if before else 0.0), cell.task
     if base is not None:
-        planning_s, task = planning_time(base, cell.task, cell.rig.compute)
+        planned = planning_time(base, cell.task, cell.rig.compute)
+        planning_s, task = planned.seconds, planned.task
+        yield Finding(True, "\n".join([f"a chunk takes {1e3 * planning_s:.0f} ms (p99)", *planned.told]))
     ways_s = ways_to_policy(cell.rig, cell.cameras, task, WATCH_S)
     ages_s = {name: look.delay_s for name, look in devices.cameras.items() if look.delay_s is not None}
     for name, age_s in ages_s.items():
@@ -137,12 +144,37 @@ def arm_delay(cell: Cell, arm: ArmConfig, *, yes: bool) -> DelayConfig:
     return _delay(arm.name, max(found.delay_s, 0.0))
 
 
-def planning_time(base: Path, task: TaskConfig | None, compute: ComputeConfig) -> tuple[float, TaskConfig]:
-    """From a snapshot to its chunk on this machine: p99 of 30, s; and the task, the checkpoint's if None.
+class Planned(NamedTuple):
+    """How long a chunk takes.
+
+    Attributes:
+        seconds: from a snapshot to its chunk on this machine, p99 of 30.
+        task: the checkpoint's, where none was given.
+        told: what computes it, and why nothing before it does, a line each.
+    """
+
+    seconds: float
+    task: TaskConfig
+    told: list[str]
+
+
+def planning_time(base: Path, task: TaskConfig | None, compute: ComputeConfig) -> Planned:
+    """Plan in a process of its own, on the processors and with the priority that the policy node gets.
 
     Raises:
+        ConfigError: a processor that this machine does not have.
         CheckpointError: it is none, or of another task.
     """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=end_with_parent) as own:
+        return own.submit(_plan_there, base, task, compute).result()
+
+
+def _plan_there(base: Path, task: TaskConfig | None, compute: ComputeConfig) -> Planned:
+    told = list[str]()
+    for process in compute.processes:
+        if process.name == POLICY_NODE:
+            told += apply(process)
     from zprl_core.arithmetic import use_threads
     from zprl_core.base import load_base
     from zprl_core.runtime import PolicyRuntime
@@ -150,7 +182,7 @@ def planning_time(base: Path, task: TaskConfig | None, compute: ComputeConfig) -
     use_threads(compute.threads)  # as the policy node does
     model, trained_for, _ = load_base(base, task)
     task = trained_for if task is None else task
-    runtime = PolicyRuntime(model, task, task.rl.lambda_ or 1.0, compute)
+    runtime = PolicyRuntime(model, task, task.rl.lambda_ or 1.0, compute, told.append)
     observation = task.observation
     images = {
         view.name: np.zeros((observation.steps, view.height, view.width, 3), np.uint8)
@@ -164,7 +196,7 @@ def planning_time(base: Path, task: TaskConfig | None, compute: ComputeConfig) -
         c = runtime.encode(images, proprio)
         runtime.plan("steer", c, runtime.base(c, z, w), dz, w)
         times.append(time.perf_counter() - began_s)
-    return float(np.percentile(times[WARM_UP:], 99)), task
+    return Planned(float(np.percentile(times[WARM_UP:], 99)), task, told)
 
 
 def _where(cell: Cell, arm: ArmConfig) -> ArmReading:

@@ -138,6 +138,11 @@ class Learner:
         """Of the actor: records of the log that it has seen."""
         return self.counters.records
 
+    @property
+    def device(self) -> str:
+        """Where updates are computed: "cpu", also where "cuda" was asked for and refused, or "cuda"."""
+        return self.sac.log_alpha.device.type
+
     def actor_bytes(self) -> bytes:
         """The actor's weights, float32 little endian."""
         return weights.to_bytes(self.sac.actor)

@@ -15,10 +15,11 @@ from zprl_core.errors import ConfigError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from zprl_core.config import TaskConfig
     from zprl_core.data.formats.planning import ImportOptions
     from zprl_core.data.formats.source import Source
 
-HELP = "from a dataset of robomimic, LeRobot or diffusion_policy"
+HELP = "from a dataset of robomimic, LeRobot, diffusion_policy or D4RL"
 DESCRIPTION = """\
 Reads a dataset of another library, holds it against the task, and writes DIR, whole or not at all. What the
 source does not say has to be said here; nothing is scaled, left out or converted without being told to.
@@ -26,10 +27,11 @@ docs/dataset_formats.md says what maps to what.
 """
 EXAMPLE = """\
   zprl dataset import --format robomimic image_abs.hdf5 --task can --out runs/can --gripper-as-is
+  zprl dataset import --format d4rl hammer-human-v1.hdf5 --task hammer --out runs/hammer
   zprl dataset import --format lerobot FOLDER --task place_orange --out runs/orange \\
       --camera third_view=observation.images.front --fit crop --action-rotation rotvec --gripper-as-is
 """
-FORMATS = ("robomimic", "lerobot", "diffusion_policy")
+FORMATS = ("robomimic", "lerobot", "diffusion_policy", "d4rl")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
 
     task, options = load_task(args.task), options_of(args)
     require_room(args.out.absolute(), args.overwrite)  # before minutes of work, not after
-    with _opened(args.format, args.source) as source:
+    with _opened(args.format, args.source, task) as source:
         plan = make_plan(source, task, options)
         draw = None if args.episodes is None else Draw(args.episodes, args.seed)
         with counting("episodes", args.episodes or len(source), "ep") as count:
@@ -142,7 +144,11 @@ def options_of(args: argparse.Namespace) -> ImportOptions:
     )
 
 
-def _opened(kind: str, path: Path) -> AbstractContextManager[Source]:
+def _opened(kind: str, path: Path, task: TaskConfig) -> AbstractContextManager[Source]:
+    if kind == "d4rl":
+        from zprl_core.experiments.d4rl import D4rlSource
+
+        return D4rlSource(path, task)
     if kind == "robomimic":
         from zprl_core.data.formats.robomimic import RobomimicSource
 

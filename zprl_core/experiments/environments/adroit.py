@@ -93,12 +93,31 @@ class AdroitEnvironment:
     def step(self, action: NDArray[np.float32]) -> Step:
         """Execute one waypoint."""
         raw = self.targets.to_raw(action)
-        reward, success = 0.0, False
-        for _ in range(self._task.action.repeat):
-            _, dense, _, _, info = self._simulator.step(raw)
-            success = success or bool(info["success"])
-            reward += float(dense)
-        return Step(reward if self._task.dense_reward else float(success), success)
+        steps = [self.step_raw(raw) for _ in range(self._task.action.repeat)]
+        success = any(each.success for each in steps)
+        return Step(
+            sum(each.reward for each in steps) if self._task.dense_reward else float(success), success
+        )
+
+    def step_raw(self, raw: NDArray[Any]) -> Step:
+        """One control step with gymnasium's action (da,) in [-1, 1]; its reward is the dense one."""
+        _, dense, _, _, info = self._simulator.step(raw)
+        return Step(float(dense), bool(info["success"]))
+
+    def recall(self, state: Mapping[str, NDArray[np.float64]]) -> None:
+        """Put the simulator into a state of gymnasium_robotics' `get_env_state`."""
+        known = self._simulator.get_env_state()  # what is told beside the state is not set by it
+        self._simulator.set_env_state({**known, **state})
+
+    @property
+    def control_s(self) -> float:
+        """A control step, s."""
+        return float(self._simulator.dt)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Numbers of an action, and of the simulator's positions and velocities."""
+        return {"action": self._model.nu, "qpos": self._model.nq, "qvel": self._model.nv}
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """Joints, palm and the task's objects: rad, m, s; positions and directions in the world frame."""

@@ -170,9 +170,8 @@ def make_expert(task: TaskConfig, rng: np.random.Generator) -> Expert:
     name = task.benchmark.environment
     if name != "AdroitHandDoor-v1":
         raise ConfigError(
-            f"task {task.name}: {name} has no expert here, only AdroitHandDoor-v1 has, and no "
-            "format that `zprl dataset import` reads has its demonstrations (D4RL's are Minari's): write "
-            "them as a dataset of this project"
+            f"task {task.name}: {name} has no expert here, only AdroitHandDoor-v1 has; import D4RL's "
+            "demonstrations with `zprl dataset import --format d4rl`"
         )
     return DoorExpert(task, rng)
 

@@ -20,11 +20,7 @@ from std_srvs.srv import Trigger
 from zprl_interfaces.msg import (
     ActionChunk,
     ArmState,
-    ChunkReport,
-    EpisodeMotion,
-    ObserveDue,
     SessionState,
-    SimState,
     Stop,
 )
 from zprl_interfaces.srv import SimReset
@@ -40,6 +36,7 @@ from zprl_arms.lockstep import Lockstep
 from zprl_arms.motion import MotionKeeper
 from zprl_arms.motion_worker import REST_S as REST_AFTER_S
 from zprl_arms.motion_worker import MotionWorker
+from zprl_arms.outlets import Outlets
 from zprl_arms.posture import Posture
 from zprl_arms.readings import Readings
 from zprl_arms.realtime import RealTime
@@ -51,7 +48,6 @@ from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
 from zprl_core.errors import ConfigError, DataError, RigError
 from zprl_core.run_folder import RunFolder
-from zprl_core.smoothness.episode import MotionRecord
 from zprl_core.transforms import Pose
 
 STATE_RATE_HZ = 60.0
@@ -138,7 +134,17 @@ class ArmBridge(LifecycleNode):
                 most_gap_s=self._config.watchdog_s,
             )
         self._fault = ""
-        self._create_topics()
+        self._outlets = Outlets(
+            self, self._config, self._setup.run_id, lockstep=self._setup.lockstep, shadow=self._shadow
+        )
+        self._motion = MotionWorker(
+            MotionKeeper(self._config.name, shadow=self._shadow),
+            None if self._setup.run_dir is None else RunFolder(self._setup.run_dir).motion,
+            self._setup.task.smoothness,
+            self._outlets.motion,
+            self.get_logger().warning,
+            rest_s=0.0 if self._posture is None else REST_AFTER_S,
+        )
 
     def _connect(self, driver: ArmDriver) -> None:
         if not (self._shadow or isinstance(driver, SimulatedArm)):
@@ -190,15 +196,7 @@ class ArmBridge(LifecycleNode):
     def cleanup(self) -> None:
         """Disconnect."""
         self._motion.close(self._now_ns())
-        for publisher in (
-            self._states,
-            self._reports,
-            self._worlds,
-            self._dues,
-            self._stops,
-            self._motions,
-        ):
-            self.destroy_publisher(publisher)
+        self._outlets.destroy()
         if self._driver is not None:
             self._disconnect(self._driver)
         self._driver = None
@@ -222,7 +220,7 @@ class ArmBridge(LifecycleNode):
             self._publish_world(stamp_ns, observed=True, chunk_end=-1)
         self._publish_arm(stamp_ns)
         if chunk is not None:
-            self._dues.publish(messages.observe_due(stamp_ns, self._episode, chunk, chunk_start_ns))
+            self._outlets.due(stamp_ns, self._episode, chunk, chunk_start_ns)
 
     def on_moved(self, n: int, stamp_ns: int) -> None:
         """Lockstep: a servo period is over."""
@@ -242,23 +240,6 @@ class ArmBridge(LifecycleNode):
             self._motion.sample(stamp_ns, self._controller, reading.pose_base_tcp, reading.stamp_ns)
         if tick and isinstance(self._driver, SimulatedArm):
             self._publish_world(stamp_ns, observed=True, chunk_end=-1)
-
-    def _create_topics(self) -> None:
-        profile, root = qos.stream(self._setup.lockstep), f"/arms/{self._config.name}"
-        self._states = self.create_publisher(ArmState, f"{root}/state", profile)
-        self._reports = self.create_publisher(ChunkReport, f"{root}/report", profile)
-        self._worlds = self.create_publisher(SimState, "/sim/state", profile)
-        self._dues = self.create_publisher(ObserveDue, "/rig/observe", profile)
-        self._stops = self.create_publisher(Stop, "/rig/stop", qos.status())
-        self._motions = self.create_publisher(EpisodeMotion, f"{root}/motion", qos.changes())
-        self._motion = MotionWorker(
-            MotionKeeper(self._config.name, shadow=self._shadow),
-            None if self._setup.run_dir is None else RunFolder(self._setup.run_dir).motion,
-            self._setup.task.smoothness,
-            self._publish_motion,
-            self.get_logger().warning,
-            rest_s=0.0 if self._posture is None else REST_AFTER_S,
-        )
 
     def _on_command(self, message: ActionChunk) -> None:
         if self._deferred is None and self._is_early(message):
@@ -399,8 +380,7 @@ class ArmBridge(LifecycleNode):
     def _stop_rig(self, source: str, reason: str) -> None:
         self._stopped = True
         self._controller.stop(f"stopped by {source}: {reason}", self._caught_up())
-        self._called = convert.header(self._now_ns(), self._config.frame)
-        self._stops.publish(Stop(header=self._called, source=source, reason=reason))
+        self._called = self._outlets.stop(self._now_ns(), source, reason)
 
     def _home(self) -> None:
         """While the session resets, a real arm goes home, as soon as nothing stops it."""
@@ -472,36 +452,26 @@ class ArmBridge(LifecycleNode):
     def _now_ns(self) -> int:
         return self.now_ns() if self._lockstep is None else self._lockstep.now_ns
 
-    def _publish_motion(self, record: MotionRecord, over_ns: int) -> None:
-        """In the worker's thread."""
-        message = messages.episode_motion(over_ns, self._config.frame, self._setup.run_id, record)
-        self._motions.publish(message)
-
     def _publish_arm(self, stamp_ns: int) -> ArmReading:
         fault = self._controller.fault
         if fault and fault != self._fault:
             self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
         self._fault = fault
         reading = self._readings.newest()
-        state = messages.arm_state(stamp_ns, self._config, reading, self._controller)
-        state.shadow = self._shadow
-        self._states.publish(state)
+        self._outlets.state(stamp_ns, reading, self._controller)
         return reading
 
     def _publish_world(self, stamp_ns: int, *, observed: bool, chunk_end: int) -> None:
         if isinstance(self._driver, SimulatedArm):
             world = self._driver.world()
-            state = messages.sim_state(stamp_ns, self._episode, world, observed=observed, chunk_end=chunk_end)
-            self._worlds.publish(state)
+            self._outlets.world(stamp_ns, self._episode, world, observed=observed, chunk_end=chunk_end)
 
     def _publish_reports(self, stamp_ns: int) -> None:
-        name, frame, dim = self._config.name, self._config.frame, self._controller.dim
-        for report in self._controller.reports(stamp_ns):
-            if report.refused:
-                self.get_logger().warning(f"arm '{name}' refuses {report.reason}")
-            elif report.outcome is not None:
+        reports = self._controller.reports(stamp_ns)
+        for report in reports:
+            if not report.refused and report.outcome is not None:
                 self._statistics.ended(report.outcome)
-            self._reports.publish(messages.chunk_report(stamp_ns, frame, name, dim, report))
+        self._outlets.reports(stamp_ns, self._controller.dim, reports)
 
 
 def main() -> None:

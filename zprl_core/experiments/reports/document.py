@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from zprl_core.experiments.cells import Trial, load_experiment
 from zprl_core.experiments.points import Point
 from zprl_core.experiments.reports.curve import Curve, curves
 from zprl_core.experiments.reports.latent import latent_parts
-from zprl_core.experiments.reports.motion import motion_parts
+from zprl_core.experiments.reports.motion import ABREAST, motion_parts
 from zprl_core.experiments.runner import ABOUT, folder_of
 from zprl_core.experiments.stopwatch import PARTS
 from zprl_core.report.curves import Band, band
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
-from zprl_core.report.figures import COLOURS, DASHES, figure
+from zprl_core.report.figures import COLOURS, figure
 from zprl_core.run_folder import make_folder, read_json
 from zprl_core.stats import Proportion
 
@@ -79,8 +80,8 @@ def _parts(task: str, found: Sequence[Curve], root: Path, out: Path) -> list[Par
     return [
         Figure(
             picture,
-            f"Success over environment steps on {task}: means over the seeds that are done, with Student's "
-            "95 % band.",
+            f"Success over environment steps on {task}: each seed, the mean over those that are done with "
+            "Student's 95 % band, and the other methods' means in grey.",
         ),
         Table(f"{task}_success", SUCCESS, [_success_row(each) for each in found], SUCCESS_CAPTION),
         *motion_parts(task, shown, root, out),
@@ -167,27 +168,36 @@ def _speed_row(curve: Curve) -> list[str]:
 
 
 def _draw(found: Sequence[Curve], path: Path) -> None:
-    with figure(path, 1, 4.6) as (axes,):
-        for number, curve in enumerate(found):
-            look = {"color": COLOURS[number % len(COLOURS)], "linestyle": DASHES[number % len(DASHES)]}
-            for points in curve.points.values():
-                axes.plot(*_line(points), linewidth=0.6, alpha=0.5, **look)
-            label = f"{curve.name}, {len(curve.done)} of {len(curve.trials)} seeds"
-            _mean(axes, band([_line(points) for points in curve.ended]), label, look)
-        axes.set(xlabel="environment steps, thousands", ylabel="success rate", ylim=(-0.02, 1.02))
-        axes.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}")
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False, loc="lower right")
+    """A picture a method, with the other methods' means in grey: bands of several would hide each other."""
+    rows = math.ceil(len(found) / ABREAST)
+    bands = [band([_line(points) for points in curve.ended]) for curve in found]
+    with figure(path, min(ABREAST, len(found)), 0.4 + 2.6 * rows, rows, sharex=True, sharey=True) as axes:
+        for each in axes[len(found) :]:
+            each.set_axis_off()
+        for number, (one, curve) in enumerate(zip(axes, found, strict=False)):
+            for other in bands:
+                if other is not None and other is not bands[number]:
+                    one.plot(other.steps, other.mean, color="#c4c4c4", linewidth=1.0)
+            _seeds(one, curve, bands[number], COLOURS[number % len(COLOURS)])
+            part = "" if curve.complete else f"\n{len(curve.done)} of {len(curve.trials)} seeds are done"
+            one.set(title=f"{curve.name}{part}", ylim=(-0.02, 1.02))
+            one.title.set_fontsize(10.5)
+            one.xaxis.set_major_formatter(lambda x, _: f"{x / 1000:g}")
+            one.xaxis.set_tick_params(labelbottom=True)
+            one.grid(alpha=0.3)
+        axes[0].set_ylabel("success rate")
+        axes[min(len(found), len(axes)) - 1].set_xlabel("environment steps, thousands")
 
 
-def _mean(axes: Any, found: Band | None, label: str, look: dict[str, str]) -> None:
+def _seeds(axes: Any, curve: Curve, found: Band | None, colour: str) -> None:
+    for points in curve.points.values():
+        axes.plot(*_line(points), linewidth=0.8, alpha=0.6, color=colour)
     if found is None:
-        axes.plot([], [], label=label, **look)
         return
-    axes.plot(found.steps, found.mean, linewidth=2.0, label=label, **look)
+    axes.plot(found.steps, found.mean, linewidth=2.2, color=colour)
     if found.low is not None and found.high is not None:
         low, high = (np.clip(each, 0.0, 1.0) for each in (found.low, found.high))
-        axes.fill_between(found.steps, low, high, color=look["color"], alpha=0.18, linewidth=0)
+        axes.fill_between(found.steps, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _line(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:

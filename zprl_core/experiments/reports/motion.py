@@ -19,7 +19,7 @@ from zprl_core.report.document import Figure, Part, Table
 from zprl_core.report.figures import COLOURS, DASHES, figure
 
 ABREAST = 3
-"""Pictures of ways side by side."""
+"""Pictures side by side."""
 MOTION = ("Method", "Base", "Exploring", "Deterministic")
 CAPTION = (
     "Commanded tool, mean velocity in m/s | mean acceleration in m/s^2 (section V-C): the base policy, the "

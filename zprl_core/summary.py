@@ -29,10 +29,10 @@ RECENT = 50
 COUNTERS = ("updates", "stalls", "skipped_steps", "excluded")
 
 
-def recent_rate(records: Sequence[EpisodeRecord], last: int = RECENT) -> float:
-    """Success rate of the last training episodes; NaN before the first."""
+def recent(records: Sequence[EpisodeRecord], last: int = RECENT) -> Proportion:
+    """Successes of the last training episodes."""
     valid = [record for record in records if record.block == TRAIN and record.counts][-last:]
-    return Proportion(sum(record.success for record in valid), len(valid)).rate
+    return Proportion(sum(record.success for record in valid), len(valid))
 
 
 def trained_chunks(records: Sequence[EpisodeRecord]) -> int:
@@ -78,7 +78,9 @@ def summarise(
         "cases": measurement.cases(records),
         "final_unaided_success_rate": _rate(unaided(records, "final")),
         "helped_episodes": sum(record.counts and record.helped_chunks > 0 for record in records),
-        "train_success_rate_last50": _number(recent_rate(records)),
+        "train_success_rate_last50": _rate(recent(records)),
+        "train_episodes_last50": recent(records).trials,
+        "wilson95_train_last50": _interval(recent(records)),
         "episodes": len(records),
         "void_episodes": sum(record.void for record in records),
         "shadow_episodes": sum(record.shadow_chunks > 0 and not record.void for record in records),

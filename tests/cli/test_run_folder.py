@@ -18,7 +18,7 @@ from zprl_core.plan import training_plan, write_plan
 from zprl_core.records import EpisodeRecord, append_record, read_records
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, write_json, write_text
 from zprl_core.stats import wilson
-from zprl_core.summary import recent_rate, summarise, write_summary
+from zprl_core.summary import recent, summarise, write_summary
 from zprl_core.versions import versions
 
 Make = Callable[..., EpisodeRecord]
@@ -162,10 +162,10 @@ def test_summary_file(tmp_path: Path, record: Make, new_folder: New) -> None:
     assert written["updates"] == 7
 
 
-def test_recent_rate_looks_at_the_last_fifty(record: Make) -> None:
+def test_the_recent_rate_looks_at_the_last_fifty(record: Make) -> None:
     records = [record(i, "train", "success" if i >= 50 else "failure") for i in range(75)]
-    assert recent_rate(records) == 0.5
-    assert math.isnan(recent_rate([]))
+    assert recent(records).rate == 0.5
+    assert math.isnan(recent([]).rate)
 
 
 def test_episodes_with_the_motors_off_count_in_no_rate(record: Make, spec: RunSpec) -> None:

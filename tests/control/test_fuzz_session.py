@@ -16,6 +16,7 @@ from zprl_core.session import (
     TRANSITIONS,
     Answer,
     CorrectLabel,
+    Effect,
     Entry,
     RecordEpisode,
     ResetWorld,
@@ -241,11 +242,15 @@ class AnySession(RuleBasedStateMachine):
             "ready": "begin",
         }
         while self.before.state in (*ways, "resetting"):
+            before = self.before
             if self.before.state == "resetting":
                 self.reset_done(0)
             else:
                 self.command(ways[self.before.state], 0, author, "")
             self.check()
+            if self.before == before:  # a stop is not in the ledger yet
+                assert self.disk.full
+                return
         if ending == "abort":
             self.command("abort", 0, author, "")
         elif ending:
@@ -273,7 +278,11 @@ class AnySession(RuleBasedStateMachine):
         if not hasattr(self, "session"):
             return
         before, after = self.before, self.session.view
-        self.before = after
+        effects = self.session.take_effects()
+        self.before = self.session.view  # a stop that cannot be entered says so there
+        told = replace(after, sequence=self.before.sequence, reason=self.before.reason)
+        assert self.before == told and self.before.sequence - after.sequence in (0, 1)
+        assert self.before == after or (self.disk.full and after.state in ("stopped", "faulted", "idle"))
         assert (State(before.state), State(after.state)) in ARROWS
         assert after.sequence - before.sequence in (0, 1)
         assert (after.sequence == before.sequence) == (after == before)
@@ -287,7 +296,7 @@ class AnySession(RuleBasedStateMachine):
         elif after.state in ("idle", "stopped", "faulted"):
             self.asked = False
         self.entered()
-        self.carried_out(after.episode)
+        self.carried_out(effects, after.episode)
         self.agree()
 
     def entered(self) -> None:
@@ -308,9 +317,9 @@ class AnySession(RuleBasedStateMachine):
             self.records[new.episode] = new
         self.seen = len(self.disk.entries)
 
-    def carried_out(self, episode: int) -> None:
+    def carried_out(self, effects: list[Effect], episode: int) -> None:
         """Of every entry there is a record to write, and a reset is for the present episode."""
-        for effect in self.session.take_effects():
+        for effect in effects:
             if isinstance(effect, RecordEpisode | CorrectLabel):
                 assert self.records[effect.record.episode] == effect.record
             elif isinstance(effect, ResetWorld):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from zprl_core.actions import ArmWaypoints
@@ -156,6 +156,7 @@ def test_segment_distances(segments: list[tuple[float, float, float]], distance:
 
 
 @settings(max_examples=50, deadline=None)
+@example([0.0, 0.0, 4.5e-9, *[0.0] * 9])
 @given(st.lists(st.floats(-1.0, 1.0), min_size=12, max_size=12))
 def test_segment_distances_are_the_smallest(numbers: list[float]) -> None:
     a, b, c, d = np.array(numbers).reshape(4, 3)

@@ -21,6 +21,7 @@ from zprl_core.session import (
     CorrectLabel,
     Entry,
     LedgerFile,
+    RecordEpisode,
     Session,
     SessionConfig,
     in_effect,
@@ -87,6 +88,7 @@ def test_what_an_episode_enters(tmp_path: Path) -> None:
     begin(s)
     assert do(s, "correct", "success", episode=0, t=9 * S).accepted
     assert do(s, "stop", t=10 * S).accepted
+    (correction,) = [e for e in s.take_effects() if isinstance(e, CorrectLabel)]
     entries = read_ledger(tmp_path / "ledger.jsonl")
     assert [(e.event, e.record.episode, e.before, e.record.outcome, e.author) for e in entries] == [
         ("label", 0, "", "success", "Bo"),
@@ -97,7 +99,6 @@ def test_what_an_episode_enters(tmp_path: Path) -> None:
     ]
     assert [e.stamp_ns // S for e in entries] == [2, 3, 4, 9, 10]
     assert entries[3].record.reason == "failure by Bo corrected by Ada"
-    (correction,) = [e for e in s.take_effects() if isinstance(e, CorrectLabel)]
     assert (correction.record.episode, correction.record.outcome) == (0, "success")
 
 
@@ -109,7 +110,51 @@ def test_a_full_disk_refuses_everything_but_a_stop() -> None:
         assert answer == Answer(False, "no space left")
     assert s.view == before and not s.take_effects() and len(effects) == 1
     assert do(s, "stop").accepted
+    assert (s.view.state, s.view.reason) == ("stopped", "stopped by Ada")
+    assert s.take_effects() == []
     assert (s.view.state, s.view.reason) == ("stopped", "stopped by Ada; no space left")
+
+
+class Slow(Full):
+    """A disk that is full for a while; what is written is counted."""
+
+    def __init__(self) -> None:
+        self.full, self.entries = True, list[Entry]()
+
+    def append(self, entry: Entry) -> None:
+        if self.full:
+            super().append(entry)
+        self.entries.append(entry)
+
+
+def test_a_stop_is_told_before_it_is_written() -> None:
+    """No arm waits for a disk."""
+    disk = Slow()
+    disk.full = False
+    s = session(disk)
+    begin(s)
+    s.take_effects()
+    assert do(s, "stop").accepted
+    assert s.view.state == "stopped" and s.view.outcome == "void" and not disk.entries
+    (effect,) = s.take_effects()
+    assert isinstance(effect, RecordEpisode) and effect.record.outcome == "void"
+    (entry,) = disk.entries
+    assert (entry.event, entry.record, entry.author) == ("stop", effect.record, "Ada")
+    assert s.take_effects() == [] and len(disk.entries) == 1, "once"
+
+
+def test_no_episode_starts_while_a_stop_cannot_be_written() -> None:
+    """Its number would be used twice."""
+    disk = Slow()
+    s = session(disk)
+    begin(s)
+    assert do(s, "stop").accepted and do(s, "clear").accepted
+    s.take_effects()
+    assert do(s, "start") == Answer(False, "no space left") and s.view.state == "idle"
+    disk.full = False
+    s.take_effects()
+    assert do(s, "start").accepted and s.view.episode == 1
+    assert [e.event for e in disk.entries] == ["stop"]
 
 
 def test_a_horizon_that_cannot_be_kept_is_a_fault() -> None:

@@ -95,8 +95,13 @@ def test_table_one(tmp_path: Path) -> None:
     slow = made.folder(tmp_path / "slow", trained("ssssssssff", "f" * 60), seed=1)
     (row,) = table(reported(tmp_path, fast, slow), "table_1")
     assert row["steps to 0.9, mean"] == "N/A" and row["by seed"] == "5500, not reached"
-    assert row["final, pooled"] == "0.85 [0.64, 0.95] of 20" and row["final by seed"] == "0.90, 0.80"
-    assert row["last 50 training episodes"] == "1.00, 0.00" and row["seeds"] == "2"
+    assert row["final, pooled"] == "0.85 [0.64, 0.95] of 20" and row["final by seed"] == (
+        "0.90 [0.60, 0.98] of 10; 0.80 [0.49, 0.94] of 10"
+    )
+    assert (
+        row["last 50 training episodes"] == "1.00 [0.93, 1.00] of 50; 0.00 [0.00, 0.07] of 50"
+        and row["seeds"] == "2"
+    )
 
 
 def test_table_one_with_a_mean(tmp_path: Path) -> None:
@@ -164,7 +169,11 @@ def test_only_cases(tmp_path: Path) -> None:
     assert "Outside robustness cases, no two" in sentences(section(document, "Policies").parts)
     found = [(row["test case"], row["policy"], row["success"]) for row in table(document, "table_4")]
     assert ("pushed", "steered", "0.80 [0.38, 0.96] of 5") in found
-    assert found[-2:] == [("average", "base, through c", "0.50"), ("average", "steered", "0.90")]
+    both = "over 2 cases; all trials together"
+    assert found[-2:] == [
+        ("average", "base, through c", f"0.50 {both} 0.50 [0.24, 0.76] of 10"),
+        ("average", "steered", f"0.90 {both} 0.90 [0.60, 0.98] of 10"),
+    ]
     assert figures(document) == []
 
 
@@ -227,7 +236,7 @@ def test_table_three(tmp_path: Path) -> None:
     run = made.folder(tmp_path / "run", trained())
     (tmp_path / "base.ckpt.json").write_text(json.dumps({"demonstrations": {"episodes": 30, "ticks": 54000}}))
     (row,) = table(reported(tmp_path, run), "table_3")
-    assert (row["# of trajs."], row["# of (o, a)"]) == ("30 | 60", "54000 | 6000")
+    assert (row["# of trajs."], row["# of (o, a)"]) == ("30 | 60", "54000 | 420")
     assert (row["robot time, h"], row["wall time of the run, h"]) == ("0.50 | 0.07", "not known")
 
 

@@ -88,10 +88,11 @@ def test_an_evaluation_is_no_policy(recorded: tuple[Path, Path], tmp_path: Path)
 def test_the_graph_plans_what_one_process_plans(tmp_path: Path) -> None:
     """Of a bag of real time, with everything counted that was sent."""
     bag, base = made.bag(tmp_path / "bag"), made.base(tmp_path / "base.ckpt")
-    words = ["replay", "--bag", str(bag), "--policy", str(base)]
+    words = ["replay", "--bag", os.path.relpath(bag), "--policy", os.path.relpath(base)]
     for name, more in (("graph", []), ("process", ["--in-process"])):
         done = training.zprl(*words, *more, "--out", str(tmp_path / name))
         assert done.returncode == 0, done.stdout + done.stderr
+        assert len(rows(tmp_path / name)) == 6, "a bag that is named from here is the player's bag"
     graph, process = plans(tmp_path / "graph"), plans(tmp_path / "process")
     assert [plan.key for plan in graph] == [plan.key for plan in process] and len(graph) == 6
     for a, b in zip(graph, process, strict=True):

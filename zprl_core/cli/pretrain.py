@@ -92,29 +92,41 @@ def run(args: argparse.Namespace) -> int:
     from zprl_core.training.replicas import chosen_device, replicas
 
     fast_matmul()
-    started, provenance = time.monotonic(), data.provenance
+    started, provenance, held_out_seed = time.monotonic(), data.provenance, args.seed
     if args.attach:
         load_base(args.attach, task)  # before minutes of work, not after
         provenance = _common(args.attach, checkpoint.load(args.attach, KIND).provenance, data, task)
     with _Tracker(args.out) if leads() else nullcontext(silent) as tracker:
         if args.attach:
-            model, device = load_base(args.attach, task)[0], torch.device(chosen_device(args.device))
+            model, _, before = load_base(args.attach, task)
+            held_out_seed = before.get("held_out_seed", before.get("seed", args.seed))
+            device = torch.device(chosen_device(args.device))
         else:
             with replicas(args.device) as shared:
                 model, device = pretrain(task, data, args.seed, tracker, shared), shared.device
         if not leads():
             return 0
-        report = attach_bottleneck(model, task, data, args.seed, tracker, device=device)
+        report = attach_bottleneck(
+            model, task, data, args.seed, tracker, device=device, held_out_seed=held_out_seed
+        )
     info = _info(args, task, dataclasses.asdict(report), time.monotonic() - started)
+    info["held_out_seed"] = held_out_seed
     info["demonstrations"] = {"episodes": data.episodes, "ticks": ticks}
     info["provenance"] = None if provenance is None else provenance.to_dict()
     save_base(args.out, model, task, info, provenance)
     _write_info(args.out, info)
     print(
-        f"held-out flow loss: {report.loss_c:.4f} through c, {report.loss_z:.4f} through z "
+        f"{_what_was_seen(task)}: {report.loss_c:.4f} through c, {report.loss_z:.4f} through z "
         f"(bottleneck of step {report.steps}); RMS(z) {report.z_rms:.2f}\ncheckpoint: {args.out}"
     )
     return 0
+
+
+def _what_was_seen(task: TaskConfig) -> str:
+    """Which episodes the losses are of."""
+    if task.pretrain.validation_fraction > 0.0:
+        return "held-out flow loss"
+    return "flow loss on episodes that the flow was trained on (pretrain.validation_fraction is 0)"
 
 
 def _add_latents(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> int:

@@ -15,7 +15,7 @@ from zprl_core.measurement import proportion
 from zprl_core.plan import TRAIN, Block, interleaved, position, trial
 from zprl_core.records import EpisodeRecord
 from zprl_core.stats import Proportion
-from zprl_core.summary import recent_rate
+from zprl_core.summary import recent
 
 if TYPE_CHECKING:
     from zprl_core.training.progress import Progress
@@ -146,7 +146,7 @@ class RunBars:
 
     def _rate(self, block: Block, records: Sequence[EpisodeRecord]) -> str:
         if block.name == TRAIN:
-            rate = recent_rate(records)
+            rate = recent(records).rate
             return "" if math.isnan(rate) else f"success of the last 50 {rate:.2f}"
         p = proportion(records, block.name, block.case)
         return f"success {p.rate:.2f}" if p.trials else ""

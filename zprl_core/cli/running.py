@@ -23,7 +23,7 @@ from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder, write_json
 from zprl_core.start import Prepared, note_versions
-from zprl_core.summary import recent_rate, trained_chunks, write_summary
+from zprl_core.summary import recent, trained_chunks, write_summary
 from zprl_core.supervisor import Supervisor, node_command
 
 POLL_S = 0.2
@@ -118,6 +118,8 @@ def _follow(supervisor: Supervisor, follower: _Follower, settle_s: float) -> Non
             done_since = done_since or time.monotonic()
             if time.monotonic() - done_since > settle_s:
                 return
+        else:  # the last label was taken back
+            done_since = None
         time.sleep(POLL_S)
 
 
@@ -171,7 +173,7 @@ class _Follower:
             sofar = [r for r in records if r.episode <= record.episode]
             chunks = trained_chunks(sofar)
             if record.block == TRAIN:
-                values = {"train/success_last50": recent_rate(sofar), "train/steps": record.steps}
+                values = {"train/success_last50": recent(sofar).rate, "train/steps": record.steps}
             else:
                 name = "final" if record.block.startswith("eval_") else record.block
                 where = f"case_{record.case}" if record.case else "evaluation"

@@ -157,15 +157,19 @@ def other_gaps(mine: Bodies, other: Bodies, other_name: str = "the other arm") -
     return Gaps(apart.reshape(*apart.shape[:-2], len(names)), names)
 
 
+PARALLEL, POINT = 1e-12, 1e-24
+"""m^4 and m^2: an area, and a squared length, of nothing."""
+
+
 def segment_distances(a: Array, b: Array, c: Array, d: Array) -> Array:
     """Distances between segments from a to b and from c to d, all (..., 3); points are segments too."""
     u, v, w = b - a, d - c, a - c
     uu, vv, uv = _dot(u, u), _dot(v, v), _dot(u, v)
     uw, vw = _dot(u, w), _dot(v, w)
     area = uu * vv - uv * uv
-    first = np.clip(_share(uv * vw - uw * vv, area), 0.0, 1.0)
-    second = np.clip(_share(uv * first + vw, vv), 0.0, 1.0)
-    first = np.clip(_share(uv * second - uw, uu), 0.0, 1.0)
+    first = np.clip(_share(uv * vw - uw * vv, area, PARALLEL), 0.0, 1.0)
+    second = np.clip(_share(uv * first + vw, vv, POINT), 0.0, 1.0)
+    first = np.clip(_share(uv * second - uw, uu, POINT), 0.0, 1.0)
     gap = w + first[..., None] * u - second[..., None] * v
     return np.asarray(np.sqrt(_dot(gap, gap)))
 
@@ -190,6 +194,7 @@ def _dot(a: Array, b: Array) -> Array:
     return np.asarray(np.einsum("...i,...i->...", a, b))
 
 
-def _share(above: Array, below: Array) -> Array:
-    """``above / below``, and 0 where ``below`` is (nearly) nothing: parallel segments, or a point."""
-    return np.asarray(np.where(below > 1e-12, above / np.where(below > 1e-12, below, 1.0), 0.0))
+def _share(above: Array, below: Array, nothing: float) -> Array:
+    """``above / below``, and 0 where ``below`` is nothing: parallel segments, or a point."""
+    known = below > nothing
+    return np.asarray(np.where(known, above / np.where(known, below, 1.0), 0.0))

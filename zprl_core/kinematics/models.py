@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _90 = math.pi / 2.0
-_TURN = 2.0 * math.pi
 
 
 class DHRow(NamedTuple):

@@ -301,8 +301,8 @@ class CalibrationBin:
     Attributes:
         low, high: of the mean Q over the critics.
         chunks, episodes: how many, and from how many episodes.
-        q, value: means.
-        error: standard error of the value's mean, over episodes: chunks of one episode share their outcome.
+        q, value: means over chunks.
+        error: standard error of the value's mean, with episodes as clusters: chunks of one share its outcome.
     """
 
     low: float
@@ -327,14 +327,24 @@ def calibration(rows: Sequence[ChunkRow], bins: int = 10) -> list[CalibrationBin
         if not group:
             continue
         q = [mean(row.q) for row in group]
-        by_episode: dict[tuple[str, int], list[float]] = {}
-        for row in group:
-            by_episode.setdefault((row.source, row.episode), []).append(row.value)
-        means = [float(np.mean(values)) for values in by_episode.values()]
-        error = float(np.std(means, ddof=1) / math.sqrt(len(means))) if len(means) > 1 else math.nan
         value = float(np.mean([row.value for row in group]))
-        found.append(CalibrationBin(min(q), max(q), len(group), len(means), float(np.mean(q)), value, error))
+        apart: dict[tuple[str, int], float] = {}
+        for row in group:
+            key = row.source, row.episode
+            apart[key] = apart.get(key, 0.0) + row.value - value
+        error = _clustered_error(list(apart.values()), len(group))
+        found.append(CalibrationBin(min(q), max(q), len(group), len(apart), float(np.mean(q)), value, error))
     return found
+
+
+def _clustered_error(sums: Sequence[float], count: int) -> float:
+    """Standard error of a mean over `count` values, from each cluster's sum of distances from that mean
+    (Liang and Zeger 1986, with the factor for few clusters); NaN of one cluster.
+    """
+    clusters = len(sums)
+    if clusters < 2:
+        return math.nan
+    return math.sqrt(clusters / (clusters - 1) * float(np.square(sums).sum())) / count
 
 
 @dataclass(frozen=True)

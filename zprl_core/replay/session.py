@@ -119,7 +119,7 @@ class Replay:
         )
         return replay_graph(
             settings,
-            [str(bag.absolute()) for bag in self.bags.paths],
+            [str(bag) for bag in self.bags.paths],
             mode=request.mode,
             rate=request.rate,
             start_s=request.start_s,
@@ -157,6 +157,11 @@ class Replay:
             for each in loaded:
                 results.analyse(each, bag, episodes)
         for each in loaded:
+            if each.planned and not each.rows:
+                raise DataError(
+                    f"{self.folder(each.policy) / PLANS}: none of its {len(each.planned)} plans is of "
+                    "a chunk of these bags; this is a bug, please report it"
+                )
             for note in each.check.notes():
                 self.bags.note(f"{each.policy.name}: {note}")
         facts = {
@@ -189,6 +194,10 @@ class Bags:
     seed: int = 0
     lockstep: bool = False
     say: Callable[[str], None] = lambda text: print(f"note: {text}", file=sys.stderr)
+
+    def __post_init__(self) -> None:
+        """What a player in another process logs names bags by their whole paths."""
+        self.paths = [path.absolute() for path in self.paths]
 
     def note(self, text: str) -> None:
         """Keep a note."""

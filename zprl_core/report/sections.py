@@ -85,7 +85,15 @@ def doubts(runs: Sequence[ReportRun], found: Sequence[Method]) -> list[str]:
                 f"{run.name}: a person had the arm in {episodes}, {won} of which succeeded. They count, so "
                 "the policy alone may be worse; smoothness leaves them out."
             )
-    commits = {_commit(run) for run in runs}
+    for method in found:
+        offline = {(run.offline.episodes, run.offline.ticks) for run in method.runs if run.offline}
+        if len(offline) > 1:
+            told = ", ".join(f"{episodes} episodes of {ticks} ticks" for episodes, ticks in sorted(offline))
+            said.append(
+                f"{method.name}: its seeds have base policies of different demonstrations ({told}): they "
+                "differ in more than their seed."
+            )
+    commits = {_short(start.get("commit")) for run in runs for start in run.versions}
     if len(commits) > 1:
         said.append(
             f"These runs were made with {len(commits)} states of the code ({', '.join(sorted(commits))}), so "
@@ -193,9 +201,11 @@ def _table_one(found: Sequence[Method]) -> list[Part]:
         mean = f"{sum(known) / len(known):.0f}" if len(known) == len(reached) else "N/A"
         finals = [proportion(run.records, "final") for run in method.runs]
         final = pooled(finals)
-        each = ", ".join(f"{p.rate:.2f}" if p.trials else "-" for p in finals)
+        each = "; ".join(rate_text(p) if p.trials else "-" for p in finals)
         last = [running(run.trained).success for run in method.runs]
-        train = ", ".join(f"{curve[-1]:.2f}" if len(curve) else "-" for curve in last)
+        train = "; ".join(
+            rate_text(Proportion(round(curve[-1] * WINDOW), WINDOW)) if len(curve) else "-" for curve in last
+        )
         table.append([method.name, str(len(method.runs)), mean, seeds, rate_text(final), each, train])
     header = ["setting", "seeds", f"steps to {RATE:g}, mean", "by seed", "final, pooled", "final by seed",
               f"last {WINDOW} training episodes"]  # fmt: skip
@@ -265,7 +275,9 @@ def _table_four(runs: Sequence[ReportRun]) -> list[Part]:
             p = Proportion(row["successes"], row["episodes"])
             table.append([run.task.name, row["case"], run.name, block_name(row["block"]), rate_text(p)])
         for block, rate in (found["average"] if found else {}).items():
-            table.append([run.task.name, "average", run.name, block_name(block), f"{rate:.2f}"])
+            cases = [Proportion(r["successes"], r["episodes"]) for r in found["rows"] if r["block"] == block]
+            told = f"{rate:.2f} over {len(cases)} cases; all trials together {rate_text(pooled(cases))}"
+            table.append([run.task.name, "average", run.name, block_name(block), told])
     if not table:
         return ["No robustness case was measured: `zprl evaluate --case all` does."]
     header = ["task", "test case", "run", "policy", "success"]
@@ -313,7 +325,7 @@ def _table_three(found: Sequence[Method]) -> list[Part]:
         for run in method.runs:
             training = [record for record in run.records if record.block == TRAIN and not record.void]
             seconds = sum(1e-9 * (record.end_stamp_ns - record.start_stamp_ns) for record in training)
-            pairs, offline = sum(record.steps for record in training), ("not known",) * 3
+            pairs, offline = sum(record.chunks for record in training), ("not known",) * 3
             if run.offline:
                 hours = run.offline.ticks * run.task.tick_s / _HOUR
                 offline = str(run.offline.episodes), str(run.offline.ticks), f"{hours:.2f}"
@@ -322,7 +334,8 @@ def _table_three(found: Sequence[Method]) -> list[Part]:
             table.append([method.name, str(run.spec.seed), *both, _hours(run.summary["wall_s"])])
     header = ["setting", "seed", "# of trajs.", "# of (o, a)", "robot time, h", "wall time of the run, h"]
     note = (
-        "[offline | online] as in the paper's Table III. Robot time is that of motion, without resets; in "
+        "[offline | online] as in the paper's Table III: of (o, a) one a tick offline, whose windows "
+        "overlap, and one a chunk online. Robot time is that of motion, without resets; in "
         "lockstep it is simulated."
     )
     return [Table("table_3", header, table, note)]
@@ -333,7 +346,12 @@ def _hours(seconds: float) -> str:
 
 
 def _commit(run: ReportRun) -> str:
-    return str((run.versions[-1] if run.versions else {}).get("commit") or "unknown")[:12]
+    """Of all its starts, each once; "+": an edited tree."""
+    return ", ".join(dict.fromkeys(_short(start.get("commit")) for start in run.versions)) or "unknown"
+
+
+def _short(commit: str | None) -> str:
+    return "unknown" if not commit else commit[:12] + "+" * commit.endswith("+")
 
 
 def _provenance(runs: Sequence[ReportRun]) -> list[Part]:

@@ -46,7 +46,8 @@ class Session:
     - a label can be undone until the next episode starts; the arm does not go on by it, a new label is due;
     - after that an outcome can be corrected, which undoes nothing that was learned from it;
     - an outcome is entered in the ledger before it takes effect. Where that fails, what was asked for is
-      refused and nothing changes; only a stop and a fault take effect all the same.
+      refused and nothing changes; a stop and a fault take effect at once, and are entered by `take_effects`:
+      no arm waits for a disk. Where that fails, it is tried again, and no episode starts until then.
 
     Args:
         config: see `SessionConfig`.
@@ -69,6 +70,7 @@ class Session:
         self._state, self._resume_to = State.IDLE, State.IDLE
         self._sequence, self._clears, self._since_ns, self._reason = 0, 0, 0, ""
         self._now_ns = 0
+        self._unkept: Entry | None = None  # of a stop or a fault
         self._position: Position | None = None
         self._episode = self._next_episode()
 
@@ -107,7 +109,8 @@ class Session:
         return self._episode.block.case
 
     def take_effects(self) -> list[Effect]:
-        """What is to be carried out since the last call, in order."""
+        """What is to be carried out since the last call, in order. A stop is to be published before."""
+        self._keep_halted()
         effects, self._effects = self._effects, []
         return effects
 
@@ -244,6 +247,8 @@ class Session:
 
     def _start(self) -> Answer:
         """The next episode, which closes the undo window; or the end of the plan."""
+        if refusal := self._keep_halted():
+            return refusal
         following = self._next_episode()
         if self._position is None:
             self._effects.append(FinishRun())
@@ -286,12 +291,27 @@ class Session:
         if self._state is target or target not in TRANSITIONS[event][self._state]:
             return _OK
         if self._episode.open:
+            before = self._episode.outcome or ""
             ended = replace(self._episode)
             ended.end("void", author, self._now_ns, reason)
-            refusal = self._enter("stop" if event is Event.STOP else "fault", ended, command_id)
-            reason = f"{reason}; {refusal.reason}" if refusal else reason
             self._episode = ended
+            kind: EntryEvent = "stop" if event is Event.STOP else "fault"
+            self._unkept = self._entry(
+                kind, ended.record(self._config.chunk_steps), before, author, command_id
+            )
         return self._go(event, target, reason)
+
+    def _keep_halted(self) -> Answer | None:
+        """Enter what a stop or a fault ended; a refusal where that cannot be kept yet."""
+        if self._unkept is None:
+            return None
+        refusal = self._write(self._unkept)
+        if refusal is None:
+            self._unkept = None
+        elif refusal.reason not in self._reason:
+            self._reason = f"{self._reason}; {refusal.reason}"
+            self._sequence += 1
+        return refusal
 
     def _end(
         self, event: Event, outcome: Outcome, author: str, command_id: str = "", reason: str = ""
@@ -307,7 +327,7 @@ class Session:
     def _correct(self, episode: int, outcome: str, author: str, command_id: str) -> Answer:
         """The outcome of an episode that is over was a mistake. What was learned from it stays learned."""
         old = self._records.get(episode)
-        refusal = self._refusal_of_correction(episode, old, outcome)
+        refusal = self._keep_halted() or self._refusal_of_correction(episode, old, outcome)
         if refusal or old is None:
             return refusal or _OK
         reason = f"{old.outcome} by {old.label_author} corrected by {author}"
@@ -346,7 +366,12 @@ class Session:
     def _keep(
         self, event: EntryEvent, record: EpisodeRecord, before: str, author: str, command_id: str
     ) -> Answer | None:
-        entry = Entry(
+        return self._write(self._entry(event, record, before, author, command_id))
+
+    def _entry(
+        self, event: EntryEvent, record: EpisodeRecord, before: str, author: str, command_id: str
+    ) -> Entry:
+        return Entry(
             event=event,
             command_id=command_id,
             author=author,
@@ -354,13 +379,16 @@ class Session:
             stamp_ns=self._now_ns,
             record=record,
         )
+
+    def _write(self, entry: Entry) -> Answer | None:
+        """Keep an entry for good; a refusal where that fails."""
         try:
             if self._ledger is not None:
                 self._ledger.append(entry)
         except DataError as error:
             return Answer(False, str(error))
-        self._records[record.episode] = record
-        self._effects.append(RecordEpisode(record))
+        self._records[entry.record.episode] = entry.record
+        self._effects.append(RecordEpisode(entry.record))
         return None
 
     def _tick(self, now_ns: int) -> None:

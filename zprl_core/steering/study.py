@@ -215,8 +215,8 @@ def write_table(found: Sequence[Studied], path: Path) -> None:
 
 def written(found: Sequence[Studied], states: States, method: str) -> str:
     """The report."""
-    header = ["run", "lambda", "after chunks", "RMS ratio", "Mahalanobis of z~ (of z)", "beyond 99 %",
-              "displacement (p95)"]  # fmt: skip
+    header = ["run", "lambda", "after chunks", "RMS ratio (exploring)", "Mahalanobis of z~ (of z)",
+              "beyond 99 %", "displacement (p95)"]  # fmt: skip
     rows = [_row(each.run, chunks, row) for each in found for chunks, row in each.effects.items()]
     maps = f"Maps of {min(MAPPED, len(states.c))} states: {method}."
     warnings = []
@@ -244,7 +244,7 @@ def _row(run: Run, chunks: int, row: Effect) -> list[str]:
         run.name,
         f"{run.lambda_:g}",
         str(chunks),
-        f"{row.rms_ratio:.1%}",
+        f"{row.rms_ratio:.1%} ({row.explored_ratio:.1%})",
         f"{row.mahalanobis:.2f} ({row.mahalanobis_base:.2f})" if known else "not known",
         f"{row.far:.1%}" if known else "not known",
         f"{row.displacement:.3g} ({row.displacement_p95:.3g})",
@@ -254,7 +254,7 @@ def _row(run: Run, chunks: int, row: Effect) -> list[str]:
 def _guideline(found: Studied) -> str:
     last = list(found.effects.values())[-1]
     kept = "; ".join(f"{what}: {'yes' if yes else 'NO'}" for what, yes in last.within().items())
-    low = last.rms_ratio < GUIDELINE[0]
+    low = last.explored_ratio < GUIDELINE[0]
     small = f". Below {GUIDELINE[0]:.0%}, a larger lambda may learn faster" if low else ""
     return f"- {found.run.name}, its last state: {kept}{small}."
 

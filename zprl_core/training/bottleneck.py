@@ -107,6 +107,7 @@ def attach_bottleneck(
     progress: ProgressCallback = silent,
     draws: int = 1,
     device: torch.device | str = "cpu",
+    held_out_seed: int | None = None,
 ) -> BottleneckReport:
     """Train `model.bottleneck` in place on cached c by eq. (5), then fit `model.latents` to its latents.
 
@@ -119,6 +120,8 @@ def attach_bottleneck(
         progress: stages "embed" and "bottleneck"; the latter with `loss_c` and `loss_z` after each look.
         draws: of (k, w) per sample and step.
         device: to compute on; the model comes and goes in the CPU's memory.
+        held_out_seed: of the choice of episodes that are held out, the one that the flow was trained with;
+            None: the same as `seed`.
 
     Returns:
         Held-out losses of the weights that were kept: those of the look with the lowest loss through z.
@@ -131,7 +134,8 @@ def attach_bottleneck(
         + [embed(model, task, data, rng, progress) for _ in range(settings.random_crops)]
     )
     chunks = source.chunks(np.arange(len(data)))
-    train, held_out = hold_out(data, settings.validation_fraction, seed)
+    chosen_with = seed if held_out_seed is None else held_out_seed
+    train, held_out = hold_out(data, settings.validation_fraction, chosen_with)
     looked_at = held_out if len(held_out) else train
     if not settings.joint:
         model.bottleneck.fit_moments(embeddings[:, train].flatten(0, 1))

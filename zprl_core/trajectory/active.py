@@ -73,7 +73,6 @@ class ChunkOutcome:
         episode, index, source: which chunk, and who commanded it.
         reason: empty where it was executed to its end, else why not.
         skipped_steps: waypoints whose tick had passed when the chunk came.
-        executed_steps: waypoints whose time came while the chunk was executing.
         clamped_fraction: share of the samples that a limit changed, 0 to 1.
         clamped_by: the share of the samples that each limit changed.
         first_motion_s: first sample minus the chunk's arrival, s (0 where there was none).
@@ -90,7 +89,6 @@ class ChunkOutcome:
     source: str
     reason: str
     skipped_steps: int
-    executed_steps: int
     clamped_fraction: float
     clamped_by: Mapping[str, float]
     first_motion_s: float
@@ -114,9 +112,7 @@ class ChunkOutcome:
     def never_begun(cls, chunk: Chunk, reason: str, still: Setpoint) -> ChunkOutcome:
         """The outcome of a chunk of which nothing was executed, while the arm was told to be at ``still``."""
         executed = _stack([still] * len(chunk.waypoints))
-        return cls(
-            chunk.episode, chunk.index, chunk.source, reason, 0, 0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, executed
-        )
+        return cls(chunk.episode, chunk.index, chunk.source, reason, 0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, executed)
 
 
 @dataclass(eq=False)
@@ -200,7 +196,6 @@ class ActiveChunk:
             source=self.chunk.source,
             reason=reason,
             skipped_steps=self.chunk.passed(self.begin_ns),
-            executed_steps=sum(self.begin_ns < d <= t_ns for d in due),
             clamped_fraction=self._amended / max(self._samples, 1),
             clamped_by={name: n / self._samples for name, n in self._amended_by.most_common()},
             first_motion_s=(first_ns - self.came_ns) * 1e-9,

@@ -49,6 +49,7 @@ LISTEN_S = 0.5  # for another session, before this one asks anything of a node
 CLEAR_S = 5.0  # how long an arm's fault may take to clear
 HOMING_S = 60.0
 COUNTDOWN_S = 3.0  # before real arms begin by themselves, or after they went home again
+HALTED = ("stopped", "faulted")
 NOBODY = "session"
 ARM = "arm '"  # how an arm's fault goes on, behind STOPPED_BY, that another arm's stop is the reason of
 
@@ -367,6 +368,8 @@ class SessionNode(Node):
         """Carry out and announce what has changed, and do what is due by itself, until nothing is left."""
         self._settled_s = time.monotonic()
         while True:
+            if self._session.view.state in HALTED:
+                self._publish()  # before a disk is waited for
             finished = self._carry_out()
             self._publish()
             if finished:

@@ -70,6 +70,7 @@ class LearnerNode(LifecycleNode):
         device, tell = setup.rig.compute.learner, self.get_logger().info
         self._learner = Learner(setup.task, latent, setup.seed, log, cell, device, tell)
         self._take_up()
+        self._learner.prepare()
         self._sent_updates = -1
         self._status = self.create_publisher(LearnerStatus, "/learner/status", qos.status())
         self._actor = self.create_publisher(ActorWeights, "/learner/actor", qos.latched())

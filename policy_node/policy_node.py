@@ -91,7 +91,7 @@ class PolicyNode(LifecycleNode):
         self._schedule: Schedule | None = None
         self._flushed = -1
         self._begun = (-1, 0)
-        self._held = ""
+        self._held, self._told = "", SteeringStatus()
         self._late = (-1, -1)  # episode and chunk of the last that was
         self._guarded = False
         self._encode_s = 0.0
@@ -381,7 +381,8 @@ class PolicyNode(LifecycleNode):
         if kind != self._held:
             self.get_logger().warning(f"holding: {reason}")
         self._held = kind
-        self._status.publish(SteeringStatus(header=convert.header(self.now_ns()), held=reason))
+        self._told.header, self._told.held = convert.header(self.now_ns()), reason
+        self._status.publish(self._told)  # with the last chunk's numbers: none was planned since
 
     def _send_chunk(self, send: SendChunk, inference_s: float) -> None:
         task, start_ns = self._setup.task, self._start_ns[send.chunk]
@@ -422,7 +423,8 @@ class PolicyNode(LifecycleNode):
         return known != self._late
 
     def _publish_status(self, send: SendChunk, start_ns: int, inference_s: float) -> None:
-        self._status.publish(messages.steering_status(send, start_ns, inference_s, self._trace.stalls))
+        self._told = messages.steering_status(send, start_ns, inference_s, self._trace.stalls)
+        self._status.publish(self._told)
         if math.isnan(send.plan.guard.rms_ratio):
             return
         if text := guarded.news(send, self._guarded):

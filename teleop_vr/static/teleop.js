@@ -41,8 +41,8 @@ const cameras = new Cameras(
   (then) => (immersive.session ? immersive.shown(then) : afterFrame(then)),
 );
 
-const commands = new Commands((message) => link.live && link.send(message), (command, how, reason) => {
-  const words = { waits: "sent, waiting for the session", accepted: "accepted", refused: "refused", "given up": "not done" };
+const commands = new Commands((message) => link.command(message), (command, how, reason) => {
+  const words = { unsent: "not sent yet, the line is bad", waits: "sent, waiting for the session", accepted: "accepted", refused: "refused", "given up": "not done" };
   const name = NAMES[command.name] ?? command.name;
   tell(`${name}: ${words[how]}${reason ? `. ${reason}` : ""}`, how === "accepted" ? "good" : how);
   draw();

@@ -170,6 +170,19 @@ def test_networks_that_diverge_are_said_to_and_are_not_kept(task: TaskConfig, tm
     assert sum(1 for _ in record_log.read(tmp_path / "log")) > 4
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_what_a_gpu_needs_is_made_before_the_first_episode(task: TaskConfig, tmp_path: Path) -> None:
+    lines = list[str]()
+    asked = Learner(task, SETUP, 0, RecordLog(tmp_path / "a"), device="cuda", notice=lines.append)
+    asked.prepare()
+    assert lines == ["learner on cuda: torch finds no CUDA GPU here; the CPU is used"]
+    plain = learner(task, tmp_path / "b")
+    for each in transitions(8):
+        asked.update(each)
+        plain.update(each)
+    assert everything(asked) == everything(plain) and len(lines) == 1 and asked.device == "cpu"
+
+
 def test_a_correction_before_the_label_is_final_costs_nothing(task: TaskConfig, tmp_path: Path) -> None:
     """An undone label: no update was made with the old one."""
     one, other = learner(task, tmp_path / "log"), learner(task, tmp_path / "other")

@@ -160,7 +160,7 @@ def test_a_label_pressed_while_the_line_is_down_is_sent_when_it_is_back(
         desk = started(Desk(browser, first.link))
     desk.until(lambda: not desk.can("pause"), "the page has noticed")
     desk.page.keyboard.press("f")
-    desk.answered("waiting for the session")
+    desk.answered("not sent yet, the line is bad")
     with running(tmp_path, bench, port=port):
         desk.until(lambda: desk.text("word") == "Labelled: failure", "the label arrived")
     assert [line["outcome"] for line in map(json.loads, bench.records.read_text().splitlines())] == [
@@ -324,3 +324,28 @@ def test_the_layout_is_drawn_over_the_picture_until_the_episode_begins(
     desk.press("begin")
     desk.until(lambda: desk.page.locator("#cameras svg polygon").count() == 0, "it goes with the episode")
     assert desk.complaints == []
+
+
+DEAF = """
+window.deaf = false;
+const Real = window.WebSocket;
+window.WebSocket = class extends Real {
+  set onmessage(heard) { super.onmessage = (event) => window.deaf || heard(event); }
+};
+"""
+
+
+def test_a_stop_goes_out_on_a_line_that_nothing_is_heard_on(browser: Browser, panel: Running) -> None:
+    """Pictures may clog the way to the page, and the way back be free; a label waits to be seen."""
+    desk = started(Desk(browser, panel.link, DEAF))
+    desk.page.evaluate("window.deaf = true")
+    time.sleep(2.0)
+    asked = len(panel.bench.asked)
+    desk.page.keyboard.press("s")
+    desk.answered("not sent yet, the line is bad")
+    desk.page.keyboard.press("Escape")
+    desk.until(lambda: panel.bench.session.view.state == "stopped", "the session has heard it", 2.0)
+    assert [command.name for command in panel.bench.asked[asked:]] == ["stop"]
+    desk.answered("sent, waiting for the session")
+    desk.page.evaluate("window.deaf = false")
+    desk.until(lambda: desk.text("word") == "Stopped", "the page sees it")

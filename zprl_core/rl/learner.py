@@ -143,6 +143,17 @@ class Learner:
         """Where updates are computed: "cpu", also where "cuda" was asked for and refused, or "cuda"."""
         return self.sac.log_alpha.device.type
 
+    def prepare(self) -> None:
+        """Before the first episode: what a GPU needs for its first update takes longer than a chunk."""
+        if self._device != "cuda" or self._update is not None:
+            return
+        like = ReplayBuffer(self.setup.c_mean, self.setup.c_std, self.setup.dim)
+        rng, (c_dim, dim) = np.random.default_rng(0), (len(self.setup.c_mean), self.setup.dim)
+        c, c_next = rng.standard_normal((2, c_dim), np.float32)
+        z, z_tilde, z_next = rng.standard_normal((3, dim), np.float32)
+        like.append(Transition(0, 0, c, z, z_tilde, 0.0, False, False, c_next, z_next))
+        self._update = updater(self.sac, self._device, *draw(self.sac, like, self.seed, 0), self._notice)
+
     def actor_bytes(self) -> bytes:
         """The actor's weights, float32 little endian."""
         return weights.to_bytes(self.sac.actor)

@@ -55,10 +55,10 @@ const link = new Link({
 
 const cameras = new Cameras($("cameras"), (camera) => link.send({ type: "frame", camera }));
 
-const commands = new Commands((message) => link.live && link.send(message), (command, how, reason) => {
+const commands = new Commands((message) => link.command(message), (command, how, reason) => {
   const what = command.name === "correct"
     ? `Episode ${command.episode} to ${command.value}` : `${command.name} (episode ${command.episode})`;
-  const words = { waits: "sent, waiting for the session", accepted: "accepted", refused: "refused", "given up": "not done" };
+  const words = { unsent: "not sent yet, the line is bad", waits: "sent, waiting for the session", accepted: "accepted", refused: "refused", "given up": "not done" };
   tell(`${what}: ${words[how]}${reason ? `. ${reason}` : ""}`, how === "accepted" ? "good" : how);
   draw();
 });

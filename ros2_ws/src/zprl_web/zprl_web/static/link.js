@@ -72,6 +72,11 @@ export class Link {
     return performance.now() - this.heard;
   }
 
+  // A stop goes out on whatever line there is: the server may hear us where we do not hear it.
+  command(message) {
+    return (this.live || message.name === "stop") && this.send(message);
+  }
+
   send(message) {
     if (this.socket.readyState !== WebSocket.OPEN) return false;
     this.socket.send(JSON.stringify(message));
@@ -101,8 +106,8 @@ export class Commands {
     const command = { id: crypto.randomUUID(), run, episode, name, value, at: now, sent: 0 };
     this.last = command;
     this.waiting.set(command.id, command);
-    this.tell(command, "waits", "");
     this.again();
+    if (command.sent === 0) this.tell(command, "unsent", "");
   }
 
   answered(answer) {
@@ -131,7 +136,11 @@ export class Commands {
         this.tell(command, "given up", "nobody answered");
       } else if (now - command.sent > AGAIN_MS) {
         const { id, run, episode, name, value } = command;
-        if (this.send({ type: "command", id, run, episode, name, value })) command.sent = now;
+        if (this.send({ type: "command", id, run, episode, name, value })) {
+          const first = command.sent === 0;
+          command.sent = now;
+          if (first) this.tell(command, "waits", "");
+        }
       }
     }
     this.keep();

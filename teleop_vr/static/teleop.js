@@ -94,8 +94,9 @@ function meant(name) {
 
 function press(name) {
   const command = meant(name);
-  if (command === "stop" || allowed(name)) commands.press(run, view?.session.episode ?? 0, command);
-  else tell(`${NAMES[command] ?? command}: ${whyNot()}`, "refused");
+  if (command === "stop" || allowed(name)) {
+    commands.press(run, view?.session.episode ?? 0, command, "", view?.session.state === "running");
+  } else tell(`${NAMES[command] ?? command}: ${whyNot()}`, "refused");
 }
 
 function allowed(name) {

@@ -326,6 +326,23 @@ def test_the_layout_is_drawn_over_the_picture_until_the_episode_begins(
     assert desk.complaints == []
 
 
+def test_a_label_for_a_moving_arm_that_nobody_answered_is_given_up(browser: Browser, tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "episodes.jsonl")
+    with running(tmp_path, bench) as first:
+        port = first.port
+        desk = started(Desk(browser, first.link))
+    desk.until(lambda: not desk.can("pause"), "the page has noticed")
+    desk.page.keyboard.press("s")
+    desk.answered("not sent yet, the line is bad")
+    desk.answered("not done. nobody answered")
+    with running(tmp_path, bench, port=port):
+        desk.until(lambda: desk.can("pause"), "the line is back")
+        time.sleep(1.0)
+        assert bench.session.view.state == "running" and "success" not in [c.name for c in bench.asked]
+        desk.press("failure")
+        desk.until(lambda: desk.text("word") == "Labelled: failure", "it is pressed again")
+
+
 DEAF = """
 window.deaf = false;
 const Real = window.WebSocket;

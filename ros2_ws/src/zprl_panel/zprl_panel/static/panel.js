@@ -73,7 +73,7 @@ function press(name) {
   if (name === "stop") {
     commands.press(run, view?.session.episode ?? 0, "stop");
   } else if (allowed(name)) {
-    commands.press(run, view.session.episode, name);
+    commands.press(run, view.session.episode, name, "", view.session.state === "running");
   } else {
     tell(`${name}: ${whyNot(name)}`, "refused");
   }

@@ -1,12 +1,14 @@
 // The line to the server, and the commands that wait for an answer.
 //
 // A command keeps its id until it is answered, over a lost line and over a reload: however often it is sent, it
-// counts once. What starts a motion is given up after a few seconds instead, since nobody expects it any more.
+// counts once. What starts a motion is given up after a few seconds instead, since nobody expects it any more; and so
+// is a label for an arm that moves: it would be taken for one of where the arm is by then.
 
 const SILENT_MS = 1500;
 const AGAIN_MS = 1000;
 const DOUBLE_MS = 700;
 const LIFE_MS = { start: 4000, begin: 4000, resume: 4000, clear: 4000, pause: 10000, stop: 30000 };
+const MOVING_MS = { success: 5000, failure: 5000 };
 
 function kept(key, make) {
   const found = sessionStorage.getItem(key);
@@ -98,12 +100,13 @@ export class Commands {
   }
 
   // A second press while the first waits, or right after it, is the same command.
-  press(run, episode, name, value = "") {
+  press(run, episode, name, value = "", moving = false) {
     const now = Date.now();
     const same = (c) => c.name === name && c.episode === episode && c.value === value;
     if ([...this.waiting.values()].some(same)) return;
     if (this.last && same(this.last) && now - this.last.at < DOUBLE_MS) return;
-    const command = { id: crypto.randomUUID(), run, episode, name, value, at: now, sent: 0 };
+    const life = (moving && MOVING_MS[name]) || LIFE_MS[name] || null;
+    const command = { id: crypto.randomUUID(), run, episode, name, value, life, at: now, sent: 0 };
     this.last = command;
     this.waiting.set(command.id, command);
     this.again();
@@ -131,7 +134,7 @@ export class Commands {
   again() {
     const now = Date.now();
     for (const command of [...this.waiting.values()]) {
-      if (now - command.at > (LIFE_MS[command.name] ?? Infinity)) {
+      if (now - command.at > (command.life ?? Infinity)) {
         this.waiting.delete(command.id);
         this.tell(command, "given up", "nobody answered");
       } else if (now - command.sent > AGAIN_MS) {

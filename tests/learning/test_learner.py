@@ -96,6 +96,16 @@ def test_extra_updates_come_with_the_end_of_an_episode(task: TaskConfig, tmp_pat
     assert counts == [0, 0, 0, 2, 4 + 6, 12, 14, 16, 18, 20 + 15]
 
 
+def test_a_void_episode_leaves_no_extra_updates_to_the_next(task: TaskConfig, tmp_path: Path) -> None:
+    extra = change(task, "rl", extra_utd=1, warmup_chunks=1, utd=0)
+    one = learner(extra, tmp_path / "log")
+    some = transitions(10)
+    for each in (*some[:3], *some[5:10]):  # the first episode has no ending
+        one.update(each)
+    one.settle()
+    assert one.counters.updates == 5
+
+
 def test_excluded_transitions_are_logged_and_not_learned_from(task: TaskConfig, tmp_path: Path) -> None:
     one = learner(task, tmp_path / "log")
     for i, t in enumerate(transitions(6)):

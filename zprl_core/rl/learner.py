@@ -318,6 +318,8 @@ class Learner:
     def _store_transition(self, transition: Transition) -> bool:
         key = (transition.episode, transition.chunk)
         self._seen.add(key)
+        if transition.chunk == 0:
+            self.counters.episode_chunks = 0  # what a void episode left
         if transition.last:
             self.counters.unsettled = transition.episode
         if transition.excluded:

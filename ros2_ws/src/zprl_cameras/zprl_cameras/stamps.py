@@ -90,6 +90,8 @@ class BufferClock:
             buffer_ns: the buffer's stamp.
             monotonic_ns, system_ns: both clocks, read together when the buffer arrived.
         """
+        if buffer_ns <= 0:
+            return before_arrival(system_ns, self._period_ns)
         ages_ns = {True: monotonic_ns - buffer_ns, False: system_ns - buffer_ns}
         for monotonic, age_ns in ages_ns.items():
             if -EARLY_NS <= age_ns <= OLDEST_NS:

@@ -44,7 +44,7 @@ class V4L2Camera:
     def __init__(self, config: CameraConfig, now_ns: Callable[[], int], devices: Path = DEVICES) -> None:
         self._config, self._now_ns, self._devices = config, now_ns, devices
         self._identity: str | None = None
-        self._clock = stamps.BufferClock(round(1e9 / config.rate_hz))
+        self._period_ns = round(1e9 / config.rate_hz)
         self._capture: Any = None
 
     def open(self) -> None:
@@ -60,6 +60,7 @@ class V4L2Camera:
                 f"{self._who()} does not exist; video devices here: {present()}. Set `device` to one"
             )
         self._check_identity(path)
+        self._clock = stamps.BufferClock(self._period_ns)  # another device may have another
         os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")  # s; OpenCV's own is 10
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
         if not self._capture.isOpened():

@@ -109,7 +109,9 @@ def test_episodes_before_the_recorder_get_no_bag(tmp_path: Path) -> None:
 
 
 def test_what_was_seen_before_a_reset_is_in_the_bag_of_its_own_episode(tmp_path: Path) -> None:
-    """In lockstep a camera may draw an episode's last state after the session has gone on to the next one."""
+    """In lockstep a camera may draw an episode's last state after the session has gone on to the next one, at
+    the very time of the label and of the reset that follows it.
+    """
     with session(tmp_path, lockstep=True) as (made, observer, node):
         states = node.create_publisher(SessionState, "/session/state", qos.changes())
         images = node.create_publisher(Image, "/cameras/third_view/image", qos.stream(lockstep=True))
@@ -134,11 +136,12 @@ def test_what_was_seen_before_a_reset_is_in_the_bag_of_its_own_episode(tmp_path:
         say("resetting", 1, 15)
         time.sleep(0.3)
         see(14)
+        see(15)
         see(16)
         say("done", 1, 17)
         made.wait((made.run.bags / "episode_000001" / "metadata.yaml").exists, 20.0, "no bag was written")
         assert [_seen(made.run.bags / f"episode_{number:06d}") for number in (0, 1)] == [
-            {"/cameras/third_view/image": [12, 14], "/proprioception": [12, 14]},
+            {"/cameras/third_view/image": [12, 14, 15], "/proprioception": [12, 14, 15]},
             {"/cameras/third_view/image": [16], "/proprioception": [16]},
         ]
 

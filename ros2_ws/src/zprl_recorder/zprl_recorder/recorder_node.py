@@ -228,7 +228,9 @@ class RecorderNode(LifecycleNode):
             report = deserialize_message(arrival.data, OF_AN_EPISODE[match[1]])
             earlier = report.episode < self._reset.episode
         elif arrival.tap.seen:
-            earlier = sources.stamp_ns(arrival.data) < self._reset.stamp_ns
+            earlier = (
+                sources.stamp_ns(arrival.data) <= self._reset.stamp_ns
+            )  # the last of it is seen at its label
         return min(sent_ns, self._reset.sent_ns - 1) if earlier else sent_ns
 
     def _record(self, bags: EpisodeBags, tap: Tap, data: bytes, info: Any) -> None:

@@ -125,6 +125,15 @@ class Headset:
         """The right hand is where it was at first."""
         self.run("at => { window.wearer.way = null; window.wearer.place(...at, 0); }", list(AT))
 
+    def soon(self, condition: Callable[[], object], timeout_s: float = 5.0) -> bool:
+        """Whether it comes true."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if condition():
+                return True
+            time.sleep(0.02)
+        return False
+
     def grip(self) -> None:
         """Press the right grip until the arm follows: where the clutch opens again, as a person would."""
         for _ in range(8):

@@ -103,10 +103,11 @@ def test_what_loses_the_hand_opens_the_clutch_and_says_why(
     for _ in range(TRIES):
         headset.grip()
         headset.run(f"() => {{ const wearer = window.wearer; {strike}; }}")
-        headset.until(lambda: headset.complains, "the clutch opened")
-        if why in headset.text("arms"):
-            break
+        if headset.soon(lambda: headset.complains) and why in headset.text("arms"):
+            break  # else the page stood still, and was silent, or a leap took as long as a fast hand's way
+        headset.run(f"() => {{ const wearer = window.wearer; {mend}; }}")
         headset.let_go()
+        headset.run(f"() => window.wearer.place({AT[0]}, {AT[1]}, {AT[2]}, 0)")
     assert why in headset.text("arms")
     headset.run(f"() => {{ const wearer = window.wearer; {mend}; }}")
     time.sleep(0.3)

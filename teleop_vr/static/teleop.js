@@ -3,7 +3,7 @@
 import { Cameras } from "/cameras.js";
 import { Controllers, MOVES, Virtual } from "/hands.js";
 import { Immersive } from "/immersive.js";
-import { Commands, Link } from "/link.js";
+import { Commands, HOW, Link } from "/link.js";
 import { drawOverlay } from "/overlay.js";
 import { fill, item, say, set } from "/text.js";
 
@@ -42,9 +42,8 @@ const cameras = new Cameras(
 );
 
 const commands = new Commands((message) => link.command(message), (command, how, reason) => {
-  const words = { unsent: "not sent yet, the line is bad", waits: "sent, waiting for the session", accepted: "accepted", refused: "refused", "given up": "not done" };
   const name = NAMES[command.name] ?? command.name;
-  tell(`${name}: ${words[how]}${reason ? `. ${reason}` : ""}`, how === "accepted" ? "good" : how);
+  tell(`${name}: ${HOW[how]}${reason ? `. ${reason}` : ""}`, how === "accepted" ? "good" : how);
   draw();
 });
 

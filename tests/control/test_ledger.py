@@ -150,7 +150,8 @@ def test_no_episode_starts_while_a_stop_cannot_be_written() -> None:
     begin(s)
     assert do(s, "stop").accepted and do(s, "clear").accepted
     s.take_effects()
-    assert do(s, "start") == Answer(False, "no space left") and s.view.state == "idle"
+    assert do(s, "start") == Answer(False, "no space left")
+    assert (s.view.state, s.view.reason) == ("idle", "no space left"), "what it waits for"
     disk.full = False
     s.take_effects()
     assert do(s, "start").accepted and s.view.episode == 1

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from zprl_core.config import TaskConfig
 from zprl_core.data.formats.edges import reading
-from zprl_core.data.formats.library import library
+from zprl_core.data.formats.library import open_hdf5
 from zprl_core.data.formats.own import OwnHeader
 from zprl_core.data.formats.source import Defaults, SourceEpisode
 from zprl_core.errors import ConfigError, DataError
@@ -48,15 +48,9 @@ class D4rlSource:
     def __init__(self, path: Path, task: TaskConfig) -> None:
         if task.benchmark is None or task.benchmark.suite != "adroit":
             raise ConfigError(f"--format d4rl: its files are of Adroit's tasks, task {task.name} is none")
-        h5py = library("h5py", "reading D4RL's HDF5")
         self.path, self._task = path, task
         self._object = OBJECTS[task.benchmark.environment]
-        try:
-            self._file = h5py.File(path, "r")
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: is no whole HDF5 file ({error}); download or export it again"
-            ) from error
+        self._file = open_hdf5(path, "reading D4RL's HDF5")
         with contextlib.ExitStack() as opening:
             opening.callback(self._file.close)
             self._environment = AdroitEnvironment(task)

@@ -207,7 +207,7 @@ class Learner:
         Raises:
             DataError: weights are not finite; the last checkpoint is left as it is.
         """
-        self._require_finite()
+        self._require_finite(self.sac)
         self.log.flush()  # or a power cut could leave a log that is shorter than the checkpoint says
         state = {
             "sac": self.sac.state_dict(),
@@ -368,17 +368,16 @@ class Learner:
                 tick(done, count)
         if count:
             self.metrics = {name: value.item() for name, value in last.items()}
-            self._require_finite()
+            self._require_finite(self.sac.actor)
             self.update_s = (time.perf_counter() - start) / count
 
-    def _require_finite(self) -> None:
+    def _require_finite(self, part: torch.nn.Module) -> None:
         """
         Raises:
-            DataError: the networks have diverged.
+            DataError: the networks have diverged: a metric of the last update or a weight of this part.
         """
         told = [name for name, value in self.metrics.items() if not math.isfinite(value)]
-        flat = torch.cat([each.detach().reshape(-1) for each in self.sac.parameters()])
-        if told or not torch.isfinite(flat).all():
+        if told or not all(torch.isfinite(each).all() for each in part.parameters()):
             what = ", ".join(told) or "a weight"
             raise DataError(
                 f"after {self.counters.updates} updates {what} is not finite: the networks have diverged and "

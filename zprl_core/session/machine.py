@@ -309,7 +309,7 @@ class Session:
         if refusal is None:
             self._unkept = None
         elif refusal.reason not in self._reason:
-            self._reason = f"{self._reason}; {refusal.reason}"
+            self._reason = "; ".join(filter(None, (self._reason, refusal.reason)))
             self._sequence += 1
         return refusal
 

@@ -4,11 +4,28 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
-from zprl_core.errors import ConfigError
+from zprl_core.errors import ConfigError, DataError
 
 EXTRA = "formats"
+
+
+def open_hdf5(path: Path, what: str) -> Any:
+    """An HDF5 file, opened for reading.
+
+    Args:
+        path: of it. what: that reads it, for the message.
+
+    Raises:
+        ConfigError: h5py is missing. DataError: it is none, or is cut off.
+    """
+    h5py = library("h5py", what)
+    try:
+        return h5py.File(path, "r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: is no whole HDF5 file ({error}); download or export it again") from error
 
 
 def library(name: str, what: str) -> Any:

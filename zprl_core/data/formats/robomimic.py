@@ -24,7 +24,7 @@ from zprl_core.config import TaskConfig
 from zprl_core.data.episode import UNKNOWN, EpisodeInfo
 from zprl_core.data.formats import own, robomimic_actions
 from zprl_core.data.formats.edges import reading
-from zprl_core.data.formats.library import library
+from zprl_core.data.formats.library import open_hdf5
 from zprl_core.data.formats.own import OwnHeader
 from zprl_core.data.formats.signals import signal_facts
 from zprl_core.data.formats.source import Defaults, SourceEpisode
@@ -46,14 +46,7 @@ class RobomimicSource:
     """
 
     def __init__(self, path: Path) -> None:
-        h5py = library("h5py", "reading robomimic's HDF5")
-        self.path = path
-        try:
-            self._file = h5py.File(path, "r")
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{path}: is no whole HDF5 file ({error}); download or export it again"
-            ) from error
+        self.path, self._file = path, open_hdf5(path, "reading robomimic's HDF5")
         with contextlib.ExitStack() as opening, reading(str(path)):
             opening.callback(self._file.close)
             self._open()

@@ -4,7 +4,7 @@ import { drawLengths, drawRate } from "/charts.js";
 import { ask } from "/ask.js";
 import { Cameras } from "/cameras.js";
 import { drawOverlay } from "/overlay.js";
-import { Commands, Link } from "/link.js";
+import { Commands, HOW, Link } from "/link.js";
 import { cells, fill, icon, item, say, set } from "/text.js";
 
 const KEYS = {
@@ -58,8 +58,7 @@ const cameras = new Cameras($("cameras"), (camera) => link.send({ type: "frame",
 const commands = new Commands((message) => link.command(message), (command, how, reason) => {
   const what = command.name === "correct"
     ? `Episode ${command.episode} to ${command.value}` : `${command.name} (episode ${command.episode})`;
-  const words = { unsent: "not sent yet, the line is bad", waits: "sent, waiting for the session", accepted: "accepted", refused: "refused", "given up": "not done" };
-  tell(`${what}: ${words[how]}${reason ? `. ${reason}` : ""}`, how === "accepted" ? "good" : how);
+  tell(`${what}: ${HOW[how]}${reason ? `. ${reason}` : ""}`, how === "accepted" ? "good" : how);
   draw();
 });
 

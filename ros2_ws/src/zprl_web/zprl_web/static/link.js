@@ -8,6 +8,13 @@ const SILENT_MS = 1500;
 const AGAIN_MS = 1000;
 const DOUBLE_MS = 700;
 const LIFE_MS = { start: 4000, begin: 4000, resume: 4000, clear: 4000, pause: 10000, stop: 30000 };
+export const HOW = {
+  unsent: "not sent yet, the line is bad",
+  waits: "sent, waiting for the session",
+  accepted: "accepted",
+  refused: "refused",
+  "given up": "not done",
+};
 const MOVING_MS = { success: 5000, failure: 5000 };
 
 function kept(key, make) {

@@ -265,7 +265,17 @@ def test_a_void_ending_is_never_drawn_again(task: TaskConfig, tmp_path: Path, ou
         one.update(t)
     drawn = one.replay.gather(np.arange(9)).z.numpy()
     np.testing.assert_array_equal(drawn, [t.z for t in many[:4] + many[5:]])
-    assert one.correct(0, 4, "success") is None
+    back = one.correct(0, 4, "success")
+    if outcome == "void":
+        assert back is None
+        return
+    assert back == Correction(0, 4, "horizon", "success", (2, one.counters.updates))
+    assert (len(one.replay), one.counters.transitions, one.counters.corrected) == (10, 10, 2)
+    whole = one.replay.gather(np.arange(10))
+    np.testing.assert_array_equal(whole.z.numpy(), [t.z for t in many])
+    assert (whole.reward[4], whole.terminal[4]) == (1.0, 1.0)
+    again = learner(task, tmp_path / "log")
+    assert list(again.replay_log())[-1] == one.version and everything(again) == everything(one)
 
 
 @pytest.mark.parametrize("critics", [2, 5])

@@ -93,6 +93,7 @@ class _Ending(NamedTuple):
     row: int
     outcome: str
     updates: int
+    removed: bool = False
 
 
 class Learner:
@@ -311,7 +312,7 @@ class Learner:
             case _:
                 self.counters.unsettled = _NONE
                 return any(
-                    key[0] == record["episode"] and ending.outcome != "void"
+                    key[0] == record["episode"] and not ending.removed
                     for key, ending in self._endings.items()
                 )
 
@@ -335,16 +336,17 @@ class Learner:
         """A void ending is taken out, and so is a horizon behind which nothing was observed."""
         ending, updates = self._endings[episode, chunk], self.counters.updates
         self.counters.corrected += 1
-        if outcome == "void" or (outcome == "horizon" and not self.replay.looks_ahead(ending.row)):
+        removed = outcome == "void" or (outcome == "horizon" and not self.replay.looks_ahead(ending.row))
+        if removed and not ending.removed:
             self.replay.remove(ending.row)
-            self.counters.transitions -= 1
-            left = "void"
-        else:
+        elif ending.removed and not removed:
+            self.replay.restore(ending.row)
+        self.counters.transitions += ending.removed - removed
+        if not removed:
             self.replay.correct(ending.row, REWARDS[outcome], outcome in TERMINAL)
-            left = outcome
         made = (ending.updates, updates)
         self.corrections.append(Correction(episode, chunk, ending.outcome, outcome, made))
-        self._endings[episode, chunk] = _Ending(ending.row, left, updates)
+        self._endings[episode, chunk] = _Ending(ending.row, outcome, updates, removed)
 
     def _updates_owed(self, *, last: bool) -> int:
         """UTD updates; once, those that the warm-up skipped; at an episode's end, the extra ones."""

@@ -63,6 +63,11 @@ class ReplayBuffer:
         self._removed.append(row)
         self._look_at_removed()
 
+    def restore(self, row: int) -> None:
+        """Learn from a removed transition again."""
+        self._removed.remove(row)
+        self._look_at_removed()
+
     def looks_ahead(self, row: int) -> bool:
         """Whether a stored transition has an observation behind its chunk."""
         return not np.array_equal(self._arrays["c"][row], self._arrays["c_next"][row])

@@ -273,7 +273,7 @@ def test_a_void_ending_is_never_drawn_again(task: TaskConfig, tmp_path: Path, ou
     assert (len(one.replay), one.counters.transitions, one.counters.corrected) == (10, 10, 2)
     whole = one.replay.gather(np.arange(10))
     np.testing.assert_array_equal(whole.z.numpy(), [t.z for t in many])
-    assert (whole.reward[4], whole.terminal[4]) == (1.0, 1.0)
+    assert whole.reward[4].item() == whole.terminal[4].item() == 1.0
     again = learner(task, tmp_path / "log")
     assert list(again.replay_log())[-1] == one.version and everything(again) == everything(one)
 

@@ -76,11 +76,13 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{args.out}: exists. Choose another --out")
     make_folder(args.out.absolute().parent)
     data = load_dataset(args.data, task)
-    ticks = len(data.actions)
-    print(f"{args.data}: {data.episodes} demonstrations, {ticks} ticks, {len(data)} windows", file=sys.stderr)
-    if args.latents:
-        return _add_latents(args, task, data)
+    size = f"{data.episodes} demonstrations, {len(data.actions)} ticks, {len(data)} windows"
+    print(f"{args.data}: {size}", file=sys.stderr)
+    return _add_latents(args, task, data) if args.latents else _train(args, task, data)
 
+
+def _train(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> int:
+    """A flow with its bottleneck, or a bottleneck for a finished flow."""
     import torch
 
     from zprl_core import checkpoint
@@ -89,17 +91,16 @@ def run(args: argparse.Namespace) -> int:
     from zprl_core.training.bottleneck import attach_bottleneck
     from zprl_core.training.pretrain import pretrain
     from zprl_core.training.progress import silent
-    from zprl_core.training.replicas import chosen_device, replicas
+    from zprl_core.training.replicas import chosen_device, leads, replicas
 
     fast_matmul()
     started, provenance, held_out_seed = time.monotonic(), data.provenance, args.seed
     if args.attach:
-        load_base(args.attach, task)  # before minutes of work, not after
+        model, _, before = load_base(args.attach, task)
+        held_out_seed = before.get("held_out_seed", before.get("seed", args.seed))
         provenance = _common(args.attach, checkpoint.load(args.attach, KIND).provenance, data, task)
     with _Tracker(args.out) if leads() else nullcontext(silent) as tracker:
         if args.attach:
-            model, _, before = load_base(args.attach, task)
-            held_out_seed = before.get("held_out_seed", before.get("seed", args.seed))
             device = torch.device(chosen_device(args.device))
         else:
             with replicas(args.device) as shared:
@@ -111,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         )
     info = _info(args, task, dataclasses.asdict(report), time.monotonic() - started)
     info["held_out_seed"] = held_out_seed
-    info["demonstrations"] = {"episodes": data.episodes, "ticks": ticks}
+    info["demonstrations"] = {"episodes": data.episodes, "ticks": len(data.actions)}
     info["provenance"] = None if provenance is None else provenance.to_dict()
     save_base(args.out, model, task, info, provenance)
     _write_info(args.out, info)

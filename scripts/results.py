@@ -74,12 +74,13 @@ def text(p: Proportion | None) -> str:
     return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}"
 
 
-def row(name: str, base_c: Proportion, base_z: Proportion, final: Proportion, rest: Sequence[str]) -> str:
-    """One line of the table."""
-    base = max(base_c, base_z, key=lambda p: p.rate)
+def row(
+    name: str, paths: Sequence[Proportion], base: Proportion, final: Proportion, rest: Sequence[str]
+) -> str:
+    """One line of the table; the gain is that over `base`."""
     low, high = difference(final, base)
     gain = f"{final.rate - base.rate:+.2f} [{low:+.2f}, {high:+.2f}]{'' if apart(base, final) else ' *'}"
-    return " | ".join(["", name, text(base_c), text(base_z), text(final), gain, *rest, ""]).strip()
+    return " | ".join(["", name, *map(text, paths), text(final), gain, *rest, ""]).strip()
 
 
 def table(seeds: Sequence[Seed]) -> str:
@@ -91,10 +92,12 @@ def table(seeds: Sequence[Seed]) -> str:
     ]
     for s in seeds:
         rest = [text(s.constant), f"{s.pretrain_s:.0f}", f"{s.summary['wall_s']:.0f}"]
-        lines.append(row(str(s.seed), s.rate("base_c"), s.rate("base_z"), s.rate("final"), rest))
-    c, z, final = (pooled(s.rate(block) for s in seeds) for block in (*PATHS, "final"))
+        paths = [s.rate(path) for path in PATHS]
+        lines.append(row(str(s.seed), paths, s.base, s.rate("final"), rest))
+    *paths, final = (pooled(s.rate(block) for s in seeds) for block in (*PATHS, "final"))
+    base = pooled(s.base for s in seeds)
     constants = [s.constant for s in seeds if s.constant]
-    lines.append(row("pooled", c, z, final, [text(pooled(constants)) if constants else "-", "", ""]))
+    lines.append(row("pooled", paths, base, final, [text(pooled(constants)) if constants else "-", "", ""]))
     return "\n".join(lines)
 
 

@@ -100,6 +100,12 @@ def test_training_goes_on_through_drawn_ones(tmp_path: Path) -> None:
     )
 
 
+def test_demonstrations_are_on_layouts_that_nothing_is_measured_on() -> None:
+    """Not on the presets either."""
+    person = Position(0, Block("demonstrations", "human", episodes=9), 0)
+    assert next_layout_seed(3, person, (), [7]) == layout_seed(3, "demonstration", 0)
+
+
 def _record(episode: int, block: str, mode: str, seed: int) -> EpisodeRecord:
     return EpisodeRecord(
         episode=episode,

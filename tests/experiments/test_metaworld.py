@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from zprl_core.experiments.demonstrations import demonstrate
 from zprl_core.experiments.environments.metaworld import CORNER_M, MetaworldEnvironment
 from zprl_core.experiments.environments.registry import make_environment, make_expert
 from zprl_core.experiments.environments.vector import VectorEnvironment
+from zprl_core.experiments.policy import Mode, Place, episodes
+from zprl_core.experiments.rollouts import Array, Rollouts, Slot, Start
+from zprl_core.experiments.stopwatch import Stopwatch
 
 pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
 OPEN = -1.0
@@ -175,7 +179,36 @@ def test_processes_change_nothing(task: TaskConfig) -> None:
             done = copies.run({0: actions, 2: actions[:1]})
             assert sorted(done) == [0, 2] and done[2].steps == 1
             seen.append([done[0].observation.proprio, done[2].observation.proprio])
+            assert list(copies.run({1: actions, 2: actions, 0: actions})) == [1, 2, 0]
     np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_chunks_are_paired_with_their_own_outcome_whatever_ends_first(task: TaskConfig) -> None:
+    """Copies end at other times than each other, and the one that ended is the last to be told its chunk."""
+    short = dataclasses.replace(task, horizon_steps=12)
+    planned: dict[int, list[tuple[int, int, int]]] = {}
+    for processes in (0, 2):
+        with VectorEnvironment(short, 3, processes) as copies:
+            rollouts = Rollouts(copies, short, (Start(number, number) for number in range(7)))
+            rollouts.slots[1].steps, found = 8, []
+            for executed in episodes(_Still(), rollouts, lambda _: "steer", Stopwatch()):
+                for each in executed:
+                    assert each.before.episode == each.moved.slot.episode == each.chosen[0]
+                    found.append((each.before.episode, each.before.chunk, each.moved.execution.steps))
+        planned[processes] = found
+    assert planned[0] == planned[2] and len({episode for episode, *_ in planned[0]}) == 7
+
+
+class _Still:
+    """Stands still; chooses the number of the episode."""
+
+    def look(self, slots: Iterable[Slot]) -> dict[int, Place]:
+        none = np.zeros(1, np.float32)
+        return {slot.copy: Place(slot.episode, slot.chunk, none, none) for slot in slots}
+
+    def plan(self, places: Sequence[Place], modes: Sequence[Mode]) -> tuple[Array, Array]:
+        still = np.tile(np.array([0.05, 0.7, 0.1, 0.5], np.float32), (len(places), 4, 1))
+        return np.array([[place.episode] for place in places], np.float32), still
 
 
 def test_what_a_process_refuses_is_told_here(task: TaskConfig) -> None:

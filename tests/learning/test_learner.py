@@ -96,6 +96,17 @@ def test_extra_updates_come_with_the_end_of_an_episode(task: TaskConfig, tmp_pat
     assert counts == [0, 0, 0, 2, 4 + 6, 12, 14, 16, 18, 20 + 15]
 
 
+def test_an_ending_that_is_not_learned_from_leaves_the_extra_updates_of_its_episode(
+    task: TaskConfig, tmp_path: Path
+) -> None:
+    one = learner(change(task, "rl", extra_utd=3), tmp_path / "log")
+    some = transitions(10)
+    for each in (*some[:9], dataclasses.replace(some[9], excluded="operator")):
+        one.update(each)
+    one.settle()
+    assert one.counters.updates == (2 + 2 + 2 * 3) + (4 * 2 + 4 * 3)
+
+
 def test_a_void_episode_leaves_no_extra_updates_to_the_next(task: TaskConfig, tmp_path: Path) -> None:
     extra = change(task, "rl", extra_utd=1, warmup_chunks=1, utd=0)
     one = learner(extra, tmp_path / "log")

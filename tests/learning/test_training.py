@@ -39,6 +39,17 @@ def test_the_bottleneck_leaves_the_base_policy_bit_for_bit_alone(
     assert not same(state(alone.bottleneck), state(beside.bottleneck))
 
 
+def test_what_the_bottleneck_is_chosen_on_it_does_not_learn_from(task: TaskConfig, data: Dataset) -> None:
+    """The flow does, where `pretrain.validation_fraction` is 0; one window a batch."""
+    task = change(task, "bottleneck", joint=True, validation_fraction=0.5)
+    run = Pretraining(change(task, "pretrain", batch_size=1, validation_fraction=0.0), data, 3)
+    held_out = hold_out(data, 0.5, 3)[1]
+    values = [run.step() for _ in range(len(data))]
+    assert len(values) == len(run.train_windows) and 0 < len(held_out) < len(data)
+    assert sum(each["flow_z"] == 0.0 for each in values) == len(held_out)
+    assert all(each["flow"] > 0.0 for each in values)
+
+
 def test_attaching_leaves_the_base_policy_bit_for_bit_alone(task: TaskConfig, data: Dataset) -> None:
     model = pretrain(change(task, "bottleneck", joint=False), data, seed=3)
     before, bottleneck = state(model.policy), state(model.bottleneck)

@@ -39,6 +39,8 @@ def test_what_settings_are_called(tmp_path: Path) -> None:
     train = made.episodes("train", "s")
     first = made.folder(tmp_path / "first", train)
     assert [each.name for each in methods(made.read(first))] == ["ZPRL"]
+    other = made.folder(tmp_path / "other", train, made.task(steering="action_residual", lambda_=0.1))
+    assert [each.name for each in methods(made.read(other))] == ["action residual"]
     demo = made.task()
     both = replace(made.task(hidden=64), bottleneck=replace(demo.bottleneck, hidden=32))
     found = methods(made.read(first, made.folder(tmp_path / "both", train, both)))

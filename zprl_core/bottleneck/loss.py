@@ -28,6 +28,7 @@ def bottleneck_loss(
     w: Tensor,
     k: Tensor,
     beta: float,
+    weights: Tensor | None = None,
 ) -> BottleneckLoss:
     """Eq. (5) over a batch.
 
@@ -35,10 +36,14 @@ def bottleneck_loss(
         c: (B, c_dim), detached here: no gradient reaches the encoder.
         actions: normalised chunks (B, H, da).
         noise: standard normal (B, dim z), for z. w: (B, n, H, da) and k: (B, n), for the flow.
+        weights: (B,), of the samples; None: all 1.
     """
     mean, log_variance = bottleneck.posterior(c.detach())
     c_hat = bottleneck.decode(reparameterise(mean, log_variance, noise))
     with frozen(policy):
-        flow = policy.flow_loss(c_hat, actions, w, k).mean()
-    kl = kl_to_standard_normal(mean, log_variance).mean()
+        flow = policy.flow_loss(c_hat, actions, w, k)
+    kl = kl_to_standard_normal(mean, log_variance)
+    if weights is not None:
+        flow, kl = flow * weights[:, None], kl * weights
+    flow, kl = flow.mean(), kl.mean()
     return BottleneckLoss(flow + beta * kl, flow, kl)  # eq. (5)

@@ -127,7 +127,9 @@ def _what_was_seen(task: TaskConfig) -> str:
     """Which episodes the losses are of."""
     if task.pretrain.validation_fraction > 0.0:
         return "held-out flow loss"
-    return "flow loss on episodes that the flow was trained on (pretrain.validation_fraction is 0)"
+    return (
+        "flow loss on episodes that the flow has seen, the bottleneck not (pretrain.validation_fraction is 0)"
+    )
 
 
 def _add_latents(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> int:

@@ -145,10 +145,9 @@ def episodes(
         with watch.spending("inference"):
             after = policy.look([each.slot for each in moved])
             begun = policy.look([slot for slot in rollouts.slots.values() if slot.chunk == 0])
-        yield [
-            Executed(before, choice, each, after[each.slot.copy])
-            for before, choice, each in zip(places, chosen, moved, strict=True)
-        ]
+        planned = dict(zip(seen, chosen, strict=True))
+        outcomes = {each.slot.copy: each for each in moved}
+        yield [Executed(seen[copy], planned[copy], each, after[copy]) for copy, each in outcomes.items()]
         seen = {copy: (begun.get(copy) or after[copy]) for copy in rollouts.slots}
 
 

@@ -98,7 +98,8 @@ class LearningTrial(ABC):
         if not self.points:
             yield self._point(self.measure("base"), [], {})
         while self.counters.chunks < budget:
-            trained, metrics = self.train(min(budget, len(self.points) * interval))
+            until = max(self.counters.chunks + 1, len(self.points) * interval)
+            trained, metrics = self.train(min(budget, until))
             self.counters.episodes += len(trained)
             yield self._point(self.measure("steer"), trained, metrics)
 

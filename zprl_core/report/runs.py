@@ -22,6 +22,7 @@ from zprl_core.summary import summarise
 
 NAMED = 3
 """Settings that a method is named by; what else differs is counted."""
+METHODS = {"latent": "ZPRL", "action_residual": "action residual"}
 GUARD = ("rms_ratio", "mahalanobis", "displacement")
 
 
@@ -211,7 +212,7 @@ def _settings(run: ReportRun) -> dict[str, Any]:
 def _differences(runs: Sequence[ReportRun]) -> list[str]:
     """What each method has that another has not, such as "lambda 0.3"; numbered where that is too much."""
     if len(runs) < 2:
-        return ["ZPRL" for _ in runs]
+        return [METHODS[run.task.rl.steering] for run in runs]
     settings = [_flat(_settings(run)) for run in runs]
     keys = [
         key

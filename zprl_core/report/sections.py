@@ -50,7 +50,7 @@ def report(runs: Sequence[ReportRun], out: Path, trajectories: Sequence[Part] = 
         Section("Where this comes from", _provenance(runs)),
     ]
     lead: list[Part] = [_lead(runs, found), *cautions]
-    return Document(f"ZPRL on {task.name}", lead, sections)
+    return Document(f"Online learning on {task.name}", lead, sections)
 
 
 _NO_BAGS = "No bag of these runs has both pictures and poses: `--record` writes them."

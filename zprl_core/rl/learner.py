@@ -295,13 +295,13 @@ class Learner:
 
     def _take(self, record: Mapping[str, Any]) -> int:
         """Take a record up; how many updates it owes."""
-        owes = self._store(record)
-        if owes and self.counters.transitions > self.task.rl.warmup_chunks:
-            return self._updates_owed(last=record["kind"] == "settled")
-        return 0
+        learned, settled = self._store(record), record["kind"] == "settled"
+        if self.counters.transitions <= self.task.rl.warmup_chunks:
+            return 0
+        return (self._updates_owed() if learned else 0) + (self._extra_updates() if settled else 0)
 
     def _store(self, record: Mapping[str, Any]) -> bool:
-        """Take a record up; True where it owes updates."""
+        """Take a record up; True where a further transition, its outcome final, is to be learned from."""
         self.counters.records += 1
         match record["kind"]:
             case "transition":
@@ -348,18 +348,20 @@ class Learner:
         self.corrections.append(Correction(episode, chunk, ending.outcome, outcome, made))
         self._endings[episode, chunk] = _Ending(ending.row, outcome, updates, removed)
 
-    def _updates_owed(self, *, last: bool) -> int:
-        """UTD updates; once, those that the warm-up skipped; at an episode's end, the extra ones."""
+    def _updates_owed(self) -> int:
+        """Of a transition: UTD updates; once, those that the warm-up skipped."""
         rl, counters = self.task.rl, self.counters
         owed = rl.utd
         if rl.catch_up_burst and not counters.burst_done:
             owed += rl.utd * rl.warmup_chunks
         counters.burst_done = True
         counters.episode_chunks += 1
-        if last:
-            owed += rl.extra_utd * counters.episode_chunks
-            counters.episode_chunks = 0
         return owed
+
+    def _extra_updates(self) -> int:
+        """Of an episode that is over: the extra ones, whether its ending is learned from or not."""
+        chunks, self.counters.episode_chunks = self.counters.episode_chunks, 0
+        return self.task.rl.extra_utd * chunks
 
     def _run_updates(self, count: int, tick: Tick | None) -> None:
         start = time.perf_counter()
@@ -416,6 +418,16 @@ def new_sac(task: TaskConfig, setup: Setup, seed: int) -> SAC:
         return base + setup.lambda_ * dz  # eq. (7)
 
     return seeded(seed, lambda: SAC(len(setup.c_mean), setup.dim, steered, task.rl, task.dense_reward))
+
+
+def learned_transitions(run: Path) -> int:
+    """How many transitions a run's checkpoint has learned from; its kept states are numbered so.
+
+    Raises:
+        CheckpointError: see `checkpoint.load`.
+    """
+    counters = checkpoint.load(run / CHECKPOINT, KIND).state["counters"]
+    return int(counters["transitions"])
 
 
 def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:

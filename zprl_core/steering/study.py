@@ -18,7 +18,7 @@ from zprl_core.config import TaskConfig, load_task
 from zprl_core.errors import DataError
 from zprl_core.perturbation import GUIDELINE, SAMPLES
 from zprl_core.replay.policies import find_policy
-from zprl_core.rl.learner import load_actor
+from zprl_core.rl.learner import learned_transitions, load_actor
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.steering.effect import DISPLACEMENT, Effect, Steered, effect, steer
@@ -180,7 +180,7 @@ def studied(run: Run, states: States, seed: int) -> Studied:
         runtime.set_actor(*load_actor(path, run.task))
         effects[chunks] = effect(steer(runtime, states.c, seed, actions=False), run.model.latents)
     runtime.set_actor(*load_actor(run.folder.path, run.task))
-    trained = sum("c" in record for _, record in record_log.read(run.folder.transitions_file))
+    trained = learned_transitions(run.folder.path)
     effects[trained] = effect(steer(runtime, states.c, seed, actions=False), run.model.latents)
     last = steer(runtime, states.c[:MAPPED], seed, actions=True)
     shift = effect(last, run.model.latents).action_shift

@@ -2,7 +2,8 @@
 
 Because eq. (5) leaves encoder and flow alone, it can be trained afterwards, on the very c that deployment
 sees (EMA encoder, centre crop), computed once; c of a few random crops stands beside it as augmentation. The
-length of training is chosen on held-out episodes: too short loses successes, too long overfits.
+length of training is chosen on episodes that the bottleneck has not seen: too short loses successes, too long
+overfits. The flow may have learned from them (`pretrain.validation_fraction`).
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class Pretraining:
         channels_last(self.model)
         self.source = BatchSource(data, task.observation.cameras, self.model.policy)
         self.train_windows, self.held_out = hold_out(data, self.settings.validation_fraction, seed)
+        self.unseen = hold_out(data, task.bottleneck.validation_fraction, seed)[1]  # by the bottleneck
         self.rng = np.random.default_rng([seed, 0])
         self.bottleneck_rng = np.random.default_rng([seed, 5])
         self.batches = epochs(self.train_windows, self.settings.batch_size, self.rng)
@@ -104,14 +105,21 @@ class Pretraining:
             self.model.bottleneck.track_moments(seen, rate=1.0 if self.taken == 0 else 0.01)
             shape = (len(index), settings.latent_dim)
             drawn = torch.from_numpy(self.bottleneck_rng.standard_normal(shape, dtype=np.float32))
-            noise = drawn[share].to(device)
+            noise, weights = drawn[share].to(device), self._weights(index)[share].to(device)
             with reduced_precision(self.settings.precision, device):
                 through_z = bottleneck_loss(
-                    self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta
+                    self.model.bottleneck, policy, c, actions, noise, w, k, settings.beta, weights
                 )
             total = total + through_z.total  # eq. (6)
             values |= {"flow_z": through_z.flow.detach(), "kl": through_z.kl.detach()}
         return total, values
+
+    def _weights(self, index: np.ndarray) -> Tensor:
+        """Of a batch's windows in eq. (5), with a mean of 1: none for those that its best step is chosen on
+        afterwards, even where the flow learns from them.
+        """
+        seen = torch.from_numpy(~np.isin(index, self.unseen)).float()
+        return seen / seen.mean().clamp(min=1.0 / len(index))
 
 
 def pretrain(

@@ -106,7 +106,7 @@ class VectorEnvironment:
         return self._ask("run", chunks)
 
     def _ask(self, what: str, values: Mapping[int, Any]) -> dict[int, Any]:
-        """Have all workers do their part at once."""
+        """Have all workers do their part at once; the answers come in the order of `values`."""
         shares = [
             (worker, {copy: value for copy, value in values.items() if copy in worker.copies})
             for worker in self._workers
@@ -116,7 +116,7 @@ class VectorEnvironment:
         answers: dict[int, Any] = {}
         for worker, _ in shares:
             answers |= worker.receive()
-        return answers
+        return {copy: answers[copy] for copy in values}
 
 
 class _Worker:

@@ -212,6 +212,8 @@ class Server:
                 self._teleoperation.let_go(message.why)
             elif driver and isinstance(message, Settings):
                 self._teleoperation.configure(message.clutch, message.hand)
+            elif isinstance(message, Settings):
+                page.say("notice", text="refused: another page has the hands; take them first")
             self._show()
         elif isinstance(message, TakeHands):
             self._take(page)

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from zprl_core.errors import DataError
 from zprl_core.pairing import pair
 from zprl_core.records import EpisodeRecord
+from zprl_core.run_folder import write_json
 from zprl_core.stats import decided
 
 Mode = Literal["base_c", "base_z", "explore", "steer", "human"]
@@ -160,7 +161,7 @@ def collection_plan(episodes: int) -> tuple[Block, ...]:
 
 def write_plan(path: Path, blocks: Sequence[Block]) -> None:
     """Write RUN/plan.json."""
-    path.write_text(json.dumps([asdict(block) for block in blocks], indent=2) + "\n", encoding="utf-8")
+    write_json(path, [asdict(block) for block in blocks])
 
 
 def read_plan(path: Path) -> tuple[Block, ...]:

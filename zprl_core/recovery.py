@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from zprl_core import record_log
+from zprl_core.bags.labels import set_aside_unrecorded
 from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord
 from zprl_core.run_folder import RunFolder, write_text
@@ -48,6 +49,16 @@ def drop_unlearned(folder: RunFolder) -> int | None:
     kept = [record.to_line() for record in records if record.episode < lost.episode]
     write_text(folder.episodes_file, "".join(kept))
     return lost.episode
+
+
+def set_aside_unrecorded_bags(folder: RunFolder) -> list[int]:
+    """Move bags of episodes without a record out of the way; returns those episodes.
+
+    Raises:
+        DataError: a damaged file. OSError: a bag cannot be moved.
+    """
+    records = record_outcomes(folder.episodes_file, LedgerFile(folder.ledger_file).entries)
+    return set_aside_unrecorded(folder, {record.episode for record in records})
 
 
 def void_unrecorded(folder: RunFolder, blocks: Sequence[Block]) -> list[int]:

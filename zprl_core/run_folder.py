@@ -14,7 +14,9 @@ RUN/stats/<node>.json        counters and times that the nodes leave
 RUN/tb/                      TensorBoard events
 RUN/motion/<arm>.jsonl       one line per episode: how smoothly the arm moved, see zprl_core.smoothness
 RUN/bags/episode_<n>/        what was recorded of an episode, see zprl_core.bags
-RUN/panel/                   what lets people into the operator's panel, readable by their owner only
+RUN/panel/, RUN/teleop/      what lets people into the panel and the teleoperation page, readable by their
+                             owner only
+RUN/live.json                while it runs: how to reach its session
 RUN/logs/<node>.log          what the nodes printed
 RUN/summary.json             the result
 """
@@ -301,7 +303,7 @@ class RunFolder:
         folder = cls(path.absolute())
         if not folder.spec_file.is_file():
             what = "has no run.json" if path.is_dir() else "does not exist"
-            raise DataError(f"{path}: {what}, so it is not a run folder. `zprl train --out {path}` makes one")
+            raise DataError(f"{path}: {what}, so it is not a run folder")
         return folder
 
     def check_resumable(self, wanted: Mapping[str, Any]) -> None:
@@ -334,6 +336,15 @@ class RunFolder:
             except OSError as error:
                 raise DataError(f"{self.path}: another process is running in this folder") from error
             yield
+
+    @contextlib.contextmanager
+    def live(self, address: Mapping[str, str]) -> Iterator[None]:
+        """Meanwhile RUN/live.json says how to reach its session: `address`, variables of the environment."""
+        write_json(self.live_file, {"environment": dict(address)})
+        try:
+            yield
+        finally:
+            self.live_file.unlink(missing_ok=True)
 
     def write_stats(self, node: str, data: Mapping[str, Any]) -> None:
         """Leave a node's counters; see `zprl_core.summary` for the keys that count."""

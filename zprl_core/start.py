@@ -27,6 +27,7 @@ from zprl_core.config import (
 from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.graph import Mode as RunMode
 from zprl_core.graph import NodeSpec, RunSettings, graph
+from zprl_core.kept_rig import require_same_arms, rig_of_today
 from zprl_core.plan import (
     Block,
     collection_plan,
@@ -38,7 +39,7 @@ from zprl_core.plan import (
 )
 from zprl_core.provenance import Provenance, compare
 from zprl_core.records import read_records
-from zprl_core.recovery import drop_unlearned, void_unrecorded
+from zprl_core.recovery import drop_unlearned, set_aside_unrecorded_bags, void_unrecorded
 from zprl_core.run_folder import RunFolder, RunSpec, new_run_id, read_json, refuse_used, write_json
 from zprl_core.versions import versions
 
@@ -142,7 +143,7 @@ def _resumed(
     wanted = {k: v for k, v in given.items() if k in {f.name for f in dataclasses.fields(RunSpec)}}
     if "base" in wanted:
         wanted["base"] = str(Path(wanted["base"]).absolute())
-    present = load_rig(wanted["rig"]) if "rig" in wanted else rig
+    present = rig_of_today(wanted.get("rig"), rig)
     if "rig" in wanted:
         wanted["rig"] = present.name
     if "task" in wanted:
@@ -156,6 +157,7 @@ def _resumed(
         raise ConfigError(f"{out}: was started with --steering {task.rl.steering}, not {given['steering']}")
     if "lambda_" in given and given["lambda_"] != task.rl.lambda_:
         raise ConfigError(f"{out}: was started with lambda = {task.rl.lambda_}, not {given['lambda_']}")
+    require_same_arms(folder.rig_file, rig, present)
     blocks = read_plan(folder.plan_file)
     every = given.get("eval_every")
     if every and training_plan(spec.chunks, spec.eval_episodes, every) != blocks:
@@ -173,13 +175,14 @@ def _resumed(
             f"{what} has changed since {out} began to measure it, and its trials would be of two policies: "
             "bring it back, or begin another evaluation (of a run: of a state that it kept, --checkpoint)"
         )
-    _warn(folder, [compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
     spec = spec if record is None else dataclasses.replace(spec, record=record)
     prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
+    _warn(folder, [compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
     if spec.lockstep:
         drop_unlearned(folder)
     else:
         void_unrecorded(folder, blocks)
+        set_aside_unrecorded_bags(folder)
     return prepared
 
 
@@ -324,12 +327,14 @@ def resume_collection(
     spec, task, rig = folder.spec, load_task(folder.task_file), load_rig(folder.rig_file)
     if spec.mode != "collect":
         raise ConfigError(f"{out}: is no collection but a run of `zprl {spec.mode}`")
+    require_same_arms(folder.rig_file, rig, rig_of_today(None, rig))
     with folder.lock():
-        blocks = read_plan(folder.plan_file)
+        blocks = read_plan(folder.plan_file) if episodes is None else collection_plan(episodes)
+        prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
         if episodes is not None:
-            blocks = collection_plan(episodes)
             write_plan(folder.plan_file, blocks)
-        return _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
+        set_aside_unrecorded_bags(folder)
+        return prepared
 
 
 def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:

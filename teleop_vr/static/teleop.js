@@ -15,6 +15,9 @@ const MOST_WAITING_BYTES = 4096; // of hands that the network has not taken: old
 
 const $ = (id) => document.getElementById(id);
 const buttons = [...document.querySelectorAll("[data-command]")];
+const fields = [...document.querySelectorAll(".settings input, .settings select")];
+const SETTLE_MS = 1000; // the server answers a change of the settings with its own long before
+let changedAt = -SETTLE_MS;
 let view = null, run = "", replaced = false, roundTrip = null, shownState = "";
 
 const link = new Link({
@@ -114,6 +117,18 @@ function settings() {
   return { scale: Number($("scale").value), yaw_deg: Number($("yaw").value) || 0, hand: $("hand").value, locked };
 }
 
+// What the server uses, which another page, or an earlier one of this name, may have set.
+function drawSettings() {
+  for (const field of fields) field.disabled = !link.live || !view?.yours || replaced;
+  if (!view || fields.includes(document.activeElement) || performance.now() - changedAt < SETTLE_MS) return;
+  const hands = Object.values(view.arms).map((arm) => arm.hand);
+  $("scale").value = view.settings.scale;
+  set("scale-text", view.settings.scale.toFixed(1));
+  $("yaw").value = view.settings.yaw_deg;
+  if (hands.length === 1) $("hand").value = hands[0];
+  for (const box of document.querySelectorAll("[data-lock]")) box.checked = view.settings.locked.includes(box.dataset.lock);
+}
+
 function draw() {
   document.body.classList.toggle("lost", !link.live);
   for (const button of buttons) {
@@ -122,6 +137,7 @@ function draw() {
     button.classList.toggle("waiting", commands.has(meant(name)));
   }
   $("take").hidden = Boolean(view?.yours);
+  drawSettings();
   if (!link.live) drawSilence();
   else if (view) drawView();
 }
@@ -169,7 +185,9 @@ function board() {
     return { text: `${name}: ${doing}${late}`, colour: arm.why ? "#ffb199" : arm.closed ? "#7fe0c6" : "#a9b9c7" };
   });
   const kept = view.collected.kept === undefined ? "" : `   kept ${view.collected.kept}`;
-  const title = { text: `${view.session.word}   episode ${view.session.episode}${kept}` };
+  const { scale, yaw_deg, locked } = view.settings;
+  const used = [scale === 1 ? "" : `scale ${scale.toFixed(1)}`, yaw_deg ? `along ${yaw_deg}°` : "", ...locked.map((axis) => `${axis} locked`)];
+  const title = { text: [`${view.session.word}   episode ${view.session.episode}${kept}`, ...used.filter(Boolean)].join("   ") };
   return [title, { text: view.yours ? view.session.hint : "another page has the hands", colour: "#a9b9c7" }, ...arms];
 }
 
@@ -211,8 +229,9 @@ for (const back of ["focus", "pointerdown"]) window.addEventListener(back, looke
 window.addEventListener("blur", () => away("the page is not looked at"));
 document.addEventListener("visibilitychange", () => (document.hidden ? away("the page is hidden") : looked()));
 $("take").addEventListener("click", () => link.send({ type: "take" }));
-for (const field of document.querySelectorAll(".settings input, .settings select")) {
+for (const field of fields) {
   field.addEventListener("change", () => {
+    changedAt = performance.now();
     link.send({ type: "settings", ...settings() });
     field.blur();
   });

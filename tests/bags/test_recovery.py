@@ -127,6 +127,24 @@ def test_a_flipped_bit_costs_its_chunk_only(recording: tuple[bytes, bytes, Flush
     assert recovered.messages == 60 - (flushed[2][1] - flushed[1][1])
 
 
+def test_a_topic_is_read_whose_type_stands_in_a_damaged_chunk(
+    run: RunFolder, bags: EpisodeBags, source: Callable[[str], Source]
+) -> None:
+    """A type is written once, with the first topic that has it."""
+    bags.session("resetting", 0, 1)
+    for number, name in enumerate(("/first", "/second")):
+        bags.write(source(name), reading(number), 2 + number, 3, 4)
+        bags.flush(0)
+    bags.finish()
+    file = run.bags / "episode_000000" / NAME
+    data = bytearray(file.read_bytes())
+    data[data.index(reading(0))] ^= 1
+    file.write_bytes(data)
+    recovered = recover(file.parent)
+    assert (recovered.messages, recovered.damage.missing, len(recovered.damage.chunks)) == (1, 1, 1)
+    assert [topic.name for topic in describe(file).contents.topics] == ["/second"]
+
+
 def test_a_tail_of_zeros_is_cut_off(recording: tuple[bytes, bytes, Flushed], tmp_path: Path) -> None:
     unfinished, _, flushed = recording
     recovered = recover(cut(tmp_path, unfinished + bytes(5000)))
@@ -194,3 +212,24 @@ def test_the_label_comes_from_the_run(
     text = (run.bags / "episode_000000" / "metadata.yaml").read_text()
     assert "outcome: void" in text
     assert "recovered: 'true'" in text
+
+
+def test_elsewhere_too_the_label_is_that_of_the_run_and_a_bag_that_fails_is_not_the_last(
+    run: RunFolder, bags: EpisodeBags, source: Callable[[str], Source], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bags.session("resetting", 0, 1)
+    bags.write(source("/fast"), reading(1), 2, 3, 4)
+    bags.flush(0)
+    bags.abandon()
+    append_record(run.episodes_file, outcome(0, "void", "fault"))
+    bag, out = run.bags / "episode_000000", run.path / "out"
+    assert cli.main(["bag", "recover", str(bag), "--out", str(out)]) == 0
+    assert "outcome: void" in (out / "metadata.yaml").read_text()
+    empty = run.bags / "episode_000001"
+    empty.mkdir()
+    (run.bags / "superseded").mkdir()
+    named = [str(each) for each in (empty, bag, run.bags / "superseded")]
+    assert cli.main(["bag", "recover", *named]) == 1
+    said = capsys.readouterr()
+    assert "episode_000001: holds no .mcap file" in said.err and "episode_000000: 1 messages" in said.out
+    assert "outcome: void" in (bag / "metadata.yaml").read_text()

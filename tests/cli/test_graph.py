@@ -6,14 +6,18 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
 
 from zprl_core import launch_arguments
 from zprl_core.config import RigConfig, load_rig, load_task
-from zprl_core.errors import ConfigError, RigError
+from zprl_core.errors import ConfigError, DataError, RigError
 from zprl_core.graph import NodeSpec, RunSettings, graph
+from zprl_core.plan import evaluation_plan
+from zprl_core.run_folder import RunFolder, RunSpec, read_json
+from zprl_core.start import Prepared
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = RunSettings(
@@ -209,6 +213,25 @@ def test_node_arguments_for_launch() -> None:
     assert arguments["package"] == "policy_node"
     assert arguments["parameters"] == [dict(spec.parameters)]
     assert arguments["additional_env"] == {"A": "1"}
+
+
+def test_launch_holds_the_folder_and_says_how_to_reach_its_session_until_all_have_ended(
+    tmp_path: Path,
+) -> None:
+    launching = pytest.importorskip("zprl_bringup.launching")
+    rig, task = load_rig("sim_xarm6"), load_task("place_orange_demo")
+    spec = RunSpec("20260101-000000-00000000", "evaluate", task.name, rig.name, "", "", 3, True, 0, 2)
+    folder, plan = RunFolder.create(tmp_path / "run", spec, task, rig), evaluation_plan(("steer",), 2, 0)
+    prepared = Prepared(folder, rig, task, plan, ())
+    held = launching.held(prepared, launching.single_host_environment(rig, folder.logs))
+    assert read_json(folder.live_file)["environment"]["ROS_DOMAIN_ID"] == os.environ.get("ROS_DOMAIN_ID", "0")
+    with pytest.raises(DataError, match="another process is running"):
+        launching.held(prepared, {})
+    assert not folder.summary_file.exists()
+    held.close()
+    assert folder.summary_file.exists() and not folder.live_file.exists()
+    with folder.lock():
+        pass
 
 
 @pytest.mark.parametrize(

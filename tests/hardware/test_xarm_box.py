@@ -139,6 +139,8 @@ def test_poses_are_of_the_tool_with_its_offset(api: Any) -> None:
 @pytest.mark.parametrize("kind", ["real", "normal", "rich"])
 def test_the_sdk_reads_every_kind_of_report(api: Any, bench: BoxClient, kind: str) -> None:
     api.set_tcp_offset([0, 0, 100, 0, 0, 0], wait=False)
+    assert (bench.status()["mode"], bench.status()["state"]) == (0, 5), "as the vendor says of a real box"
+    ready(api)
     with sdk(bench, report_type=kind) as other:
         until(lambda: other.mode == 1 and other.state == 2, "no report")
         assert np.allclose(other.angles[:6], HOME_RAD, atol=1e-3)

@@ -250,7 +250,7 @@ def test_a_cut_connection_is_a_fault_that_clearing_mends(arm: XArm, bench: BoxCl
 def second_master(client: BoxClient) -> Any:
     from xarm.wrapper import XArmAPI
 
-    return XArmAPI(client.address, is_radian=True)
+    return XArmAPI(client.address, is_radian=True, check_is_pause=False)
 
 
 @pytest.mark.parametrize(("does", "says"), [("mode", "state 5"), ("pause", "paused"), ("stop", "state 4")])
@@ -265,6 +265,31 @@ def test_another_program_that_changes_mode_or_state_is_a_fault(
     wait_for_fault(arm, says)
     other.disconnect()
     goes_on(arm, bench)
+
+
+def test_a_setpoint_that_came_while_the_box_was_paused_is_not_followed_later(
+    arm: XArm, bench: BoxClient
+) -> None:
+    other, held = second_master(bench), arm.read().setpoint
+    other.set_state(3)
+    _, pose = other.get_position_aa()
+    pose[2] += 3.0
+    other.set_servo_cartesian_aa(pose)
+    wait_for_fault(arm, "paused")
+    other.disconnect()
+    arm.clear_fault()
+    time.sleep(0.5)
+    reading = arm.read()
+    assert reading.fault == "" and reading.pose_base_tcp.position[2] < held.position[2] + 1e-3
+
+
+def test_without_reduced_mode_that_of_an_older_run_is_switched_off(bench: BoxClient) -> None:
+    with driver(arm_config(bench.address)):
+        assert bench.status()["reduced"]["on"] and bench.status()["reduced"]["fence_on"]
+    free = arm_config(bench.address, xarm=XArmConfig(reduced_mode=False))
+    with driver(free) as arm:
+        assert not bench.status()["reduced"]["on"] and not bench.status()["reduced"]["fence_on"]
+        assert arm.read().fault == ""
 
 
 def test_another_program_that_moves_the_arm_is_a_fault(arm: XArm, bench: BoxClient) -> None:

@@ -73,9 +73,11 @@ def test_a_picture_becomes_a_jpeg_of_the_same_colours() -> None:
     assert len(message.data) < picture.nbytes / 5
 
 
-def test_depth_stays_as_it_is() -> None:
-    assert pictures.is_picture("/cameras/left/image", pictures.IMAGE)
-    assert not pictures.is_picture("/cameras/left/depth", pictures.IMAGE)
+def test_only_the_rigs_colour_cameras_become_jpeg() -> None:
+    cameras = {"/cameras/left/image", "/cameras/right/image"}
+    assert pictures.as_jpeg("/cameras/left/image", pictures.IMAGE, cameras)
+    assert not pictures.as_jpeg("/cameras/left/depth", pictures.IMAGE, cameras)
+    assert not pictures.as_jpeg("/debug/mono", pictures.IMAGE, cameras)
 
 
 @contextmanager

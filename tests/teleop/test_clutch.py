@@ -24,7 +24,7 @@ def hand(n: int, position: Iterable[float] = (0.0, 1.2, -0.3), **more: object) -
     """What the headset says in its n-th frame; the grip is pressed."""
     turn = more.pop("turn", (0.0, 0.0, 0.0))
     pose = Pose(np.array(list(position)), quaternion_from_rotvec(np.array(turn)))
-    return HandSample(n * PERIOD_NS, pose, **{"grip": 1.0, **more})  # type: ignore[arg-type]
+    return HandSample(n * PERIOD_NS, 1e-6 * n * PERIOD_NS, pose, **{"grip": 1.0, **more})  # type: ignore[arg-type]
 
 
 def closed(settings: ClutchSettings = SETTINGS) -> Clutch:

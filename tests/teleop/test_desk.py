@@ -181,6 +181,29 @@ def test_keys_are_let_go_whatever_is_beside_them_and_escape_stops_from_a_field(
     desk.until(lambda: desk.text("word") == "Stopped", "it is stopped")
 
 
+def test_the_page_shows_the_settings_that_are_used_whoever_set_them(desk: Headset, cell: Collection) -> None:
+    shown = "() => [scale.value, document.getElementById('scale-text').textContent, yaw.value, "
+    shown += "document.querySelector('[data-lock=z]').checked, scale.disabled]"
+    change = (
+        "([id, value]) => Object.assign(document.querySelector(id), value).dispatchEvent(new Event('change'))"
+    )
+    for what in (["#scale", {"value": 0.3}], ["#yaw", {"value": 180}], ["[data-lock=z]", {"checked": True}]):
+        desk.run(change, what)
+    used = ["0.3", "0.3", "180", True, False]
+    try:
+        desk.page.reload()
+        desk.until(lambda: desk.run(shown) == used, "the page that is opened again shows them")
+    finally:
+        for what in (
+            ["#scale", {"value": 1}],
+            ["#yaw", {"value": 0}],
+            ["[data-lock=z]", {"checked": False}],
+        ):
+            desk.run(change, what)
+    time.sleep(1.2)
+    desk.until(lambda: desk.run(shown) == ["1", "1.0", "0", False, False], "and those of now")
+
+
 def test_a_screen_of_500_hz_keeps_its_page(desk: Headset, cell: Collection) -> None:
     """The server listens 150 times a second, and closes what says more."""
     assert desk.context.browser is not None

@@ -55,7 +55,7 @@ class Bench:
             if self.talks and self.now_s >= self._frame * FRAME_S:
                 self._frame = math.ceil(self.now_s / FRAME_S)
                 pose = Pose(self.hand(self.now_s), quaternion_from_rotvec(np.zeros(3)))
-                sample = HandSample(self.now_ns, pose, self.grip, self.seen)
+                sample = HandSample(self.now_ns, 1e-6 * self.now_ns, pose, self.grip, self.seen)
                 self.pilot.on_hand(sample, self.trigger, self.controller.last)
             if self.now_s >= self._tick * TASK.tick_s:
                 self._tick = math.ceil(self.now_s / TASK.tick_s)
@@ -160,7 +160,7 @@ def test_a_hand_far_ahead_is_followed_at_once_at_a_slow_rate() -> None:
     told = Setpoint(HOME.position, HOME.quaternion, None)
     for i, (grip, ahead_m) in enumerate([(0.0, 0.0), (1.0, 0.0), (1.0, 0.05), (1.0, 0.1), (1.0, 0.15)]):
         pose = Pose(AT + np.array([0.0, ahead_m, 0.0]), quaternion_from_rotvec(np.zeros(3)))
-        pilot.on_hand(HandSample(START_NS + 20_000_000 * i, pose, grip), 0.0, told)
+        pilot.on_hand(HandSample(START_NS + 20_000_000 * i, 20.0 * i, pose, grip), 0.0, told)
     command = pilot.command(Moment(START_NS + 100_000_000, "run", 0, "running", told))
     assert command is not None
     first = np.asarray(command.actions)[0, :3] - told.position
@@ -216,7 +216,9 @@ def test_an_arm_without_a_gripper_gets_no_width() -> None:
     pilot = Pilot(replace(ARM, gripper=None), task, ClutchSettings())
     told = Setpoint(HOME.position, HOME.quaternion, None)
     for n, grip in enumerate((0.0, 1.0)):
-        sample = HandSample(START_NS + n * 14_000_000, Pose(AT, np.array([1.0, 0.0, 0.0, 0.0])), grip)
+        sample = HandSample(
+            START_NS + n * 14_000_000, 14.0 * n, Pose(AT, np.array([1.0, 0.0, 0.0, 0.0])), grip
+        )
         pilot.on_hand(sample, 0.5, told)
     command = pilot.command(Moment(START_NS + 20_000_000, "run", 0, "running", told))
     assert command is not None and command.dim == 6 and command.source == "human"

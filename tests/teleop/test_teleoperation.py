@@ -98,6 +98,22 @@ def test_other_settings_let_go_and_the_same_do_not() -> None:
     np.testing.assert_allclose(cell.way("arm"), [0.0, 0.04, 0.0], atol=1e-6)
 
 
+def test_messages_that_come_sooner_again_are_no_jump_of_the_hand() -> None:
+    """Half a minute of a slow network, then one message without a delay."""
+    cell = Cell()
+    cell.run(0.2)
+    cell.pressed["right"] = 1.0
+    cell.teleoperation.new_client()
+    for frame in range(400):
+        at = Pose(np.array([0.5 * frame / 90.0, 0.0, 0.0]), IDENTITY)
+        late_ms = 5.0 if frame == 399 else 40.0
+        arrival_ns = cell.now_ns + round((1e3 * frame / 90.0 + late_ms) * 1e6)
+        hands = {"right": Hand(at, 1.0, 0.12, True)}
+        cell.teleoperation.on_hands(1e3 * frame / 90.0, arrival_ns, hands)
+    (hand,) = cell.teleoperation.view().values()
+    assert hand.why == "" and hand.closed
+
+
 def test_an_arm_that_is_silent_is_let_go_and_told_nothing_more() -> None:
     cell = Cell()
     cell.run(0.2)

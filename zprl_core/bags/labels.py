@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +145,33 @@ class Labels:
         folder = self._run.bags / bag_name(episode)
         self._said.pop(episode, None)
         if folder.exists():
-            aside = self._run.bags / SUPERSEDED
-            aside.mkdir(exist_ok=True)
-            number = sum(1 for _ in aside.glob(f"{folder.name}-*"))
-            folder.rename(aside / f"{folder.name}-{number}")
+            _supersede(folder)
         return folder
+
+
+def set_aside_unrecorded(run: RunFolder, recorded: Collection[int]) -> list[int]:
+    """Move the bags of all other episodes to bags/superseded: a session that goes on uses their numbers
+    again, and their motion must not get the label of what comes then.
+
+    Returns:
+        The episodes whose bags were moved.
+
+    Raises:
+        OSError: one cannot be moved.
+    """
+    moved = []
+    for folder in sorted(run.bags.glob("episode_*")):
+        if (match := _NAME.fullmatch(folder.name)) and int(match[1]) not in recorded:
+            _supersede(folder)
+            moved.append(int(match[1]))
+    return moved
+
+
+def _supersede(bag: Path) -> None:
+    aside = bag.parent / SUPERSEDED
+    aside.mkdir(exist_ok=True)
+    number = sum(1 for _ in aside.glob(f"{bag.name}-*"))
+    bag.rename(aside / f"{bag.name}-{number}")
 
 
 def agree_with_run(bag: Path) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -109,12 +109,12 @@ def records(path: Path, damage: Damage) -> Iterator[Record]:
     summary: _Summary | None = None
     count, looked = 0, False
     for record in _unchecked(path, damage):
-        if isinstance(record, Message) and (Channel, record.channel_id) not in known:
+        if (channel_id := _undefined(record, known)) is not None:
             if not looked:
                 summary, looked = _summary(path), True
-            found = _definition(summary, record.channel_id)
+            found = _definition(summary, channel_id)
             if found is None:
-                damage.missing += 1
+                damage.missing += isinstance(record, Message)
                 continue
             yield from found
             known.update((type(each), each.id) for each in found)
@@ -126,6 +126,15 @@ def records(path: Path, damage: Damage) -> Iterator[Record]:
         summary = summary or _summary(path)
         damage.finished = summary is not None
         damage.missing = max(summary.messages - count, 0) if summary else damage.missing
+
+
+def _undefined(record: Record, known: Collection[tuple[type, int]]) -> int | None:
+    """The channel that this record needs, or is, and that is not known with its schema; None: none."""
+    if isinstance(record, Message) and (Channel, record.channel_id) not in known:
+        return record.channel_id
+    if isinstance(record, Channel) and record.schema_id and (Schema, record.schema_id) not in known:
+        return record.id
+    return None
 
 
 def _unchecked(path: Path, damage: Damage) -> Iterator[Record]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mcap.records import Attachment, Channel, Message, Metadata, Schema
 
+from zprl_core.bags.labels import known_to_run
 from zprl_core.bags.reading import Damage, bag_file, records, topic_of
 from zprl_core.bags.rosbag2 import DISTRO, DISTRO_KEY, METADATA, RECORD, read_metadata, write_metadata
 from zprl_core.bags.writer import McapFile, being_written
@@ -83,7 +84,7 @@ def _rewrite(source: Path, folder: Path) -> Recovered:
     beside.replace(folder / source.name)
     distro = noted.pop(RECORD, {}).get(DISTRO_KEY, DISTRO)
     facts = {key: value for values in noted.values() for key, value in values.items()}
-    custom = {**facts, **_known(folder), "recovered": "true"}
+    custom = {**facts, **_known(source.parent), **known_to_run(source.parent), "recovered": "true"}
     write_metadata(folder, source.name, file.contents, custom, distro)
     return Recovered(folder, file.contents.messages, damage)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,16 +52,25 @@ def run(args: argparse.Namespace) -> int:
 
 def _recover(bags: list[Path], out: Path | None) -> int:
     from zprl_core.bags.labels import agree_with_run
+    from zprl_core.bags.named import bags_named
     from zprl_core.bags.recovery import recover
-    from zprl_core.errors import ConfigError
+    from zprl_core.errors import ConfigError, DataError
 
-    if out is not None and len(bags) > 1:
-        raise ConfigError(f"--out {out}: takes one bag, {len(bags)} were named")
-    for bag in bags:
-        found = recover(bag, out)
-        agree_with_run(found.folder)
+    named, failed = bags_named(bags), 0
+    if out is not None and len(named) > 1:
+        raise ConfigError(f"--out {out}: takes one bag, {len(named)} were named")
+    for bag in named:
+        try:
+            found = recover(bag, out)
+            agree_with_run(found.folder)
+        except DataError as error:
+            if len(named) == 1:
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+            continue
         print(f"{found.folder}: {_outcome(found)}")
-    return 0
+    return 1 if failed else 0
 
 
 def _outcome(found: Recovered) -> str:

@@ -21,7 +21,7 @@ from zprl_core.measurement import proportion
 from zprl_core.panel_address import PanelAddress
 from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord, read_records
-from zprl_core.run_folder import RunFolder, write_json
+from zprl_core.run_folder import RunFolder
 from zprl_core.start import Prepared, note_versions
 from zprl_core.summary import recent, trained_chunks, write_summary
 from zprl_core.supervisor import Supervisor, node_command
@@ -77,14 +77,12 @@ def _run_graph(prepared: Prepared, verbose: bool) -> None:
         follower = _Follower(prepared.blocks, folder, show=not verbose)
         echo = sys.stderr if verbose else None
         supervisor = Supervisor(commands, folder.logs, environment, echo=echo)
-        write_json(folder.live_file, {"environment": single_host.address(environment)})
         try:
-            with supervisor:
+            with folder.live(single_host.address(environment)), supervisor:
                 _follow(supervisor, follower, settle_s)
                 codes = supervisor.stop()
             _report_exits(codes, folder)
         finally:
-            folder.live_file.unlink(missing_ok=True)
             follower.close()
 
 

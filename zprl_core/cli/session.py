@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     live = RunFolder(args.folder).live_file
     if not live.exists():
         raise SessionError(
-            f"{args.folder}: no session runs there; `zprl train` or `zprl evaluate` starts one"
+            f"{args.folder}: no session runs there; `zprl train`, `evaluate` or `collect` starts one"
         )
     try:
         os.environ.update(read_json(live)["environment"])

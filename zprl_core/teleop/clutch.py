@@ -54,12 +54,14 @@ class HandSample(NamedTuple):
 
     Attributes:
         stamp_ns: when, ns of this machine's clock.
+        headset_ms: when, ms of the headset's clock: what came late is no jump.
         pose: of the grip in the reference space.
         grip: how far the grip button is pressed, 0 to 1.
         tracked: whether the position was seen, and not made up (`emulatedPosition`).
     """
 
     stamp_ns: int
+    headset_ms: float
     pose: Pose
     grip: float
     tracked: bool = True
@@ -136,6 +138,10 @@ class Clutch:
             self.open(f"no word from the headset for {silent_ns * 1e-9:.2f} s, allowed {allowed_s:g} s")
         return self._target(self._before.pose)
 
+    def forget(self) -> None:
+        """Another headset is heard from here on, whose clock is another one."""
+        self._before = None
+
     def open(self, why: str) -> None:
         """Open it, and say why until the grip is let go."""
         if self.closed or not self._why:
@@ -150,7 +156,7 @@ class Clutch:
             self.open(jump)
 
     def _jump(self, before: HandSample, sample: HandSample) -> str:
-        seconds = max((sample.stamp_ns - before.stamp_ns) * 1e-9, 1e-3)
+        seconds = max((sample.headset_ms - before.headset_ms) * 1e-3, 1e-3)
         moved_m, turned_rad = before.pose.distance(sample.pose)
         if moved_m <= self.settings.jump_m_s * seconds and turned_rad <= self.settings.jump_rad_s * seconds:
             return ""

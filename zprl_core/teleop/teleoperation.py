@@ -169,12 +169,14 @@ class Teleoperation:
         for side in self._sides.values():
             hand = hands.get(side.hand)
             if hand is not None and side.sample is not None:
-                sample = HandSample(stamp_ns, hand.pose, hand.grip, hand.tracked)
+                sample = HandSample(stamp_ns, remote_ms, hand.pose, hand.grip, hand.tracked)
                 side.pilot.on_hand(sample, hand.trigger, side.sample.told)
 
     def new_client(self) -> None:
         """Another page has the hands: its clock is another one."""
         self._clock = RemoteClock()
+        for side in self._sides.values():
+            side.pilot.clutch.forget()
 
     def let_go(self, why: str) -> None:
         """Open every clutch that is closed."""

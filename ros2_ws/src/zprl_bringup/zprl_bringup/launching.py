@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -76,9 +78,28 @@ def _given(mode: str, context: Any) -> dict[str, str]:
 
 def _session(mode: Mode, context: Any) -> list[Any]:
     prepared = launch_arguments.prepare(mode, _given(mode, context))
-    start.note_versions(prepared.folder)
     environment = single_host_environment(prepared.rig, prepared.folder.logs)
-    return _processes(prepared.nodes, environment, lambda: _summarise(prepared))
+    atexit.register(held(prepared, environment).close)
+    start.note_versions(prepared.folder)
+    return _processes(prepared.nodes, environment)
+
+
+def held(prepared: start.Prepared, environment: Mapping[str, str]) -> contextlib.ExitStack:
+    """Holds the run's folder and says there how to reach its session, until it is closed: when all processes
+    have ended. Then the run is summed up.
+
+    Args:
+        prepared: the session. environment: of its processes, beside this one's.
+
+    Raises:
+        DataError: another process is running in this folder.
+    """
+    folder, whole = prepared.folder, {"ROS_DOMAIN_ID": "0", **os.environ, **environment}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(folder.lock())
+        stack.enter_context(folder.live(single_host.address(whole)))
+        stack.callback(lambda: write_summary(folder, prepared.blocks, read_records(folder.episodes_file)))
+        return stack.pop_all()
 
 
 def _replay(context: Any) -> list[Any]:
@@ -87,15 +108,12 @@ def _replay(context: Any) -> list[Any]:
     if others:
         raise ConfigError("launch argument policy: ros2 launch replays one; `zprl replay` compares several")
     environment = single_host_environment(replay.bags.rig, replay.folder(policy) / "logs")
-    return _processes(replay.nodes(policy), environment, replay.conclude)
+    atexit.register(replay.conclude)  # `ros2 launch` ends when they all have
+    return _processes(replay.nodes(policy), environment)
 
 
-def _processes(
-    nodes: Sequence[NodeSpec], environment: Mapping[str, str], at_end: Callable[[], None]
-) -> list[Any]:
-    """Starts all of them; `at_end` is called when they have ended."""
-    from launch.actions import OpaqueFunction, RegisterEventHandler
-    from launch.event_handlers import OnShutdown
+def _processes(nodes: Sequence[NodeSpec], environment: Mapping[str, str]) -> list[Any]:
+    from launch.actions import OpaqueFunction
     from launch_ros.actions import LifecycleNode, Node
     from launch_ros.parameter_descriptions import ParameterValue
 
@@ -111,8 +129,7 @@ def _processes(
         }
         respawn = {"respawn": spec.respawn, "respawn_delay": RESPAWN_S}
         actions.append(kind(**{**arguments, "parameters": [typed]}, on_exit=end, **respawn))
-    summarise = OpaqueFunction(function=lambda _context: at_end())
-    return [*actions, RegisterEventHandler(OnShutdown(on_shutdown=[summarise]))]
+    return actions
 
 
 def _end(context: Any, name: str) -> list[Any]:
@@ -120,8 +137,3 @@ def _end(context: Any, name: str) -> list[Any]:
     from launch.actions import Shutdown
 
     return [] if context.is_shutdown else [Shutdown(reason=f"{name} ended")]
-
-
-def _summarise(prepared: start.Prepared) -> None:
-    folder = prepared.folder
-    write_summary(folder, prepared.blocks, read_records(folder.episodes_file))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import cv2
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CompressedImage, Image
@@ -13,9 +15,11 @@ FORMAT = "rgb8; jpeg compressed bgr8"
 """How image_transport names the encoding before, and inside, the JPEG."""
 
 
-def is_picture(topic: str, type_name: str) -> bool:
-    """Whether a topic carries colour pictures; depth would be spoilt by JPEG."""
-    return type_name == IMAGE and not topic.endswith("/depth")
+def as_jpeg(topic: str, type_name: str, cameras: Collection[str]) -> bool:
+    """Whether a topic is one of the rig's colour cameras, which send rgb8. Depth would be spoilt by JPEG, and
+    what other nodes send may be anything.
+    """
+    return topic in cameras and type_name == IMAGE
 
 
 def compress(data: bytes, quality: int) -> bytes:

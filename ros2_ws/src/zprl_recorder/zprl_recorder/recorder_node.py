@@ -77,7 +77,11 @@ class Tap:
                 yield Arrival(self, *taken)
 
     def missing(self, info: Any) -> int:
-        """How many messages of this one's publisher did not come since the last one."""
+        """How many messages of this one's publisher did not come since the last one; 0 where rclpy does not
+        tell whose it is (before Kilted).
+        """
+        if "publisher_gid" not in info:
+            return 0
         number, publisher = info["publication_sequence_number"], info["publisher_gid"]["data"]
         before = self.last.get(publisher, number - 1)
         self.last[publisher] = number
@@ -113,6 +117,8 @@ class RecorderNode(LifecycleNode):
         cv2.setNumThreads(1)
         self._folder = RunFolder(self._setup.run_dir)
         self._config = self._setup.rig.recording
+        self._demonstrations = self._folder.spec.mode == "collect"
+        self._cameras = {camera.topic for camera in self._setup.rig.cameras}
         self._bags: EpisodeBags | None = None
         self._stopping = False
         self._arrived = InOrder[Arrival](LATE_LOCKSTEP_NS if self._setup.lockstep else LATE_NS)
@@ -132,7 +138,7 @@ class RecorderNode(LifecycleNode):
             self._bags = EpisodeBags(self._folder, self._facts(), distro, self._config.reserve_gib)
             self._bags.require_room()
         except OSError as error:
-            cure = "Free space, choose another --out, or give --no-record"
+            cure = "Free space" + ("" if self._demonstrations else ", or give --no-record")
             raise DataError(f"{self._folder.bags}: cannot record: {error.strerror}. {cure}") from error
         self._since_ns = self.now_ns()
         self._look()
@@ -184,7 +190,7 @@ class RecorderNode(LifecycleNode):
                 self._taps[topic] = self._tap(topic, types[0], offers)
 
     def _tap(self, topic: str, type_name: str, offers: list[Any]) -> Tap | None:
-        jpeg = self._config.images == "jpeg" and pictures.is_picture(topic, type_name)
+        jpeg = self._config.images == "jpeg" and pictures.as_jpeg(topic, type_name, self._cameras)
         name, kept = (f"{topic}/compressed", pictures.COMPRESSED) if jpeg else (topic, type_name)
         try:
             source = Source(name, qos_text(sources.offered(offers)), find_definition(kept))

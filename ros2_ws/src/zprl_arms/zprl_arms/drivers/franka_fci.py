@@ -319,6 +319,11 @@ class Fci:
                 f"arm '{arm.name}' at {arm.address}: {one_line(error)}; the controller needs another "
                 f"libfranka than {libfranka_version() or 'this'}: franky's installation guide has wheels"
             ) from error
+        except franky.CommandException as error:
+            raise RigError(
+                f"arm '{arm.name}' at {arm.address}: the controller refuses to be set up: {one_line(error)} "
+                "Release the user stop, and in Desk unlock the joints and recover from its error"
+            ) from error
         except franky.Exception as error:
             raise RigError(
                 f"arm '{arm.name}': no Franka controller at {arm.address}: {one_line(error)} Check address "

@@ -153,10 +153,10 @@ class XArm:
         xarm_setup.check_idle(self._api, arm)
         if enable:
             xarm_setup.configure(self._api, arm)
-            xarm_setup.enter_servo_mode(self._api, arm, self._reports)
-            xarm_setup.set_sensitivity(self._api, arm)
-        if arm.gripper is not None:
+        if arm.gripper is not None:  # where it changes the connector's baud rate, the box is set back too
             self._gripper = XArmGripperLink(str(arm.address), arm.gripper, enable=enable)
+        if enable:
+            xarm_setup.enter_servo_mode(self._api, arm, self._reports)
         self._await_report(time.time_ns())
         self._start_over()
         if enable:

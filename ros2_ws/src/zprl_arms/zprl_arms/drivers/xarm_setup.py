@@ -29,7 +29,9 @@ _XARM7_TYPES = (3, 7, 13)
 _FENCE_MARGIN_MM = 20.0  # the controller's fence lies outside ours, so that ours acts first
 _SPEED_MARGIN = 1.25  # its speed limits too
 _MOST_MM_S, _MOST_RAD_S = 1000.0, math.pi
+_NOT_READY = 9  # the SDK's code
 _READY_S = 2.0
+_STEADY_S = 0.3  # settings may take effect a moment after they were accepted
 
 
 def check_model(api: Any, arm: ArmConfig) -> None:
@@ -92,7 +94,11 @@ def clear_errors(api: Any, arm: ArmConfig) -> None:
 
 
 def configure(api: Any, arm: ArmConfig) -> None:
-    """Power the motors and tell the controller what the tool is, and its fence, in its idle mode.
+    """Power the motors; tell the controller its tool, how easily it takes a current for a collision, and its
+    fence.
+
+    Load, tool offset and sensitivity each take it back to mode 0 and state 5 (the vendor, xArm-Python-SDK
+    issue 107), where the SDK takes no load: so they come before servo mode, and state 0 after each.
 
     Raises:
         RigError: it refuses something.
@@ -102,52 +108,57 @@ def configure(api: Any, arm: ArmConfig) -> None:
     if tool is not None:
         offset = Pose(np.array(tool.position_m), quaternion_from_rotvec(tool.rotvec_rad))
     mass_kg, com_m = (0.0, (0.0, 0.0, 0.0)) if tool is None else (tool.mass_kg, tool.com_m)
+    hardware = arm.xarm or XArmConfig()
+    ready = ("setting state 0", lambda: api.set_state(0))
     steps: list[tuple[str, Callable[[], int]]] = [
         ("clearing warnings", api.clean_warn),
         ("powering the motors", lambda: api.motion_enable(True)),
         ("setting mode 0", lambda: api.set_mode(0)),
-        ("setting state 0", lambda: api.set_state(0)),
+        ready,
+        ("setting the load", lambda: _taken(api.set_tcp_load(mass_kg, [value * 1000.0 for value in com_m]))),
+        ready,
         (
             "setting the tool's offset",
             lambda: api.set_tcp_offset(xarm_poses.rpy_from_pose(offset), wait=False),
         ),
-        ("setting the load", lambda: api.set_tcp_load(mass_kg, [value * 1000.0 for value in com_m])),
+        ready,
+        (
+            f"setting the collision sensitivity {hardware.collision_sensitivity}",
+            lambda: api.set_collision_sensitivity(hardware.collision_sensitivity),
+        ),
+        *_reduced_mode(api, arm, on=hardware.reduced_mode),
     ]
-    if (arm.xarm or XArmConfig()).reduced_mode:
-        steps += _reduced_mode(api, arm)
     for what, step in steps:
         _accept(arm, what, step())
 
 
-def set_sensitivity(api: Any, arm: ArmConfig) -> None:
-    """How easily the controller takes a current for a collision. In servo mode: in others the SDK first waits
-    for the arm to rest.
-
-    Raises:
-        RigError: it refuses.
-    """
-    value = (arm.xarm or XArmConfig()).collision_sensitivity
-    _accept(arm, f"setting the collision sensitivity {value}", api.set_collision_sensitivity(value))
-
-
 def enter_servo_mode(api: Any, arm: ArmConfig, reports: Reports) -> None:
-    """Servo mode, ready, holding where the arm is.
+    """Servo mode, ready, holding where the arm is, and still so after `_STEADY_S`.
+
+    By way of mode 0: in servo mode, state 0 alone would follow a setpoint that came while the box was paused
+    (the vendor, xArm-Python-SDK issue 80).
 
     Raises:
         RigError: it does not get ready; says why.
     """
     for what, step in (
         ("powering the motors", lambda: api.motion_enable(True)),
+        ("setting mode 0", lambda: api.set_mode(0)),
         ("setting mode 1 (servo)", lambda: api.set_mode(SERVO_MODE)),
         ("setting state 0 (ready)", lambda: api.set_state(0)),
     ):
         _accept(arm, what, step())
     asked_ns, problem = time.time_ns(), "no report came"
+    ready_ns: int | None = None
     while (time.time_ns() - asked_ns) / 1e9 < _READY_S:
         report = reports.newest
         if report is not None and report.stamp_ns > asked_ns:
             problem = state_problem(report)
-            if not problem:
+            if problem:
+                ready_ns = None
+            elif ready_ns is None:
+                ready_ns = report.stamp_ns
+            elif report.stamp_ns - ready_ns >= _STEADY_S * 1e9:
                 return
         time.sleep(0.01)
     _, (error, _) = api.get_err_warn_code()
@@ -158,7 +169,13 @@ def enter_servo_mode(api: Any, arm: ArmConfig, reports: Reports) -> None:
     )
 
 
-def _reduced_mode(api: Any, arm: ArmConfig) -> list[tuple[str, Callable[[], int]]]:
+def _reduced_mode(api: Any, arm: ArmConfig, *, on: bool) -> list[tuple[str, Callable[[], int]]]:
+    """The box keeps it until it is restarted: where the rig wants none, an older run's is switched off."""
+    if not on:
+        return [
+            ("switching the fence off", lambda: _first(api.set_fence_mode(False))),
+            ("switching reduced mode off", lambda: api.set_reduced_mode(False)),
+        ]
     space, limits = arm.workspace, arm.limits
     fence = []
     for low, high in zip(space.min_m, space.max_m, strict=True):
@@ -177,6 +194,11 @@ def _reduced_mode(api: Any, arm: ArmConfig) -> list[tuple[str, Callable[[], int]
 def _first(result: Any) -> int:
     """`set_fence_mode` gives the raw answer, whose first number is the code."""
     return int(result[0]) if isinstance(result, list) else int(result)
+
+
+def _taken(code: int) -> int:
+    """Of a setting that the SDK takes for a motion: that the box is not ready any more is what it led to."""
+    return 0 if code == _NOT_READY else code
 
 
 def _accept(arm: ArmConfig, what: str, code: int) -> None:

@@ -11,8 +11,11 @@ is not in the SDK. Every such decision is an assumption; these are all:
 - every error stops the arm at the last setpoint, state 4; C1 to C19 also let the brakes fall;
 - setpoints that are refused (error, state 4 or 5, wrong mode) change nothing and are answered as not ready;
 - a change of mode puts the box in state 5 until state 0 is set; enabling motors leaves the state as it is;
+- so do tool offset, load and collision sensitivity, which also take it back to mode 0 (the vendor,
+  xArm-Python-SDK issue 107; here also where the value is the old one);
 - state 0 is refused while there is an error or a motor without power, and restarts from the measured pose;
-- paused (state 3), setpoints are accepted and ignored;
+- paused (state 3), setpoints are accepted, and the last one is followed once state 0 is set (the vendor,
+  issue 80), unless the mode was changed before;
 - reduced mode bounds setpoints by its speeds and joint range, the fence by its box; both by the same errors;
 - tool offset, load and every other setting survive a disconnect and an error, not the end of the process;
 - a tool that is silent (wrong address or baud rate) raises C19;

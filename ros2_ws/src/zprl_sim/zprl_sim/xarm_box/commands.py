@@ -36,6 +36,10 @@ Handler = Callable[[bytes, int], Answer]
 Reader = Callable[[bytes], object]
 
 
+_SETS_BACK = ("load", "collision_sensitivity")
+"""Settings that take the controller back to mode 0 and state 5, see the package's assumptions."""
+
+
 class Commands:
     """Answers commands of all clients; every handler gets the payload and the time.
 
@@ -131,6 +135,8 @@ class Commands:
         self, where: object, name: str, read: Callable[[bytes], object], payload: bytes, _: int
     ) -> Answer:
         setattr(where, name, read(payload))
+        if name in _SETS_BACK:
+            self._box.configured()
         return self._ok()
 
     def _fixed(self, content: bytes, _payload: bytes, _now_ns: int) -> Answer:

@@ -96,6 +96,7 @@ class Controller:
         self._setpoint_ns = now_ns
         self._width_m = plant.max_width_m
         self._target = self._target_at(plant.start_rad)
+        self._waiting: Target | None = None  # the last setpoint that came while it was paused
         self.now = self._look(now_ns)
 
     @property
@@ -139,13 +140,18 @@ class Controller:
         elif state == State.STOPPED:
             self._stop()
         elif state == 0 and not self.error and all(self.enabled):  # assumption: else it is ignored
-            self._target = self._target_at(self.now.measured.joints_rad)
+            here, self._waiting = self._waiting or self._target_at(self.now.measured.joints_rad), None
+            self._target = here
             self.state = State.READY
 
     def set_mode(self, mode: int) -> None:
         """Change the mode; takes state 0 to become ready again."""
         if mode != self.mode:  # assumption: the same mode again changes nothing, another one takes state 0
-            self.mode, self.state = mode, State.MODE_CHANGED
+            self.mode, self.state, self._waiting = mode, State.MODE_CHANGED, None
+
+    def configured(self) -> None:
+        """A setting that takes the controller back to its beginning has come."""
+        self.mode, self.state, self._waiting = 0, State.MODE_CHANGED, None
 
     def fail(self, error: int) -> None:
         """An error occurs."""
@@ -160,6 +166,7 @@ class Controller:
 
     def set_tcp_offset(self, offset: Sequence[float]) -> None:
         """Where the tool centre point is, mm and rad in the flange's frame."""
+        self.configured()
         self.settings.tcp_offset = list(offset)
         self._target = self._target_at(self._target.joints_rad)
         self.trace.forget_position()
@@ -213,7 +220,8 @@ class Controller:
 
     def _servo(self, target: Target, now_ns: int, linear: Error) -> Flag:
         elapsed_s = self._note_setpoint(now_ns)
-        if self.state == State.PAUSED:  # assumption: accepted and ignored
+        if self.state == State.PAUSED:
+            self._waiting = target
             return self.flags
         before = self._target
         step = Step(before.joints_rad, target.joints_rad, before.tcp, target.tcp, elapsed_s)
@@ -241,6 +249,7 @@ class Controller:
         )
 
     def _stop(self) -> None:
+        self._waiting = None
         self.state = State.STOPPED  # assumption: the arm comes to rest at the last setpoint
 
     def _look(self, now_ns: int) -> Snapshot:

@@ -1,0 +1,46 @@
+"""A run that is resumed moves real arms by the limits of today, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zprl_core.config import RigConfig, load_rig
+from zprl_core.errors import ConfigError
+from zprl_core.kept_rig import require_same_arms, rig_of_today
+
+KEPT = Path("run/config/rig.yaml")
+
+
+@pytest.fixture
+def rig() -> RigConfig:
+    return load_rig("xarm6_place_orange")
+
+
+def slower(rig: RigConfig) -> RigConfig:
+    (arm,) = rig.arms
+    limits = replace(arm.limits, linear_velocity_m_s=0.1)
+    return replace(rig, arms=(replace(arm, limits=limits),), table_m=0.02)
+
+
+def test_what_differs_is_named(rig: RigConfig) -> None:
+    before = rig.arms[0].limits.linear_velocity_m_s
+    said = rf"arms\[0\]\.limits\.linear_velocity_m_s {before} \(today 0\.1\), table_m .* \(today 0\.02\)\."
+    with pytest.raises(ConfigError, match=said):
+        require_same_arms(KEPT, rig, slower(rig))
+
+
+def test_delays_and_simulated_cells_are_not_compared(rig: RigConfig) -> None:
+    (arm,) = rig.arms
+    require_same_arms(KEPT, rig, replace(rig, arms=(replace(arm, delay_s=0.05),)))
+    twin = load_rig("sim_xarm6")
+    require_same_arms(KEPT, twin, slower(twin))
+
+
+def test_the_rig_is_found_by_its_name_where_none_is_given(rig: RigConfig) -> None:
+    assert rig_of_today(None, slower(rig)) == rig
+    elsewhere = replace(rig, name="in_a_file_of_mine")
+    assert rig_of_today(None, elsewhere) is elsewhere
+    assert rig_of_today("sim_xarm6", rig).name == "sim_xarm6"

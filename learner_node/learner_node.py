@@ -156,7 +156,6 @@ class LearnerNode(LifecycleNode):
         if request.known_version < 0 or self._sent_updates != self._learner.counters.updates:
             response.weights = convert.octets(self._learner.actor_bytes())
             self._sent_updates = self._learner.counters.updates
-        response.update_s = self._learner.update_s
         return response
 
     def _problem(self, request: Update.Request) -> str:

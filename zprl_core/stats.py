@@ -189,9 +189,9 @@ def pooled(samples: Iterable[Proportion]) -> Proportion:
     return Proportion(sum(s.successes for s in samples), sum(s.trials for s in samples))
 
 
-def apart(a: Proportion, b: Proportion, z: float = Z95) -> bool:
+def apart(a: Proportion, b: Proportion) -> bool:
     """Whether the two Wilson intervals do not overlap."""
-    (low_a, high_a), (low_b, high_b) = a.wilson(z), b.wilson(z)
+    (low_a, high_a), (low_b, high_b) = a.wilson(), b.wilson()
     return high_a < low_b or high_b < low_a
 
 

@@ -165,7 +165,7 @@ def test_what_is_not_the_chunk_that_the_world_waits_for() -> None:
 def test_stamps_of_episodes_never_overlap(
     episode: int, chunk: int, lead: int, chunks: int, rate: float
 ) -> None:
-    timing = Timing(rate, rate * 4, 4, chunk, 1, lead, 1, chunks)
+    timing = Timing(rate, rate * 4, 4, chunk, lead, 1, chunks)
     end_s = timing.episode_start_ns(episode) / 1e9 + timing.start_tick(chunks + 1) / rate
     assert timing.episode_start_ns(episode + 1) / 1e9 > end_s - chunk / rate
     assert timing.episode_start_ns(0) > 0
@@ -173,7 +173,7 @@ def test_stamps_of_episodes_never_overlap(
 
 @given(st.integers(1, 24), st.integers(1, 3), st.integers(0, 200))
 def test_a_tick_is_observed_when_a_chunk_planned_soon_needs_it(chunk: int, history: int, tick: int) -> None:
-    timing = Timing(30.0, 120.0, 4, chunk, 1, 0, history, 10)
+    timing = Timing(30.0, 120.0, 4, chunk, 0, history, 10)
     needed = any((tick + ahead) % chunk == 0 for ahead in range(history))
     assert timing.observed(tick) == needed
     assert (timing.chunk_due(tick) is not None) == (tick % chunk == 0)

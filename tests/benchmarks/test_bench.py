@@ -62,7 +62,7 @@ def test_updates_beside_a_peer_that_may_be_missing(tmp_path: Path) -> None:
     for row in kept["rows"]:
         assert row["ours_cost"] > 0.0 and (row["ratio"] is not None) == here
     assert ("not here" in done.stdout.splitlines()[-2]) != here
-    assert ("pip install 'zprl[bench]'" in done.stderr) != here
+    assert ("pip install -e '.[bench]'" in done.stderr) != here
     assert "G float32 multiply-adds a second" in done.stdout
 
 
@@ -102,8 +102,8 @@ importlib.util.find_spec = lambda name, package=None: None if name == {missing!r
     )
     part, install = {
         "rclpy": ("transport", "make setup"),
-        "xarm": ("servo", "pip install 'zprl[real]'"),
-        "av": ("batches", "pip install 'zprl[formats]'"),
+        "xarm": ("servo", "pip install -e '.[real]'"),
+        "av": ("batches", "pip install -e '.[formats]'"),
     }[missing]
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     done = bench("--only", part, PYTHONPATH=path)

@@ -144,7 +144,6 @@ RIG_ERRORS = [
     ("arms.0.watchdog_s", 3600.0, ["arms[0].watchdog_s: 3600", "at most 2 s"]),
     ("arms.0.homing.velocity_rad_s", 1000.0, ["homing.velocity_rad_s: 1000", "at most 2 rad/s"]),
     ("arms.0.homing.tolerance_rad", 3.0, ["homing.tolerance_rad: 3", "at most 0.1 rad"]),
-    ("arms.0.servo_rate_hz", 125, ["arms[0].servo_rate_hz", "3.840", "whole"]),
     ("arms", [], ["arms", "at least one arm"]),
     ("arms.0.gripper.kind", "franka_hand", ["arms[0].gripper.kind", "driver sim knows tongs"]),
     ("arms.0.xarm", {}, ["arms[0].xarm", "no meaning for driver sim"]),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.experiments.test_experiment_command import SMALL, zprl
 
-pytest.importorskip("ray", reason='ray is not installed: pip install "zprl[cluster]"')
+pytest.importorskip("ray", reason='ray is not installed: pip install -e ".[cluster]"')
 pytest.importorskip("metaworld", reason="metaworld is not installed: make setup")
 
 

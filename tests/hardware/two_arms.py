@@ -74,7 +74,7 @@ def cell() -> RigConfig:
         proprioception=("left/joint_position_rad", "right/joint_position_rad"),
         table_m=None,
         tool_distance_m=LEAST_M,
-        simulation=SimulationConfig(scene="bench", physics_dt_s=0.004, lockstep=False),
+        simulation=SimulationConfig(scene="bench", lockstep=False),
     )
 
 

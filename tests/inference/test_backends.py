@@ -172,7 +172,7 @@ def test_no_backend_at_all_is_the_reference() -> None:
 def test_openvino_computes_the_same_or_says_how_to_get_it() -> None:
     name, lines = told(ComputeConfig(backends=("openvino",)))
     if name == "reference fp32":
-        assert 'openvino fp32: it is not installed: pip install "zprl[openvino]"' in lines[0], lines
+        assert 'openvino fp32: it is not installed: pip install -e ".[openvino]"' in lines[0], lines
     else:
         assert name == "openvino fp32" and len(lines) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import itertools
 import re
 from typing import get_args
 
@@ -18,8 +19,10 @@ from tests.packaging.repository import (
     SOURCE,
     imported_modules,
     python_folder,
+    read_toml,
 )
 from zprl_core import __version__
+from zprl_core.cli.checks import NODE_MODULES
 from zprl_core.config.processes import ProcessName
 
 EXPECTED = {
@@ -52,6 +55,24 @@ EXECUTABLES = {
 SCRIPT = re.compile(r'"(\w+) = ([\w.]+):(\w+)"')
 
 
+INTERFACES = ("_msgs", "_interfaces", "_srvs")
+VENDORS = {"pyrealsense2"}
+_PYTHON3 = ("aiohttp", "cryptography", "matplotlib", "msgpack", "numpy", "scipy", "tqdm", "yaml")
+ROSDEP = {name: f"python3-{name}" for name in _PYTHON3} | {
+    "cv2": "python3-opencv",
+    "sklearn": "python3-sklearn",
+}
+NOTICES = {
+    "av": "pyav",
+    "opencv-python-headless": "opencv",
+    "pin": "pinocchio",
+    "torch": "pytorch",
+    "franky-control": "franky",
+    "lark-parser": "lark",
+    "pyrealsense2": "librealsense",
+}
+
+
 def manifest(package: str) -> Package:
     return parse_package(str(SOURCE / package))
 
@@ -66,6 +87,7 @@ def test_a_rig_may_place_every_executable_which_passes_its_name_on() -> None:
     """`compute.processes` finds a node by the name that its class gives to `Node`."""
     nodes = {name: package for package, names in EXECUTABLES.items() for name in names - {"zprl"}}
     assert nodes.keys() == set(get_args(ProcessName))
+    assert sorted(NODE_MODULES) == sorted(f"{package}.{name}" for name, package in nodes.items())
     for name, package in nodes.items():
         source = (python_folder(package) / f"{name}.py").read_text(encoding="utf-8")
         assert f'super().__init__("{name}")' in source, name
@@ -99,11 +121,27 @@ def test_the_packages_can_be_ordered() -> None:
 def test_a_manifest_names_every_ros_package_that_the_code_imports(package: str) -> None:
     ros = {"rclpy", "launch", "launch_ros", "zprl_interfaces", *PYTHON_PACKAGES}
     imported = imported_modules(python_folder(package))
-    wanted = {name for name in imported if name in ros or name.endswith(("_msgs", "_interfaces"))} - {package}
+    wanted = {name for name in imported if name in ros or name.endswith(INTERFACES)} - {package}
     if package == "zprl_core":  # what its command line looks for when it is there, and never needs
         wanted -= {"rclpy", "zprl_interfaces", "launch"}
         wanted -= {"zprl_arms", "zprl_bringup", "zprl_cameras", "zprl_session", "zprl_sim"}
-    assert wanted <= {dependency.name for dependency in manifest(package).exec_depends}
+    named = {dependency.name for dependency in manifest(package).exec_depends}
+    assert wanted <= named
+    assert {name for name in named if name.endswith(INTERFACES)} <= imported, "named for nothing"
+
+
+@pytest.mark.parametrize("package", PYTHON_PACKAGES)
+def test_every_other_package_that_the_code_imports_comes_from_the_manifest_or_from_pip(package: str) -> None:
+    """CONTRIBUTING.md's line of pip brings what rosdep does not know."""
+    ros = {"rclpy", "launch", "launch_ros", "zprl_interfaces", *PYTHON_PACKAGES}
+    others = {
+        name for name in imported_modules(python_folder(package)) - ros if not name.endswith(INTERFACES)
+    }
+    (line,) = re.findall(r"^pip install colcon-ros .*$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    by_pip = {re.split("[=<]", word.strip('"'))[0] for word in line.partition("#")[0].split()[2:]}
+    named = {dependency.name for dependency in manifest(package).exec_depends}
+    missing = {name for name in others - by_pip - VENDORS if ROSDEP.get(name, name) not in named}
+    assert not missing
 
 
 @pytest.mark.parametrize("package", PYTHON_PACKAGES)
@@ -149,6 +187,17 @@ def test_cmake_generates_every_interface() -> None:
     assert set(listed) == set(present)
 
 
-def test_licence_and_notices_are_there() -> None:
+def test_the_licence_is_there_and_the_notices_name_what_is_installed() -> None:
     assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")[:200]
-    assert (ROOT / "THIRD_PARTY_NOTICES.md").is_file()
+    notices = (ROOT / "THIRD_PARTY_NOTICES.md").read_text(encoding="utf-8").lower()
+    project = read_toml(ROOT / "pyproject.toml")["project"]
+    extras = project["optional-dependencies"]
+    asked = [
+        *project["dependencies"],
+        *itertools.chain(*(v for k, v in extras.items() if k not in ("dev", "interfaces"))),
+    ]
+    names = {re.split(r"[\[=<>~;! ]", each)[0].lower() for each in asked}
+    ours = {name for name in names if not name.startswith("ros-")}  # one line for all of ROS 2
+    missing = {name for name in ours if NOTICES.get(name, name) not in notices}
+    assert not missing
+    assert "metaworld" in notices and "robosuite" in notices  # scripts/setup.sh brings them

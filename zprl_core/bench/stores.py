@@ -38,7 +38,7 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise ConfigError(f"{name} is not installed: pip install 'zprl[formats]', or leave it out") from error
+        raise ConfigError(f"{name} is not installed: pip install -e '.[formats]', or leave it out") from error
 
 
 class Mapped:

@@ -30,7 +30,7 @@ from zprl_core.rl.updates import draw, one_update, seeded
 C_DIM, DIM, FILLED = 270, 16, 4096
 CRITICS = (2, 5, 10)
 WANTED = {2: TimesAsFast(2.2), 10: TimesAsFast(1.3)}
-INSTALL = "pip install 'zprl[bench]'"
+INSTALL = "pip install -e '.[bench]'"
 SHIPPED, FLAGGED = "Stable-Baselines3", "Stable-Baselines3, same product flag"
 
 

@@ -26,14 +26,18 @@ PYTHONS = ((3, 10), (3, 13))
 SHARED_MEMORY_GIB = 0.5
 DISK_GIB = 5.0
 NODE_MODULES = (
+    "learner_node.learner_node",
+    "policy_node.policy_node",
+    "teleop_vr.teleop_node",
     "zprl_arms.arm_bridge",
     "zprl_cameras.camera_node",
     "zprl_cameras.proprioception_node",
-    "policy_node.policy_node",
-    "learner_node.learner_node",
+    "zprl_panel.panel_node",
+    "zprl_recorder.player_node",
     "zprl_recorder.recorder_node",
-    "zprl_session.session_node",
     "zprl_session.auto_judge",
+    "zprl_session.session_node",
+    "zprl_sim.world_node",
 )
 SET_UP = "run `make setup` in the repository"
 _RENDER = """
@@ -112,10 +116,7 @@ def packages() -> Iterable[Finding]:
         else:
             version = package_version(name.split(".")[0]) or ""
             yield Finding(True, f"import {name} {version}".rstrip())
-    missing = [name for name in NODE_MODULES if not _importable(name)]
-    yield Finding(
-        not missing, f"nodes: {', '.join(missing) + ' missing' if missing else 'all there'}", SET_UP
-    )
+    yield _script("nodes: all there", "import " + ", ".join(NODE_MODULES), dict(os.environ), SET_UP)
 
 
 def configs() -> Iterable[Finding]:
@@ -195,13 +196,6 @@ CHECKS: tuple[Callable[[], Iterable[Finding]], ...] = (
     rendering,
     machine,
 )
-
-
-def _importable(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ImportError:
-        return False
 
 
 def _script(what: str, code: str, environment: dict[str, str], advice: str) -> Finding:

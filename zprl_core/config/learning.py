@@ -165,7 +165,9 @@ class RLConfig:
         high=2.0,
     )
     progressive_chunks: int = setting(
-        "of an action residual: chunks over which the share of perturbed ones rises to 1", default=500, low=0
+        "of an action residual: chunks until all of them may be perturbed; endings count twice",
+        default=500,
+        low=0,
     )
     filter_steps: int = setting(
         "of an action residual: waypoints that each pose is averaged over, itself the last (3 in the paper)",

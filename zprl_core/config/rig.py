@@ -25,7 +25,6 @@ class SimulationConfig:
     """The world behind the `sim` drivers, or behind simulated controllers that a real driver talks to."""
 
     scene: Literal["place_orange", "bench"] = setting("which world of zprl_sim; bench: arms in empty space")
-    physics_dt_s: float = setting("physics step", unit="s", low=1e-5, high=0.02)
     lockstep: bool = setting(
         "advance only when everyone is done (true) or with the wall clock (false)", default=True
     )
@@ -111,10 +110,6 @@ class RigConfig:
             if arm.driver != "sim" and not _is_loopback(arm.address):
                 problem = f"{arm.address}: a simulated controller has an address of this machine, 127.x.x.x"
                 problems.append((f"arms[{index}].address", problem))
-            substeps = 1.0 / (arm.servo_rate_hz * self.simulation.physics_dt_s)
-            if arm.driver == "sim" and abs(substeps - round(substeps)) > 1e-6 * substeps:
-                key = f"arms[{index}].servo_rate_hz"
-                problems.append((key, f"{substeps:.3f} physics steps per servo period, must be whole"))
         return problems
 
     def calibrated(self, calibration: CalibrationConfig) -> RigConfig:

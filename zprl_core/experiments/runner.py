@@ -196,7 +196,7 @@ def run_on_ray(
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
-        raise ConfigError('ray is not installed: pip install "zprl[cluster]"') from error
+        raise ConfigError('ray is not installed: pip install -e ".[cluster]"') from error
     ray.init(address=address)
     gpus = int(machine.device != "cpu")
     prepared = ray.remote(num_cpus=1, num_gpus=gpus)(prepare)

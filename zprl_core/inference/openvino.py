@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenVINO on a CPU. Needs `pip install "zprl[openvino]"`; a policy of the paper takes it 20 s to compile.
+"""OpenVINO on a CPU. Needs `pip install -e ".[openvino]"`; a policy of the paper takes it 20 s to compile.
 
 Shapes stay open: with the observation's own, OpenVINO 2026.4 ends the process while it compiles the encoder.
 """
@@ -33,7 +33,7 @@ def make(policy: BasePolicy, precision: str, observation: Observation) -> Backen
     try:
         openvino = importlib.import_module("openvino")
     except ImportError as error:
-        raise BackendError('it is not installed: pip install "zprl[openvino]"') from error
+        raise BackendError('it is not installed: pip install -e ".[openvino]"') from error
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise BackendError("this CPU has no instructions for bf16")

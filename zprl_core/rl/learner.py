@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,8 +41,6 @@ KIND = "learner"
 _NONE = -1
 CHECKPOINT = Path("checkpoints/learner.ckpt")
 """In a run folder."""
-Tick = Callable[[int, int], None]
-"""Called after each update of a batch of updates with (done, owed)."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ class Learner:
         """The actor's weights, float32 little endian."""
         return weights.to_bytes(self.sac.actor)
 
-    def update(self, transition: Transition, tick: Tick | None = None) -> int:
+    def update(self, transition: Transition) -> int:
         """Log a transition, learn from it, and return the actor's new version.
 
         An episode's ending is logged at once and learned from by `settle`: its label may yet be undone. A
@@ -172,14 +170,14 @@ class Learner:
         self._check(transition)
         if (transition.episode, transition.chunk) in self._seen:
             return self.version
-        self.settle(tick)
-        self._log({"kind": "transition", **asdict(transition)}, tick)
+        self.settle()
+        self._log({"kind": "transition", **asdict(transition)})
         return self.version
 
-    def settle(self, tick: Tick | None = None) -> int:
+    def settle(self) -> int:
         """The label of the last ending is final: make the updates that it owes, if it still owes any."""
         if self.counters.unsettled != _NONE:
-            self._log({"kind": "settled", "episode": self.counters.unsettled}, tick)
+            self._log({"kind": "settled", "episode": self.counters.unsettled})
         return self.version
 
     def correct(self, episode: int, chunk: int, outcome: str) -> Correction | None:
@@ -192,14 +190,14 @@ class Learner:
         ending = self._endings.get((episode, chunk))
         if ending is None or ending.outcome in ("void", outcome):
             return None
-        self._log({"kind": "correction", "episode": episode, "chunk": chunk, "outcome": outcome}, None)
+        self._log({"kind": "correction", "episode": episode, "chunk": chunk, "outcome": outcome})
         return self.corrections[-1]
 
-    def replay_log(self, tick: Tick | None = None) -> Iterator[int]:
+    def replay_log(self) -> Iterator[int]:
         """Apply the log's records that this learner has not seen, as if they came in now; yields versions."""
         for number, (_, record) in enumerate(record_log.read(self.log.path), start=1):
             if number > self.counters.records:
-                self._apply(record, tick)
+                self._apply(record)
                 yield self.version
 
     def save(self, path: Path) -> None:
@@ -285,13 +283,13 @@ class Learner:
             )
         self.counters = counters
 
-    def _log(self, record: Mapping[str, Any], tick: Tick | None) -> None:
+    def _log(self, record: Mapping[str, Any]) -> None:
         self.log.append(record)
-        self._apply(record, tick)
+        self._apply(record)
 
-    def _apply(self, record: Mapping[str, Any], tick: Tick | None) -> None:
+    def _apply(self, record: Mapping[str, Any]) -> None:
         """Take a record up and make the updates that it owes."""
-        self._run_updates(self._take(record), tick)
+        self._run_updates(self._take(record))
 
     def _take(self, record: Mapping[str, Any]) -> int:
         """Take a record up; how many updates it owes."""
@@ -363,13 +361,11 @@ class Learner:
         chunks, self.counters.episode_chunks = self.counters.episode_chunks, 0
         return self.task.rl.extra_utd * chunks
 
-    def _run_updates(self, count: int, tick: Tick | None) -> None:
+    def _run_updates(self, count: int) -> None:
         start = time.perf_counter()
         last: dict[str, torch.Tensor] = {}
-        for done in range(1, count + 1):
+        for _ in range(count):
             last = self._one_update()
-            if tick is not None:
-                tick(done, count)
         if count:
             self.metrics = {name: value.item() for name, value in last.items()}
             self._require_finite(self.sac.actor)

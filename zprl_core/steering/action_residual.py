@@ -52,6 +52,8 @@ class ActionResidual:
         return self.policy.actions.inverse(steered.view(-1, self.policy.chunk, self.policy.action_dim))
 
 
-def progressive_share(steps: int, until: int) -> float:
-    """Probability that the residual is added at all after so many environment steps; rises to 1 linearly."""
-    return 1.0 if steps >= until else steps / until
+def progressive_share(done: int, until: int) -> float:
+    """Probability that the residual is added at all; rises to 1 linearly. Both are environment steps, or
+    records of a learner's log.
+    """
+    return 1.0 if done >= until else done / until

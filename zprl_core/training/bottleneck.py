@@ -106,7 +106,6 @@ def attach_bottleneck(
     data: Dataset,
     seed: int,
     progress: ProgressCallback = silent,
-    draws: int = 1,
     device: torch.device | str = "cpu",
     held_out_seed: int | None = None,
 ) -> BottleneckReport:
@@ -119,7 +118,6 @@ def attach_bottleneck(
         task: its `bottleneck` settings: steps, learning_rate, batch_size, evaluate_every, patience, ...
         data: demonstrations. seed: of everything random.
         progress: stages "embed" and "bottleneck"; the latter with `loss_c` and `loss_z` after each look.
-        draws: of (k, w) per sample and step.
         device: to compute on; the model comes and goes in the CPU's memory.
         held_out_seed: of the choice of episodes that are held out, the one that the flow was trained with;
             None: the same as `seed`.
@@ -143,7 +141,7 @@ def attach_bottleneck(
     if settings.warm_start_steps:
         warm_start(model, settings, embeddings[:, train].flatten(0, 1), rng, progress)
     validation = _Validation(model, embeddings[0, looked_at], chunks[looked_at], seed)
-    trainer = _Trainer(model, task, embeddings, chunks, train, rng, draws)
+    trainer = _Trainer(model, task, embeddings, chunks, train, rng)
     best = trainer.run(validation, progress)
     loss_c, (loss_z, kl) = validation.through_c(model), validation.through_z(model)
     model.to("cpu")
@@ -177,10 +175,9 @@ class _Trainer:
         chunks: Tensor,
         train: NDArray[np.int64],
         rng: np.random.Generator,
-        draws: int,
     ) -> None:
         settings = task.bottleneck
-        self.model, self.settings, self.rng, self.draws = model, settings, rng, draws
+        self.model, self.settings, self.rng = model, settings, rng
         self.precision, self.first_step_share = task.pretrain.precision, task.pretrain.first_step_share
         self.embeddings, self.chunks, self.train = embeddings, chunks, train
         self.device = next(model.parameters()).device
@@ -223,7 +220,7 @@ class _Trainer:
         rows = self.rng.choice(self.train, size=settings.batch_size)
         crops = self.rng.integers(0, len(self.embeddings), size=settings.batch_size)
         noise = torch.from_numpy(self.rng.standard_normal((len(rows), settings.latent_dim), dtype=np.float32))
-        w, position = flow_noise(policy, len(rows), self.draws, self.rng, self.first_step_share)
+        w, position = flow_noise(policy, len(rows), 1, self.rng, self.first_step_share)
         given = (self.embeddings[crops, rows], self.chunks[rows], noise, w)
         c, actions, noise, w = (each.to(self.device) for each in given)
         k = training_k(position, policy.flow_steps).to(self.device)

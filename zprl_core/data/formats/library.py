@@ -43,5 +43,5 @@ def library(name: str, what: str) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"{what} needs the Python package {name.split('.')[0]} ({error}); "
-            f"install it with: pip install 'zprl[{EXTRA}]'"
+            f"install it with: pip install -e '.[{EXTRA}]'"
         ) from error

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from zprl_core.errors import ConfigError
 
-INSTALL = 'pip install "zprl[benchmarks]" && pip install --no-deps metaworld==3.1.1 robosuite==1.5.1'
+INSTALL = 'pip install -e ".[benchmarks]" && pip install --no-deps metaworld==3.1.1 robosuite==1.5.1'
 """--no-deps: metaworld asks for one patch release of MuJoCo, and robosuite for a second build of OpenCV."""
 WANTED = {"metaworld": "3.1", "gymnasium_robotics": "1.4", "robosuite": "1.5"}
 """Releases that the tasks were written for."""

@@ -21,7 +21,6 @@ class Timing:
         servo_rate_hz: servo periods per second.
         servos_per_tick: how many of them in a tick.
         chunk_ticks: H, counting repeats.
-        waypoint_ticks: ticks from one waypoint to the next.
         lead_ticks: L.
         history: observations in one snapshot.
         max_chunks: chunks until the horizon.
@@ -31,7 +30,6 @@ class Timing:
     servo_rate_hz: float
     servos_per_tick: int
     chunk_ticks: int
-    waypoint_ticks: int
     lead_ticks: int
     history: int
     max_chunks: int
@@ -44,16 +42,10 @@ class Timing:
             servo_rate_hz=arm.servo_rate_hz,
             servos_per_tick=round(arm.servo_rate_hz / task.rate_hz),
             chunk_ticks=task.action.chunk * task.action.repeat,
-            waypoint_ticks=task.action.repeat,
             lead_ticks=task.observation.lead_steps,
             history=task.observation.steps,
             max_chunks=task.chunks_per_episode,
         )
-
-    @property
-    def waypoint_s(self) -> float:
-        """Seconds from one waypoint to the next."""
-        return self.waypoint_ticks / self.rate_hz
 
     @property
     def servo_s(self) -> float:

@@ -110,7 +110,6 @@ class _Shared:
         low: float | None = None,
         high: float | None = None,
         allowed: Sequence[str] = (),
-        read_only: bool = True,
     ) -> T:
         """Declare a parameter and return its value.
 
@@ -120,13 +119,12 @@ class _Shared:
             description: one line with the unit.
             low, high: inclusive bounds of a number.
             allowed: the allowed texts, any text if empty.
-            read_only: whether it is fixed once the node runs.
 
         Raises:
             ConfigError: the value that was given has another type or is not allowed.
         """
         descriptor = ParameterDescriptor(
-            description=description, read_only=read_only, additional_constraints=", ".join(allowed)
+            description=description, read_only=True, additional_constraints=", ".join(allowed)
         )
         bounds = (-(2.0**62) if low is None else low, 2.0**62 if high is None else high)
         if isinstance(default, int) and not isinstance(default, bool):

@@ -119,7 +119,7 @@ def _sdk(module: str) -> Any:
             found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise RigError(
-            f"driver xarm needs the vendor's SDK ({error}): pip install 'zprl[real]' or xarm-python-sdk"
+            f"driver xarm needs the vendor's SDK ({error}): pip install -e '.[real]' or xarm-python-sdk"
         ) from error
     _silence()
     return found

@@ -160,37 +160,37 @@ def decode(registers: bytes) -> Status:
     )
 
 
-def write_request(command: Command, slave: int = SLAVE) -> bytes:
+def write_request(command: Command) -> bytes:
     """The frame that writes a command."""
     registers = encode(command)
     return _framed(
-        struct.pack(">BBHHB", slave, WRITE, COMMAND_REGISTER, REGISTERS, len(registers)) + registers
+        struct.pack(">BBHHB", SLAVE, WRITE, COMMAND_REGISTER, REGISTERS, len(registers)) + registers
     )
 
 
-def status_request(slave: int = SLAVE) -> bytes:
+def status_request() -> bytes:
     """The frame that asks for the status."""
-    return _framed(struct.pack(">BBHH", slave, READ, STATUS_REGISTER, REGISTERS))
+    return _framed(struct.pack(">BBHH", SLAVE, READ, STATUS_REGISTER, REGISTERS))
 
 
-def check_write_answer(frame: bytes, slave: int = SLAVE) -> None:
+def check_write_answer(frame: bytes) -> None:
     """Whether a command was taken.
 
     Raises:
         RigError: the frame says otherwise or is damaged.
     """
-    body = _unframed(frame, slave, WRITE)
+    body = _unframed(frame, WRITE)
     if body != struct.pack(">HH", COMMAND_REGISTER, REGISTERS):
         raise RigError(f"answer {frame.hex(' ')}: another register than {COMMAND_REGISTER:#06x} was written")
 
 
-def status_answer(frame: bytes, slave: int = SLAVE) -> Status:
+def status_answer(frame: bytes) -> Status:
     """The status that a frame brings.
 
     Raises:
         RigError: it brings none or is damaged.
     """
-    body = _unframed(frame, slave, READ)
+    body = _unframed(frame, READ)
     if len(body) != 1 + 2 * REGISTERS or body[0] != 2 * REGISTERS:
         raise RigError(f"answer {frame.hex(' ')}: not {REGISTERS} registers")
     return decode(body[1:])
@@ -210,11 +210,11 @@ def _framed(body: bytes) -> bytes:
     return body + crc16(body)
 
 
-def _unframed(frame: bytes, slave: int, function: int) -> bytes:
+def _unframed(frame: bytes, function: int) -> bytes:
     if len(frame) < ERROR_ANSWER_BYTES or crc16(frame[:-2]) != frame[-2:]:
         raise RigError(f"answer {frame.hex(' ') or '(none)'}: too short, or its check sum is wrong")
-    if frame[0] != slave or frame[1] & 0x7F != function:
-        raise RigError(f"answer {frame.hex(' ')}: not slave {slave}'s to function {function}")
+    if frame[0] != SLAVE or frame[1] & 0x7F != function:
+        raise RigError(f"answer {frame.hex(' ')}: not slave {SLAVE}'s to function {function}")
     if frame[1] & 0x80:
         raise RigError(f"answer {frame.hex(' ')}: refused with Modbus exception {frame[2]}")
     return frame[2:-2]

@@ -23,6 +23,9 @@ from zprl_core.data.formats.source import SourceEpisode
 from zprl_core.data.formats.thinning import thin_dones, thin_rewards
 from zprl_core.errors import DataError
 
+RATE_TOLERANCE = 0.1
+"""How far the median step of an episode's own timestamps may be from the rate."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -63,7 +66,7 @@ class Plan:
             images=images,
             proprio=self._proprio(raw, kept, where),
             action=self._action(raw, ends, where),
-            stamp_ns=self._stamps(raw, kept),
+            stamp_ns=self._stamps(raw, kept, where),
             info=self._info(raw, len(kept), where),
         )
 
@@ -85,9 +88,16 @@ class Plan:
         except DataError as error:
             raise DataError(f"{where}: {', '.join(self.action)}: {error}") from error
 
-    def _stamps(self, raw: SourceEpisode, kept: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _stamps(self, raw: SourceEpisode, kept: NDArray[np.int64], where: str) -> NDArray[np.int64]:
         if raw.stamp_ns is not None:
-            return raw.stamp_ns[kept].astype(np.int64)
+            stamps = raw.stamp_ns[kept].astype(np.int64)
+            step_s = float(np.median(np.diff(stamps))) * 1e-9 if len(stamps) > 1 else self.task.tick_s
+            if not abs(step_s * self.task.rate_hz - 1.0) <= RATE_TOLERANCE:
+                raise DataError(
+                    f"{where}: its timestamps are {step_s:.4g} s apart where {self.task.tick_s:.4g} s are "
+                    "expected: give the source's --rate"
+                )
+            return stamps
         return np.rint(np.arange(len(kept)) * (1e9 / self.task.rate_hz)).astype(np.int64)
 
     def _info(self, raw: SourceEpisode, length: int, where: str) -> EpisodeInfo:

@@ -38,6 +38,7 @@ from zprl_core.session import (
     in_effect,
     record_outcomes,
 )
+from zprl_core.session.by_time import ChunksByTime
 from zprl_session import messages
 from zprl_session.lifecycle import LifecycleManager
 from zprl_session.readiness import Readiness
@@ -145,6 +146,7 @@ class SessionNode(Node):
         task, simulated = self._setup.task, self._setup.rig.simulated
         by_hand = self._operator and (task.reset == "teleoperated" or self._limit_s > 0.0)
         steps = task.action.chunk * task.action.repeat
+        self._by_time = ChunksByTime(steps * task.tick_s)
         limit = math.ceil(self._limit_s / (steps * task.tick_s))
         config = SessionConfig(
             run_id=self._setup.run_id,
@@ -317,12 +319,11 @@ class SessionNode(Node):
         self._settle()
 
     def _clear_by_time(self) -> None:
-        """A person's commands come as they like: a chunk of a demonstration ends when its time is over."""
-        view, action = self._session.view, self._setup.task.action
-        chunk_s = action.chunk * action.repeat * self._setup.task.tick_s
-        ended = int((self._now_ns() - view.since_ns) * 1e-9 / chunk_s) - 1
+        """A chunk of a demonstration ends when its time is over."""
+        view, now_ns = self._session.view, self._now_ns()
+        ended = self._by_time.ended(view.since_ns, view.cleared_chunk, now_ns)
         if ended > view.cleared_chunk:
-            self._session.chunk_ended(view.episode, ended, self._now_ns())
+            self._session.chunk_ended(view.episode, ended, now_ns)
 
     def _look_for_a_standstill(self) -> None:
         """In simulated time everybody waits for everybody: one message that is lost stops all of them."""

@@ -30,7 +30,7 @@ from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
 from zprl_core.rl.learner import Learner, Setup
 from zprl_core.rl.transition import Transition
-from zprl_core.run_folder import RunFolder, write_json
+from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import steering_dim
 
 
@@ -230,7 +230,7 @@ class LearnerNode(LifecycleNode):
             "update_ms": round(1e3 * float(np.median(self._update_s)), 3) if self._update_s else None,
             **{name: _told(value) for name, value in self._learner.metrics.items()},
         }
-        write_json(self._folder.path / "stats" / "learner_node.json", stats)
+        self._folder.write_stats("learner_node", stats)
 
 
 def _told(value: float) -> float | None:

@@ -25,6 +25,7 @@ from zprl_core.config.region import RegionConfig
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.panel_address import DEFAULT_TELEOP, PanelAddress
 from zprl_core.records import read_records
+from zprl_core.run_folder import RunFolder
 from zprl_core.safety import ChunkCommand
 from zprl_core.teleop import ClutchSettings
 from zprl_core.teleop.pilot import PERSON
@@ -53,7 +54,8 @@ class TeleopNode(WebNode):
             )
         text = self.parameter("address", DEFAULT_TELEOP, "host:port on which to listen")
         demonstrated = self.parameter("demonstrated", False, "no policy moves the arms, only a person")
-        self._records, self._region = setup.run_dir / "episodes.jsonl", region_by_hand(setup.rig, setup.task)
+        self._records = RunFolder(setup.run_dir).episodes_file
+        self._region = region_by_hand(setup.rig, setup.task)
         self._collected: Mapping[str, Any] = {}
         self._desk = SessionDesk(self, [arm.name for arm in setup.rig.arms])
         self._commands = {

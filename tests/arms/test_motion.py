@@ -177,9 +177,9 @@ def test_a_sample_costs_next_to_nothing() -> None:
     setpoint, pose = Setpoint(np.zeros(3), UPRIGHT), Pose(np.zeros(3))
     took = []
     for t in range(2000):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         keeper.sample(t, setpoint, t, pose, by_hand=False)
-        took.append(time.perf_counter() - begun)
+        took.append(time.thread_time() - begun)
     assert np.median(took) < 2e-5
     tracks: EpisodeTracks | None = keeper.on_session("labelled", 1, "success", 3000)
     assert tracks is not None and len(tracks.commanded) == 2000

@@ -138,9 +138,7 @@ def test_stamps_are_those_of_the_robot(tmp_path: Path) -> None:
 def test_a_rate_that_the_timestamps_contradict_is_refused(tmp_path: Path) -> None:
     write_buffer(tmp_path / "buffer.zarr")
     write_array(tmp_path / "buffer.zarr/data/timestamp", 1.7e9 + np.arange(8) * 0.1)
-    with pytest.raises(
-        ZprlError, match=r"timestamps are 0\.1 s apart where 0\.05 s are expected"
-    ):
+    with pytest.raises(ZprlError, match=r"timestamps are 0\.1 s apart where 0\.05 s are expected"):
         imported(tmp_path / "buffer.zarr", tmp_path / "data")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from zprl_core import noise
 from zprl_core.agent import (
     RESTARTS,
     ChunkReport,
@@ -18,6 +19,7 @@ from zprl_core.agent import (
     SendTransition,
 )
 from zprl_core.config import GuardConfig, load_task
+from zprl_core.noise import Stream
 from zprl_core.planned import Plan
 from zprl_core.rl.transition import Transition
 from zprl_core.steering.guard import Guard, GuardValues
@@ -150,7 +152,8 @@ def test_endings(outcome: str, reward: float, terminal: bool) -> None:
     assert (transition.reward, transition.terminal, transition.last) == (reward, terminal, True)
     assert transition.excluded == ("" if terminal else "labelled")
     none = np.zeros((2, 1), np.float32)
-    assert transition.z_next == agent.runtime.base(np.float32([1]), agent._draw(1, 1, (1,)), none)  # type: ignore[arg-type]
+    drawn = noise.normal(0, 0, 1, Stream.LATENT, (1,))  # of the run, the episode and the chunk
+    assert transition.z_next == agent.runtime.base(np.float32([1]), drawn, none)  # type: ignore[arg-type]
 
 
 def test_a_void_chunk_leaves_no_transition() -> None:

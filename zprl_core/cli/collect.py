@@ -33,6 +33,10 @@ EXAMPLE = """\
 """
 
 
+FIXED = ("rig", "task", "limit_s", "seed")
+"""What a collection keeps."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     arguments.add_rig(parser, required=False)
@@ -44,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="demonstrations (default: the task's budget)",
     )
     arguments.add_out(parser, "folder to write, new or empty", "OUT")
-    arguments.add_seed(parser, 0)
+    arguments.add_seed(parser, None, " (default 0)")
     parser.add_argument(
         "--workers",
         type=arguments.positive,
@@ -102,7 +106,7 @@ def _by_a_person(args: argparse.Namespace) -> int:
         "panel": panel_address.wanted(args.panel),
     }
     if args.resume:
-        fixed = [f"--{name.replace('_', '-')}" for name in ("rig", "task", "limit_s") if getattr(args, name)]
+        fixed = [f"--{name.replace('_', '-')}" for name in FIXED if getattr(args, name) is not None]
         if fixed:
             raise ConfigError(
                 f"{', '.join(fixed)}: a collection keeps what it was started with; leave it out"
@@ -111,7 +115,7 @@ def _by_a_person(args: argparse.Namespace) -> int:
     else:
         limit_s = args.limit_s or start.LIMIT_S
         prepared = start.collection(
-            rig=args.rig, task=args.task, out=args.out, seed=args.seed, limit_s=limit_s, **given
+            rig=args.rig, task=args.task, out=args.out, seed=args.seed or 0, limit_s=limit_s, **given
         )
     return run_session(prepared, verbose=args.verbose)
 
@@ -124,7 +128,7 @@ def _by_the_expert(args: argparse.Namespace, rig: RigConfig, task: TaskConfig) -
         index = collect(
             args.out,
             episodes,
-            args.seed,
+            args.seed or 0,
             _config(rig, task),
             workers=args.workers,
             overwrite=args.overwrite,

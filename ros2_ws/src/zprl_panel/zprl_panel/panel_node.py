@@ -70,7 +70,7 @@ class PanelNode(WebNode):
         self._run_dir = setup.run_dir
         self._make_clients(managed)
         where = place("panel", address, setup.run_dir / "panel")
-        self._server = Server(where, setup.run_dir / "episodes.jsonl", self, self._latest)
+        self._server = Server(where, self._records, self, self._latest)
         self.serve(self._server, where, "--panel")
         self._subscribe(setup)
         self.create_timer(WATCH_S, self._watch)

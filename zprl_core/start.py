@@ -8,12 +8,11 @@ Everything is checked before anything is written.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from zprl_core import panel_address, wanted_evaluation
 from zprl_core.config import (
@@ -28,6 +27,7 @@ from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.graph import Mode as RunMode
 from zprl_core.graph import NodeSpec, RunSettings, graph
 from zprl_core.kept_rig import require_same_arms, rig_of_today
+from zprl_core.measured_policy import digests, measured_policy
 from zprl_core.plan import (
     Block,
     collection_plan,
@@ -169,7 +169,7 @@ def _resumed(
     if spec.actor and not Path(spec.actor).is_file():
         raise CheckpointError(f"{spec.actor}: does not exist any more, and {out} measures it; bring it back")
     goes_on = position(blocks, read_records(folder.episodes_file)) is not None
-    if goes_on and spec.measured and spec.measured != _digests(spec.base, spec.actor):
+    if goes_on and spec.measured and spec.measured != digests(spec.base, spec.actor):
         what = " or ".join(filter(None, (spec.actor, spec.base)))
         raise CheckpointError(
             f"{what} has changed since {out} began to measure it, and its trials would be of two policies: "
@@ -227,21 +227,11 @@ def evaluation(
     rig_config, task_config = _load(rig, task)
     in_lockstep = _lockstep(rig_config, lockstep)
     now = _cell(rig_config, task_config, in_lockstep)
-    base, actor, lambda_, warnings = policy, "", None, []
-    if checkpoint is not None and not policy.is_dir():
-        raise ConfigError(f"--checkpoint {checkpoint}: {policy} is no run, so it has one state only")
-    if policy.is_dir():
-        run = RunFolder.open(policy)
-        trained = _trained_actor(run, checkpoint)
-        warnings.append(compare(str(run.path), trained.provenance, now, task_config.tick_s))
-        base, actor = Path(run.spec.base), str(trained.path)
-        # What the actor was trained to do, whatever the task's file says today.
-        learned = load_task(run.task_file).rl
-        task_config, lambda_ = dataclasses.replace(task_config, rl=learned), learned.lambda_
+    base, actor, lambda_, task_config, warning = measured_policy(policy, checkpoint, task_config, now)
     modes = wanted_evaluation.modes(only, policy, steered=bool(actor))
     staged = wanted_evaluation.cases(rig_config, task_config, cases, teleop)
     wanted_evaluation.check_error_rate(error_rate, modes, staged)
-    warnings.append(_check_base(base, task_config, now))
+    warnings = [warning, _check_base(base, task_config, now)]
     task_config = _with_lambda(task_config, base, lambda_)
     if layouts is not None:
         task_config = wanted_evaluation.with_layouts(rig_config, task_config, layouts)
@@ -262,7 +252,7 @@ def evaluation(
         operator=operator,
         record=not rig_config.simulated if record is None else record,
         blind=len(modes) > 1 and not open_,
-        measured=_digests(str(base), actor),
+        measured=digests(str(base), actor),
     )
     plan = evaluation_plan(modes, count, seed, cases=trials, error_rate=error_rate)
     return _create(out, spec, rig_config, task_config, plan, warnings, panel, teleop)
@@ -346,11 +336,6 @@ def _load(rig: str, task: str) -> tuple[RigConfig, TaskConfig]:
     return rig_config, task_config
 
 
-def _digests(*paths: str) -> str:
-    """Of these files, in this order; one without a name has none."""
-    return " ".join(hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16] for path in filter(None, paths))
-
-
 def _cell(rig: RigConfig, task: TaskConfig, lockstep: bool) -> Provenance:
     return Provenance.of(rig, task, lockstep=lockstep)
 
@@ -368,27 +353,6 @@ def _check_base(path: Path, task: TaskConfig, now: Provenance) -> str:
     found = checkpoint.load(path, KIND)
     checkpoint.require_same_task(path, found.task_config(), task)
     return compare(str(path), found.provenance, now, task.tick_s)
-
-
-class _Trained(NamedTuple):
-    """A learner's checkpoint, and where it learned."""
-
-    path: Path
-    provenance: Provenance | None
-
-
-def _trained_actor(run: RunFolder, chunks: int | None) -> _Trained:
-    """The checkpoint of a run that can be measured: that after so many training chunks, or the last one."""
-    if run.spec.mode != "train":
-        raise CheckpointError(
-            f"{run.path}: is an evaluation, without an actor of its own; name a training run"
-        )
-    path = run.learner_state(chunks)
-    from zprl_core import checkpoint
-    from zprl_core.rl.learner import KIND, load_actor
-
-    load_actor(path, load_task(run.task_file))
-    return _Trained(path, checkpoint.load(path, KIND).provenance)
 
 
 def _steered_by(task: TaskConfig, steering: Interface) -> TaskConfig:

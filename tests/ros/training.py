@@ -69,10 +69,13 @@ def zprl(*arguments: str, timeout_s: float = 240.0) -> subprocess.CompletedProce
     )
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start a zprl command as a process group of its own."""
     command = [sys.executable, "-m", "zprl_core.cli", *arguments]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -80,6 +83,17 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         env=environment(),
         start_new_session=True,
     )
+    STARTED.append(process)
+    return process
+
+
+def end_all() -> None:
+    """End what a test that failed has left running; its nodes end with it."""
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    STARTED.clear()
 
 
 def environment() -> dict[str, str]:

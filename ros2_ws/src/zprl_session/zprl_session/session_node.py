@@ -7,6 +7,7 @@ system is in.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import time
@@ -40,6 +41,7 @@ from zprl_core.session import (
 )
 from zprl_core.session.by_time import ChunksByTime
 from zprl_session import messages
+from zprl_session.lease import Lease, LeasedLedger
 from zprl_session.lifecycle import LifecycleManager
 from zprl_session.readiness import Readiness
 
@@ -78,6 +80,11 @@ class SessionNode(Node):
         self._ids = itertools.count()
         self._faults, self._progress_ns, self._sim_ns, self._settled_s = 0, 0, 0, time.monotonic()
         self._everybody = False
+        self._lease: Lease | None = None
+        if not self._setup.lockstep:
+            signs = self.create_publisher(Header, "/session/lease", qos.status())
+            run_id = self._setup.run_id
+            self._lease = Lease(lambda: signs.publish(convert.header(self.now_ns(), run_id)), TICK_S)
         self._session = self._make_session()
         self._sequence = -1
         self._state = self.create_publisher(SessionState, "/session/state", qos.changes())
@@ -95,9 +102,8 @@ class SessionNode(Node):
         self.create_subscription(SessionState, "/session/state", self._on_any_session, qos.changes())
         self._manager: LifecycleManager | None = None
         self._listening = self.create_timer(LISTEN_S, self._manage)
-        if not self._setup.lockstep:
-            self._lease = self.create_publisher(Header, "/session/lease", qos.status())
-            self.create_timer(TICK_S, self._on_tick)
+        if self._lease is not None:
+            self.create_timer(TICK_S, partial(self._on_tick, self._lease))
         else:
             self.create_timer(LOOK_S, self._look_for_a_standstill)
 
@@ -164,7 +170,8 @@ class SessionNode(Node):
         ledger = LedgerFile(self._folder.ledger_file)
         records = record_outcomes(self._folder.episodes_file, ledger.entries)
         answered = (entry.command_id for entry in in_effect(ledger.entries))
-        return Session(config, records, ledger, answered)
+        leased = ledger if self._lease is None else LeasedLedger(ledger, self._lease)
+        return Session(config, records, leased, answered)
 
     def _manage(self) -> None:
         """Nobody else was heard: bring the nodes up."""
@@ -302,8 +309,8 @@ class SessionNode(Node):
         self._session.command("", self._session.view.episode, "stop", author, self._now_ns())
         self._settle()
 
-    def _on_tick(self) -> None:
-        self._lease.publish(convert.header(self.now_ns(), self._setup.run_id))
+    def _on_tick(self, lease: Lease) -> None:
+        lease.say()
         state = self._session.view.state
         running = state == "running"
         waiting = self._waiting is not None or self._laid_out is not None
@@ -383,7 +390,8 @@ class SessionNode(Node):
         finished = False
         for effect in self._session.take_effects():
             if isinstance(effect, RecordEpisode):
-                append_record(self._folder.episodes_file, effect.record)
+                with contextlib.nullcontext() if self._lease is None else self._lease.waiting():
+                    append_record(self._folder.episodes_file, effect.record)
                 self._faults = self._faults if effect.record.void else 0
             elif isinstance(effect, CorrectLabel):
                 header = convert.header(self._now_ns())

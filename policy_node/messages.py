@@ -12,7 +12,7 @@ from zprl_interfaces.msg import ChunkReport as ChunkReportMessage
 from zprl_interfaces.msg import Transition as TransitionMessage
 
 from zprl_bringup import convert
-from zprl_core.agent import ChunkReport, SendChunk
+from zprl_core.agent import ChunkReport, SendChunk, clamped_beyond
 from zprl_core.planned import PLAN_ARRAYS
 from zprl_core.rl.transition import Transition
 
@@ -142,10 +142,7 @@ def _spoiled(message: ChunkReportMessage, clamped_limit: float) -> str:
         return "shadow mode: it was not executed"
     if message.status == ChunkReportMessage.OVERRIDDEN:
         return f"overridden: {message.reason}"
-    if message.clamped_fraction > clamped_limit:
-        share, limit = f"{message.clamped_fraction:.0%}", f"{clamped_limit:.0%}"
-        return f"clamped in {share} of its servo periods, allowed {limit} ({message.reason})"
-    return ""
+    return clamped_beyond(clamped_limit, message.clamped_fraction, message.reason)
 
 
 def _executed(message: ChunkReportMessage) -> NDArray[np.float64] | None:

@@ -16,7 +16,7 @@ from zprl_arms.controller import ArmController
 from zprl_arms.drivers.sim import SimArm
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.timing import Timing
-from zprl_core.agent import ChunkReport, EpisodeAgent, SendChunk, SendTransition
+from zprl_core.agent import ChunkReport, EpisodeAgent, SendChunk, SendTransition, clamped_beyond
 from zprl_core.config import RigConfig, TaskConfig
 from zprl_core.errors import SessionError
 from zprl_core.rl.learner import Learner
@@ -163,10 +163,8 @@ class InProcess:
         self._lockstep.execute()
         limit = self._config.limits.excluded_clamped_fraction
         for report in self._controller.reports(self._lockstep.now_ns):
-            spoiled = ""
-            if report.outcome and (clamped := report.outcome.clamped_fraction) > limit:
-                share = f"clamped in {clamped:.0%} of its servo periods, allowed {limit:.0%}"
-                spoiled = f"{share} ({report.outcome.clamped_text})"
+            done = report.outcome
+            spoiled = clamped_beyond(limit, done.clamped_fraction, done.clamped_text) if done else ""
             self._agent.on_report(send.episode, report.chunk, ChunkReport(spoiled=spoiled))
         return ""
 

@@ -68,6 +68,13 @@ class ChunkReport:
         return bool(self.spoiled or self.interrupted or self.by_hand)
 
 
+def clamped_beyond(limit: float, share: float, reason: str) -> str:
+    """Why a chunk is not learned from of whose servo periods this share was clamped; empty up to the limit."""
+    if share <= limit:
+        return ""
+    return f"clamped in {share:.0%} of its servo periods, allowed {limit:.0%} ({reason})"
+
+
 @dataclass(frozen=True)
 class SendChunk:
     """Publish this plan; it was made by the actor of the given version."""

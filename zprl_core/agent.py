@@ -69,7 +69,7 @@ class ChunkReport:
 
 
 def clamped_beyond(limit: float, share: float, reason: str) -> str:
-    """Why a chunk is not learned from of whose servo periods this share was clamped; empty up to the limit."""
+    """Why a chunk is not learned from of whose servo periods this share was clamped; or nothing."""
     if share <= limit:
         return ""
     return f"clamped in {share:.0%} of its servo periods, allowed {limit:.0%} ({reason})"

@@ -31,7 +31,7 @@ MB = 1024 * 1024
 
 def test_a_library_that_is_missing_is_named_with_its_extra() -> None:
     with pytest.raises(
-        ConfigError, match=r"reading X needs the Python package no_such_library .*'zprl\[formats\]'"
+        ConfigError, match=r"reading X needs the Python package no_such_library .*'\.\[formats\]'"
     ):
         library("no_such_library.part", "reading X")
 

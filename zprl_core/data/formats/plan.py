@@ -91,10 +91,11 @@ class Plan:
     def _stamps(self, raw: SourceEpisode, kept: NDArray[np.int64], where: str) -> NDArray[np.int64]:
         if raw.stamp_ns is not None:
             stamps = raw.stamp_ns[kept].astype(np.int64)
-            step_s = float(np.median(np.diff(stamps))) * 1e-9 if len(stamps) > 1 else self.task.tick_s
-            if not abs(step_s * self.task.rate_hz - 1.0) <= RATE_TOLERANCE:
+            tick_s, repeat = self.task.tick_s, self.task.action.repeat
+            step_s = float(np.median(np.diff(stamps))) * 1e-9 if len(stamps) > 1 else tick_s
+            if not any(abs(step_s / wanted - 1.0) <= RATE_TOLERANCE for wanted in (tick_s, repeat * tick_s)):
                 raise DataError(
-                    f"{where}: its timestamps are {step_s:.4g} s apart where {self.task.tick_s:.4g} s are "
+                    f"{where}: its timestamps are {step_s:.4g} s apart where {tick_s:.4g} s are "
                     "expected: give the source's --rate"
                 )
             return stamps

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
-from zprl_core.config import RigConfig, load_rig
+from zprl_core.config import RigConfig, load_rig, rig_names
 from zprl_core.errors import ConfigError
 from zprl_core.kept_rig import require_same_arms, rig_of_today
 
@@ -37,6 +38,13 @@ def test_delays_and_simulated_cells_are_not_compared(rig: RigConfig) -> None:
     require_same_arms(KEPT, rig, replace(rig, arms=(replace(arm, delay_s=0.05),)))
     twin = load_rig("sim_xarm6")
     require_same_arms(KEPT, twin, slower(twin))
+
+
+@pytest.mark.parametrize("name", [name for name in rig_names() if not load_rig(name).simulated])
+def test_what_a_run_keeps_is_what_it_was_started_with(name: str, tmp_path: Path) -> None:
+    kept = tmp_path / "rig.yaml"
+    kept.write_text(yaml.safe_dump(load_rig(name).to_dict()))
+    require_same_arms(kept, load_rig(str(kept)), rig_of_today(name, load_rig(name)))
 
 
 def test_the_rig_is_found_by_its_name_where_none_is_given(rig: RigConfig) -> None:

@@ -243,7 +243,7 @@ class PolicyNode(LifecycleNode):
         if not self._asked:
             task = self._setup.task
             first = first_tick(self._grid.index(self.now_ns()), task)
-            ticks = task.action.chunk * task.action.repeat
+            ticks = task.action.chunk_ticks
             self._schedule = Schedule(first, task.observation.lead_steps, ticks)
             self._observer.begin_episode(self._grid.at(first))
 
@@ -393,7 +393,7 @@ class PolicyNode(LifecycleNode):
             )
         start_ns = start_ns if self._asked else self._catch_up(send.chunk, start_ns)
         width = task.action.dim // len(self._chunks)
-        dt_s = task.tick_s * task.action.repeat
+        dt_s = task.waypoint_s
         for index, (name, publisher) in enumerate(self._chunks.items()):
             columns = slice(index * width, (index + 1) * width)
             frame_id = self._arms[name].frame

@@ -151,7 +151,7 @@ class InProcess:
             episode=send.episode,
             chunk=send.chunk,
             stamp_ns=self._starts[send.chunk],
-            dt_s=self._task.tick_s * self._task.action.repeat,
+            dt_s=self._task.waypoint_s,
             dim=actions.shape[1],
             actions=actions,
         )

@@ -103,6 +103,11 @@ class ActionConfig:
         high=1.0,
     )
 
+    @property
+    def chunk_ticks(self) -> int:
+        """Ticks of a chunk."""
+        return self.chunk * self.repeat
+
     def check(self) -> list[tuple[str, str]]:
         """What contradicts what, as (key, problem)."""
         problems = []
@@ -175,8 +180,13 @@ class TaskConfig:
 
     @property
     def tick_s(self) -> float:
-        """Seconds between policy ticks, and between waypoints."""
+        """Seconds between ticks."""
         return 1.0 / self.rate_hz
+
+    @property
+    def waypoint_s(self) -> float:
+        """Seconds between waypoints."""
+        return self.tick_s * self.action.repeat
 
     @property
     def chunks_per_episode(self) -> int:

@@ -42,7 +42,7 @@ def demonstrate(environment: Environment, task: TaskConfig, seed: int, number: i
         seen.append(environment.observe())
         actions.append(expert.act(environment.state()))
         success = environment.step(actions[-1]).success or success
-    tick_ns = round(1e9 * task.tick_s * task.action.repeat)
+    tick_ns = round(1e9 * task.waypoint_s)
     return Episode(
         images={name: np.stack([each.images[name] for each in seen]) for name in seen[0].images},
         proprio=np.stack([o.proprio for o in seen]),

@@ -27,7 +27,7 @@ def motion_of(actions: NDArray[np.float32], task: TaskConfig) -> Motion | None:
     Vel = |a_(t+1) - a_t| / dt and Acc = |a_(t+1) + a_(t-1) - 2 a_t| / dt^2, over the whole episode, the seams
     of chunks included.
     """
-    action, dt = task.action, task.tick_s * task.action.repeat
+    action, dt = task.action, task.waypoint_s
     if action.layout != "end_effector" or len(actions) < 3:
         return None
     width = 3 + ROTATION_DIMS[action.rotation] + int(action.gripper)

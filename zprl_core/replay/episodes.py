@@ -174,7 +174,7 @@ def _times(
         yield key[1], account.starts_ns[key] - ahead_ns, account.starts_ns[key], None
     if lockstep or any(key[0] == running.episode for key in account.starts_ns):
         return
-    grid, length = TickGrid(task.rate_hz), task.action.chunk * task.action.repeat
+    grid, length = TickGrid(task.rate_hz), task.action.chunk_ticks
     begin_ns, end_ns = running.intervals[0][0], running.intervals[-1][1]
     first, chunk = first_tick(grid.index(begin_ns), task), 0
     while grid.at(first + (chunk + 1) * length + task.observation.lead_steps) <= end_ns:
@@ -191,7 +191,7 @@ def _setpoints(
     """
     if len(recording.setpoints) < len(recording.rig.arms) or task.action.rotation == "none":
         return None
-    step_ns = round(task.tick_s * task.action.repeat * 1e9)
+    step_ns = round(task.waypoint_s * 1e9)
     at_ns = start_ns + step_ns * np.arange(1, task.action.chunk + 1, dtype=np.int64)
     if not any(begin <= start_ns and at_ns[-1] <= end for begin, end in running.intervals):
         return None

@@ -58,7 +58,7 @@ class Pilot:
     ) -> None:
         self._frame, self._lead_ns = arm.frame, round(lead_s * 1e9)
         self._codec = ActionCodec.from_config(task.action).single_arm()
-        self._waypoints, self._dt_s = task.action.chunk, task.tick_s * task.action.repeat
+        self._waypoints, self._dt_s = task.action.chunk, task.waypoint_s
         self._lease = lease_for(reset_by_hand=task.reset == "teleoperated", demonstrated=demonstrated)
         gripper = arm.gripper
         self._grasp = None if gripper is None else Grasp(gripper.min_width_m, gripper.max_width_m)

@@ -91,9 +91,9 @@ class Plan:
     def _stamps(self, raw: SourceEpisode, kept: NDArray[np.int64], where: str) -> NDArray[np.int64]:
         if raw.stamp_ns is not None:
             stamps = raw.stamp_ns[kept].astype(np.int64)
-            tick_s, repeat = self.task.tick_s, self.task.action.repeat
+            tick_s, waypoint_s = self.task.tick_s, self.task.waypoint_s
             step_s = float(np.median(np.diff(stamps))) * 1e-9 if len(stamps) > 1 else tick_s
-            if not any(abs(step_s / wanted - 1.0) <= RATE_TOLERANCE for wanted in (tick_s, repeat * tick_s)):
+            if not any(abs(step_s / wanted - 1.0) <= RATE_TOLERANCE for wanted in (tick_s, waypoint_s)):
                 raise DataError(
                     f"{where}: its timestamps are {step_s:.4g} s apart where {tick_s:.4g} s are "
                     "expected: give the source's --rate"

@@ -114,7 +114,7 @@ def _way(axes: Any, curve: Curve, trails: Sequence[Path]) -> None:
     points = curve.points[min(curve.points)]
     for number, stage in enumerate(dict.fromkeys(stages)):
         actions = np.load(trails[stage])["steered"]
-        seconds = np.arange(len(actions)) * task.tick_s * task.action.repeat
+        seconds = np.arange(len(actions)) * task.waypoint_s
         label = f"{points[stage].steps:,} steps"
         axes.plot(seconds, actions[:, 1], color=COLOURS[number], linestyle=DASHES[number], label=label)
     axes.set(title=curve.name, xlabel="s", ylabel="y, m")

@@ -49,7 +49,7 @@ def sudden_rad_s2(arm: ArmConfig) -> float:
 
 def chunk_form(task: TaskConfig, arm: ArmConfig) -> ChunkForm:
     """What a chunk of a task must look like for an arm."""
-    return ChunkForm(task.action.chunk, task.tick_s * task.action.repeat, 1.0 / arm.servo_rate_hz)
+    return ChunkForm(task.action.chunk, task.waypoint_s, 1.0 / arm.servo_rate_hz)
 
 
 def interpolator_limits(arm: ArmConfig, task: TaskConfig | None = None) -> InterpolatorLimits:
@@ -63,6 +63,6 @@ def interpolator_limits(arm: ArmConfig, task: TaskConfig | None = None) -> Inter
         brake_m_s2=_PLANNED * arm.limits.linear_acceleration_m_s2,
         brake_rad_s2=_PLANNED * arm.limits.angular_acceleration_rad_s2,
         watchdog_s=arm.watchdog_s,
-        handback_s=arm.watchdog_s + (task.action.chunk * task.action.repeat * task.tick_s if task else 0.0),
+        handback_s=arm.watchdog_s + (task.action.chunk_ticks * task.tick_s if task else 0.0),
     )
     return limits if arm.gripper is None else replace(limits, catch_up_gripper_m_s=arm.gripper.speed_m_s)

@@ -41,7 +41,7 @@ class Timing:
             rate_hz=task.rate_hz,
             servo_rate_hz=arm.servo_rate_hz,
             servos_per_tick=round(arm.servo_rate_hz / task.rate_hz),
-            chunk_ticks=task.action.chunk * task.action.repeat,
+            chunk_ticks=task.action.chunk_ticks,
             lead_ticks=task.observation.lead_steps,
             history=task.observation.steps,
             max_chunks=task.chunks_per_episode,

@@ -172,7 +172,7 @@ def _cell(setup: Setup, nodes: list[str], managed: list[str], blind: bool) -> Ce
         task=task.name,
         rig=setup.rig.name,
         lockstep=setup.lockstep,
-        chunk_steps=task.action.chunk * task.action.repeat,
+        chunk_steps=task.action.chunk_ticks,
         horizon_steps=task.horizon_steps,
         arms=tuple(arm.name for arm in setup.rig.arms),
         cameras=tuple(view.name for view in task.observation.cameras),

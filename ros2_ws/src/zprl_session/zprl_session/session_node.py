@@ -151,7 +151,7 @@ class SessionNode(Node):
     def _make_session(self) -> Session:
         task, simulated = self._setup.task, self._setup.rig.simulated
         by_hand = self._operator and (task.reset == "teleoperated" or self._limit_s > 0.0)
-        steps = task.action.chunk * task.action.repeat
+        steps = task.action.chunk_ticks
         self._by_time = ChunksByTime(steps * task.tick_s)
         limit = math.ceil(self._limit_s / (steps * task.tick_s))
         config = SessionConfig(

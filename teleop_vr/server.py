@@ -213,7 +213,7 @@ class Server:
             elif driver and isinstance(message, Settings):
                 self._teleoperation.configure(message.clutch, message.hand)
             elif isinstance(message, Settings):
-                page.say("notice", text="refused: another page has the hands; take them first")
+                page.say("notice", text="refused: take the hands first")
             self._show()
         elif isinstance(message, TakeHands):
             self._take(page)

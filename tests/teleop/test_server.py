@@ -191,7 +191,7 @@ def test_one_page_has_the_hands(house: House) -> None:
             assert (await second.command("stop", 3))["accepted"]
             await second.say(type="settings", scale=0.5, yaw_deg=0, locked=[], hand="right")
             notice = await second.until("notice", lambda v: True)
-            assert "another page has the hands" in notice["text"]
+            assert "take the hands first" in notice["text"]
             assert house.teleoperation.settings.scale == 1.0
             await second.say(type="take")
             await second.until("view", lambda v: v["yours"])

@@ -144,7 +144,7 @@ def _resumed(
     if "base" in wanted:
         wanted["base"] = str(Path(wanted["base"]).absolute())
     present = rig_of_today(wanted.get("rig"), rig)
-    if "rig" in wanted:
+    if "rig" in wanted and present is not None:
         wanted["rig"] = present.name
     if "task" in wanted:
         wanted["task"] = load_task(wanted["task"]).name
@@ -157,14 +157,14 @@ def _resumed(
         raise ConfigError(f"{out}: was started with --steering {task.rl.steering}, not {given['steering']}")
     if "lambda_" in given and given["lambda_"] != task.rl.lambda_:
         raise ConfigError(f"{out}: was started with lambda = {task.rl.lambda_}, not {given['lambda_']}")
-    require_same_arms(folder.rig_file, rig, present)
+    unknown = require_same_arms(folder.rig_file, rig, present)
     blocks = read_plan(folder.plan_file)
     every = given.get("eval_every")
     if every and training_plan(spec.chunks, spec.eval_episodes, every) != blocks:
         raise ConfigError(
             f"{out}: was started with other evaluations than every {every} chunks; leave it out"
         )
-    own, now = _cell(rig, task, spec.lockstep), _cell(present, task, spec.lockstep)
+    own, now = _cell(rig, task, spec.lockstep), _cell(present or rig, task, spec.lockstep)
     _check_base(Path(spec.base), task, own)
     if spec.actor and not Path(spec.actor).is_file():
         raise CheckpointError(f"{spec.actor}: does not exist any more, and {out} measures it; bring it back")
@@ -177,7 +177,7 @@ def _resumed(
         )
     spec = spec if record is None else dataclasses.replace(spec, record=record)
     prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
-    _warn(folder, [compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
+    _warn(folder, [unknown, compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
     if spec.lockstep:
         drop_unlearned(folder)
     else:
@@ -304,23 +304,26 @@ def collection(
 def resume_collection(
     out: Path,
     *,
+    rig: str | None = None,
     episodes: int | None = None,
     teleop: str = panel_address.DEFAULT_TELEOP,
     panel: str | None = None,
 ) -> Prepared:
-    """Go on with a collection, to another number of demonstrations where one is given.
+    """Go on with a collection, to another number of demonstrations where one is given. `rig` is what the kept
+    one is compared with; None: the one of its name.
 
     Raises:
         DataError: no run there. ConfigError: it is no collection.
     """
     folder = RunFolder.open(out)
-    spec, task, rig = folder.spec, load_task(folder.task_file), load_rig(folder.rig_file)
+    spec, task, kept = folder.spec, load_task(folder.task_file), load_rig(folder.rig_file)
     if spec.mode != "collect":
         raise ConfigError(f"{out}: is no collection but a run of `zprl {spec.mode}`")
-    require_same_arms(folder.rig_file, rig, rig_of_today(None, rig))
+    unknown = require_same_arms(folder.rig_file, kept, rig_of_today(rig, kept))
     with folder.lock():
         blocks = read_plan(folder.plan_file) if episodes is None else collection_plan(episodes)
-        prepared = _prepared(folder, spec, rig, task, blocks, resume=True, panel=panel, teleop=teleop)
+        prepared = _prepared(folder, spec, kept, task, blocks, resume=True, panel=panel, teleop=teleop)
+        _warn(folder, [unknown])
         if episodes is not None:
             write_plan(folder.plan_file, blocks)
         set_aside_unrecorded_bags(folder)

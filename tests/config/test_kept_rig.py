@@ -50,5 +50,15 @@ def test_what_a_run_keeps_is_what_it_was_started_with(name: str, tmp_path: Path)
 def test_the_rig_is_found_by_its_name_where_none_is_given(rig: RigConfig) -> None:
     assert rig_of_today(None, slower(rig)) == rig
     elsewhere = replace(rig, name="in_a_file_of_mine")
-    assert rig_of_today(None, elsewhere) is elsewhere
-    assert rig_of_today("sim_xarm6", rig).name == "sim_xarm6"
+    assert rig_of_today(None, elsewhere) is None
+    assert "no rig 'in_a_file_of_mine' to compare it with" in require_same_arms(KEPT, elsewhere, None)
+    assert rig_of_today("sim_xarm6", rig) == load_rig("sim_xarm6")
+
+
+def test_a_key_that_earlier_rigs_had_is_passed_over(tmp_path: Path) -> None:
+    """Runs and bags keep their rig."""
+    data = load_rig("sim_xarm6").to_dict()
+    data["simulation"]["physics_dt_s"] = 1.0 / 480.0
+    kept = tmp_path / "rig.yaml"
+    kept.write_text(yaml.safe_dump(data))
+    assert load_rig(str(kept)) == load_rig("sim_xarm6")

@@ -98,6 +98,20 @@ def test_other_settings_let_go_and_the_same_do_not() -> None:
     np.testing.assert_allclose(cell.way("arm"), [0.0, 0.04, 0.0], atol=1e-6)
 
 
+def test_a_page_that_is_connected_again_has_to_close_the_clutch_anew() -> None:
+    """Its clock may be another one: neither silence nor jumps could be told."""
+    cell = Cell()
+    cell.run(0.2)
+    cell.pressed["right"] = 1.0
+    cell.run(0.2)
+    assert cell.teleoperation.view()["arm"].closed
+    cell.teleoperation.new_client()
+    cell.at["right"] = np.array([1.0, 0.0, 0.0])
+    cell.run(0.5)
+    (hand,) = cell.teleoperation.view().values()
+    assert not hand.closed and "connected again" in hand.why and np.abs(cell.way("arm")).max() < 0.01
+
+
 def test_messages_that_come_sooner_again_are_no_jump_of_the_hand() -> None:
     """Half a minute of a slow network, then one message without a delay."""
     cell = Cell()

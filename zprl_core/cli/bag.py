@@ -57,6 +57,8 @@ def _recover(bags: list[Path], out: Path | None) -> int:
     from zprl_core.errors import ConfigError, DataError
 
     named, failed = bags_named(bags), 0
+    if not named:
+        raise ConfigError(f"{', '.join(map(str, bags))}: name the bags in there that are to be recovered")
     if out is not None and len(named) > 1:
         raise ConfigError(f"--out {out}: takes one bag, {len(named)} were named")
     for bag in named:

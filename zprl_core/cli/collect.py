@@ -33,7 +33,7 @@ EXAMPLE = """\
 """
 
 
-FIXED = ("rig", "task", "limit_s", "seed")
+FIXED = ("task", "limit_s", "seed")
 """What a collection keeps."""
 
 
@@ -111,7 +111,7 @@ def _by_a_person(args: argparse.Namespace) -> int:
             raise ConfigError(
                 f"{', '.join(fixed)}: a collection keeps what it was started with; leave it out"
             )
-        prepared = start.resume_collection(args.out, **given)
+        prepared = start.resume_collection(args.out, rig=args.rig, **given)
     else:
         limit_s = args.limit_s or start.LIMIT_S
         prepared = start.collection(

@@ -58,7 +58,7 @@ def from_data(cls: type[T], data: object, place: Place) -> T:
     fields = {yaml_key(f): f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(cls)
     for name in data:
-        if name not in fields:
+        if name not in fields and name not in getattr(cls, "RETIRED", ()):
             raise place.child(str(name)).error(f"unknown key{did_you_mean(name, list(fields), 'Known here')}")
     values: dict[str, Any] = {}
     for name, field in fields.items():

@@ -7,7 +7,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from zprl_core.config import loader
 from zprl_core.config.arm import ArmConfig
@@ -23,6 +23,9 @@ from zprl_core.errors import ConfigError
 @dataclass(frozen=True, kw_only=True)
 class SimulationConfig:
     """The world behind the `sim` drivers, or behind simulated controllers that a real driver talks to."""
+
+    RETIRED: ClassVar[tuple[str, ...]] = ("physics_dt_s",)
+    """Keys of earlier rigs, which runs and bags keep; nothing ever read them."""
 
     scene: Literal["place_orange", "bench"] = setting("which world of zprl_sim; bench: arms in empty space")
     lockstep: bool = setting(

@@ -139,7 +139,9 @@ class Clutch:
         return self._target(self._before.pose)
 
     def forget(self) -> None:
-        """Another headset is heard from here on, whose clock is another one."""
+        """Another page is heard from here on, whose clock is another one: it has to close the clutch anew."""
+        if self.closed:
+            self.open("the page was connected again")
         self._before = None
 
     def open(self, why: str) -> None:

@@ -96,7 +96,7 @@ class Plan:
             if not any(abs(step_s / wanted - 1.0) <= RATE_TOLERANCE for wanted in (tick_s, waypoint_s)):
                 raise DataError(
                     f"{where}: its timestamps are {step_s:.4g} s apart where {tick_s:.4g} s are "
-                    "expected: give the source's --rate"
+                    "expected: they contradict the source's rate, its own or that of --rate"
                 )
             return stamps
         return np.rint(np.arange(len(kept)) * (1e9 / self.task.rate_hz)).astype(np.int64)

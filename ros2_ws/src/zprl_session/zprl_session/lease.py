@@ -23,19 +23,23 @@ class Lease:
 
     Args:
         say: publishes it, from any thread. period_s: how often.
-        most_s: longest that somebody may be waited for.
+        most_s: longest that somebody may be waited for, once or several times in a row.
     """
 
     def __init__(self, say: Callable[[], None], period_s: float, most_s: float = MOST_S) -> None:
-        self.say, self._period_s, self._most_s = say, period_s, most_s
+        self._say, self._period_s, self._most_s = say, period_s, most_s
         self._waits = threading.Event()
-        self._since_s = 0.0
+        self._said_s = time.monotonic()
         threading.Thread(target=self._run, name="lease", daemon=True).start()
+
+    def tick(self) -> None:
+        """The session itself says it."""
+        self._said_s = time.monotonic()
+        self._say()
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Meanwhile it is said by a thread of its own, up to `most_s`."""
-        self._since_s = time.monotonic()
+        """Meanwhile it is said by a thread of its own, up to `most_s` since the session said it last."""
         self._waits.set()
         try:
             yield
@@ -44,8 +48,8 @@ class Lease:
 
     def _run(self) -> None:
         while self._waits.wait():
-            if time.monotonic() - self._since_s < self._most_s:
-                self.say()
+            if time.monotonic() - self._said_s < self._most_s:
+                self._say()
             time.sleep(self._period_s)
 
 

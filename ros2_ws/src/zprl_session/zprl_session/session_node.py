@@ -310,7 +310,7 @@ class SessionNode(Node):
         self._settle()
 
     def _on_tick(self, lease: Lease) -> None:
-        lease.say()
+        lease.tick()
         state = self._session.view.state
         running = state == "running"
         waiting = self._waiting is not None or self._laid_out is not None

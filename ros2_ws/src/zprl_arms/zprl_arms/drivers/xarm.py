@@ -128,9 +128,9 @@ class XArm:
         if self._enabled:
             with self._slow_commands():
                 xarm_setup.clear_errors(self._api, self._arm)
+                if self._gripper is not None:
+                    self._gripper.clear_fault()
                 xarm_setup.enter_servo_mode(self._api, self._arm, self._reports)
-            if self._gripper is not None:
-                self._gripper.clear_fault()
         self._start_over()
 
     def close(self) -> None:

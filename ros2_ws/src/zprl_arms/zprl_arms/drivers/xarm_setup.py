@@ -30,6 +30,7 @@ _FENCE_MARGIN_MM = 20.0  # the controller's fence lies outside ours, so that our
 _SPEED_MARGIN = 1.25  # its speed limits too
 _MOST_MM_S, _MOST_RAD_S = 1000.0, math.pi
 _NOT_READY = 9  # the SDK's code
+_STOPPED = 4  # states from here on follow nothing
 _READY_S = 2.0
 _STEADY_S = 0.3  # settings may take effect a moment after they were accepted
 
@@ -109,7 +110,7 @@ def configure(api: Any, arm: ArmConfig) -> None:
         offset = Pose(np.array(tool.position_m), quaternion_from_rotvec(tool.rotvec_rad))
     mass_kg, com_m = (0.0, (0.0, 0.0, 0.0)) if tool is None else (tool.mass_kg, tool.com_m)
     hardware = arm.xarm or XArmConfig()
-    ready = ("setting state 0", lambda: api.set_state(0))
+    ready = ("setting state 0", lambda: _made_ready(api, arm))
     steps: list[tuple[str, Callable[[], int]]] = [
         ("clearing warnings", api.clean_warn),
         ("powering the motors", lambda: api.motion_enable(True)),
@@ -161,12 +162,7 @@ def enter_servo_mode(api: Any, arm: ArmConfig, reports: Reports) -> None:
             elif report.stamp_ns - ready_ns >= _STEADY_S * 1e9:
                 return
         time.sleep(0.01)
-    _, (error, _) = api.get_err_warn_code()
-    reason = xarm_sdk.error_text(error) if error else problem
-    raise RigError(
-        f"arm '{arm.name}' at {arm.address}: not ready to be streamed to: {reason}. Look at the arm: "
-        "release its emergency stop, free it, or restart the control box"
-    )
+    raise _not_ready(api, arm, problem)
 
 
 def _reduced_mode(api: Any, arm: ArmConfig, *, on: bool) -> list[tuple[str, Callable[[], int]]]:
@@ -194,6 +190,28 @@ def _reduced_mode(api: Any, arm: ArmConfig, *, on: bool) -> list[tuple[str, Call
 def _first(result: Any) -> int:
     """`set_fence_mode` gives the raw answer, whose first number is the code."""
     return int(result[0]) if isinstance(result, list) else int(result)
+
+
+def _made_ready(api: Any, arm: ArmConfig) -> int:
+    """State 0, and wait until it holds: a setting takes effect a moment after it was answered."""
+    end_s = time.monotonic() + _READY_S
+    while True:
+        code = int(api.set_state(0))
+        answer, state = api.get_state()
+        if code not in (0, 2) or (answer == 0 and state < _STOPPED):
+            return code
+        if time.monotonic() > end_s:
+            raise _not_ready(api, arm, f"state {state}")
+        time.sleep(0.05)
+
+
+def _not_ready(api: Any, arm: ArmConfig, problem: str) -> RigError:
+    _, (error, _) = api.get_err_warn_code()
+    reason = xarm_sdk.error_text(error) if error else problem
+    return RigError(
+        f"arm '{arm.name}' at {arm.address}: not ready to be streamed to: {reason}. Look at the arm: "
+        "release its emergency stop, free it, or restart the control box"
+    )
 
 
 def _taken(code: int) -> int:

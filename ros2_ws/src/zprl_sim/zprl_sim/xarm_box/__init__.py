@@ -13,6 +13,7 @@ is not in the SDK. Every such decision is an assumption; these are all:
 - a change of mode puts the box in state 5 until state 0 is set; enabling motors leaves the state as it is;
 - so do tool offset, load and collision sensitivity, which also take it back to mode 0 (the vendor,
   xArm-Python-SDK issue 107; here also where the value is the old one);
+- a load is not taken where the box is not ready;
 - state 0 is refused while there is an error or a motor without power, and restarts from the measured pose;
 - paused (state 3), setpoints are accepted, and the last one is followed once state 0 is set (the vendor,
   issue 80), unless the mode was changed before;

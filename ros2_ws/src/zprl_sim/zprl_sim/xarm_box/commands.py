@@ -134,6 +134,8 @@ class Commands:
     def _keep(
         self, where: object, name: str, read: Callable[[bytes], object], payload: bytes, _: int
     ) -> Answer:
+        if name == "load" and self._box.flags & Flag.NOT_READY:
+            return self._ok()
         setattr(where, name, read(payload))
         if name in _SETS_BACK:
             self._box.configured()

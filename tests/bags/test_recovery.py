@@ -200,29 +200,28 @@ def test_no_room_leaves_the_bag_as_it_was(recording: tuple[bytes, bytes, Flushed
     assert (bag / NAME).read_bytes() == unfinished
 
 
-def test_the_label_comes_from_the_run(
-    run: RunFolder, bags: EpisodeBags, source: Callable[[str], Source]
-) -> None:
+@pytest.fixture
+def unlabelled(run: RunFolder, bags: EpisodeBags, source: Callable[[str], Source]) -> Path:
+    """A bag that was cut off, whose episode is void by now."""
     bags.session("resetting", 0, 1)
     bags.write(source("/fast"), reading(1), 2, 3, 4)
     bags.flush(0)
     bags.abandon()
     append_record(run.episodes_file, outcome(0, "void", "fault"))
-    assert cli.main(["bag", "recover", str(run.bags / "episode_000000")]) == 0
-    text = (run.bags / "episode_000000" / "metadata.yaml").read_text()
+    return run.bags / "episode_000000"
+
+
+def test_the_label_comes_from_the_run(unlabelled: Path) -> None:
+    assert cli.main(["bag", "recover", str(unlabelled)]) == 0
+    text = (unlabelled / "metadata.yaml").read_text()
     assert "outcome: void" in text
     assert "recovered: 'true'" in text
 
 
 def test_elsewhere_too_the_label_is_that_of_the_run_and_a_bag_that_fails_is_not_the_last(
-    run: RunFolder, bags: EpisodeBags, source: Callable[[str], Source], capsys: pytest.CaptureFixture[str]
+    run: RunFolder, unlabelled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bags.session("resetting", 0, 1)
-    bags.write(source("/fast"), reading(1), 2, 3, 4)
-    bags.flush(0)
-    bags.abandon()
-    append_record(run.episodes_file, outcome(0, "void", "fault"))
-    bag, out = run.bags / "episode_000000", run.path / "out"
+    bag, out = unlabelled, run.path / "out"
     assert cli.main(["bag", "recover", str(bag), "--out", str(out)]) == 0
     assert "outcome: void" in (out / "metadata.yaml").read_text()
     empty = run.bags / "episode_000001"
@@ -233,3 +232,5 @@ def test_elsewhere_too_the_label_is_that_of_the_run_and_a_bag_that_fails_is_not_
     said = capsys.readouterr()
     assert "episode_000001: holds no .mcap file" in said.err and "episode_000000: 1 messages" in said.out
     assert "outcome: void" in (bag / "metadata.yaml").read_text()
+    assert cli.main(["bag", "recover", named[-1]]) == 2
+    assert "superseded: name the bags in there that are to be recovered" in capsys.readouterr().err

@@ -145,8 +145,8 @@ def test_an_arm_that_may_not_move_is_not_stopped_for_it() -> None:
 def test_a_person_clears_the_stop_and_the_arm_goes_on(bench: Bench) -> None:
     bench.skip(2.0, 2.0)
     bench.serve(5)
-    for state in ("faulted", "idle", "running"):
-        bench.controller.on_session(state, 0, bench.now_ns, bench.sent[-1])
+    for state, cleared in (("faulted", False), ("idle", True), ("running", False)):
+        bench.controller.on_session(state, 0, bench.now_ns, bench.sent[-1], cleared=cleared)
     y_m = float(bench.sent[-1].position[1])
     assert bench.controller.command(chunk(1, bench.now_ns, y_m), bench.now_ns)
     assert bench.way(60)[1] > 0.05 and bench.controller.fault == ""

@@ -69,7 +69,7 @@ def test_the_grasp_is_kept_on_the_way_and_opened_at_home_for_good(arm: PerfectAr
 def test_a_way_home_that_is_interrupted_and_cleared_at_once_still_slows_down(arm: PerfectArm) -> None:
     arm.serve(2.4)  # in the middle of the turn
     arm.controller.on_session("faulted", 4, arm.t_ns, arm.reading().setpoint)
-    arm.controller.on_session("resetting", 5, arm.t_ns, arm.reading().setpoint)
+    arm.controller.on_session("resetting", 5, arm.t_ns, arm.reading().setpoint, cleared=True)
     assert not arm.controller.at_rest
     arm.serve(1.0)
     assert arm.controller.at_rest

@@ -29,18 +29,20 @@ class SessionAtHand(Observer):
 
     def __init__(self, g: Graph) -> None:
         super().__init__(g.domain, "arm", "report")
-        self.graph, self._sequence = g, 0
+        self.graph, self._sequence, self._clears = g, 0, 0
         self._says = self._node.create_publisher(SessionState, "/session/state", qos.changes())
         self._resets = self._node.create_client(SimReset, "/sim/reset")
 
     def say(self, state: str, episode: int) -> None:
         self._sequence += 1
-        stamp = convert.header(time.time_ns(), "")
-        self._says.publish(
-            SessionState(
-                header=stamp, run_id="test-run", state=state, episode=episode, sequence=self._sequence
-            )
-        )
+        message = SessionState(run_id="test-run", state=state, episode=episode, sequence=self._sequence)
+        message.header, message.clears = convert.header(time.time_ns(), ""), self._clears
+        self._says.publish(message)
+
+    def clear(self, episode: int) -> None:
+        """A person asks for it."""
+        self._clears += 1
+        self.say("idle", episode)
 
     def ready(self, episode: int) -> None:
         """An episode that waits for its start."""
@@ -150,7 +152,7 @@ def test_one_that_is_kept_is_not_executed_where_somebody_stops_the_arm(session: 
     assert (chunk, refused) == (0, True) and "/arms/arm/stop" in reason
     assert {state.owner for state in session.seen["arm"][-5:]} == {"stop"}
     session.say("faulted", 6)
-    session.say("idle", 6)  # which clears it
+    session.clear(6)
 
 
 def test_it_waits_for_a_session_that_goes_on_after_a_pause_and_not_where_it_starts_too_far_ahead(
@@ -212,5 +214,8 @@ def test_what_the_session_said_before_a_bridge_was_active_clears_no_stop(session
     assert session.change("bridge", Transition.TRANSITION_ACTIVATE)
     session.wait(lambda: len(session.seen["arm"]) > silent + 60, "states of the arm")
     assert {state.fault for state in session.seen["arm"][silent:]} == {fault}
-    session.say("idle", 12)  # after "stopped" something else: a person has cleared it
+    session.say("idle", 12)  # of a session that was begun anew: nobody asked for the arm to be cleared
+    time.sleep(0.3)
+    assert session.seen["arm"][-1].fault == fault
+    session.clear(12)
     session.wait(lambda: session.seen["arm"][-1].fault == "", "the stop's end")

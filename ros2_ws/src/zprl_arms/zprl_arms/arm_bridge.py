@@ -26,7 +26,7 @@ from zprl_interfaces.msg import (
 from zprl_interfaces.srv import SimReset
 
 from zprl_arms import messages
-from zprl_arms.controller import CLEARABLE, ArmController
+from zprl_arms.controller import ArmController
 from zprl_arms.driver import ArmDriver, ArmReading, SimulatedArm
 from zprl_arms.drivers import make_driver
 from zprl_arms.halves import Halves
@@ -292,8 +292,7 @@ class ArmBridge(LifecycleNode):
         if message.run_id != self._setup.run_id or self._driver is None or self._was_heard(message):
             return
         now_ns = self._caught_up()
-        reading, left = self._readings.newest(), self._state in CLEARABLE and message.state not in CLEARABLE
-        cleared = left or (self._clears is not None and message.clears > self._clears)
+        reading, cleared = self._readings.newest(), self._clears is not None and message.clears > self._clears
         if self._lockstep is None and convert.stamp_ns(message) < self._activated_ns:
             cleared = False  # what the session said before this bridge was there clears nothing here
         self._clears = message.clears

@@ -26,8 +26,6 @@ from zprl_core.errors import SafetyError
 from zprl_core.safety import ChunkCommand, lease_for, may_move
 from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, Setpoint, Status
 
-CLEARABLE = ("stopped", "faulted")
-"""Session states that a person's "clear" ends."""
 NOT_HOMED = 0
 _UNSTAMPED = -1
 
@@ -150,11 +148,10 @@ class ArmController:
         """The session's state changed.
 
         Where it permits no motion the arm slows down and holds; where it permits motion again (after a
-        pause) the path starts from where the arm was measured, with the grasp kept. A session that a person
-        cleared, in whatever state (`cleared`), clears the arm.
+        pause) the path starts from where the arm was measured, with the grasp kept. `cleared`: a person asked
+        for it since the last state, in whatever state the session is.
         """
         moved, moves = self._takes_chunks(self._state), self._takes_chunks(state)
-        cleared = cleared or (self._state in CLEARABLE and state not in CLEARABLE)
         if state == "resetting" != self._state:
             self.homed_sequence = NOT_HOMED
         self._state, self._episode = state, episode

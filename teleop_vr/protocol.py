@@ -7,7 +7,7 @@ quaternions; the wire has WebXR's order x, y, z, w.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,23 +16,14 @@ import numpy as np
 from zprl_core.teleop.clutch import AXES, ClutchSettings
 from zprl_core.teleop.teleoperation import HANDS, Hand
 from zprl_core.transforms import Pose
-from zprl_web import fields
+from zprl_web import fields, messages
 from zprl_web.fields import ProtocolError
+from zprl_web.messages import Command, Hello, WantFrame
 
 COMMANDS = ("start", "begin", "pause", "resume", "stop", "abort", "undo", "clear", "success", "failure")
-LARGEST_MESSAGE = 2048
-"""In bytes."""
-LARGEST_EPISODE = 2**31 - 1
 FARTHEST_M, LATEST_MS = 50.0, 1e13
 SCALES = (0.1, 3.0)
 _NORM = (0.9, 1.1)
-
-
-@dataclass(frozen=True)
-class Hello:
-    """The first message of a connection: which page it is."""
-
-    page: str
 
 
 @dataclass(frozen=True)
@@ -64,31 +55,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Command:
-    """A label or a command, for the run and the episode that the page showed.
-
-    Attributes:
-        id: names it for good; sent again it counts once.
-        run, episode: that the page showed.
-        name: one of COMMANDS.
-    """
-
-    id: str
-    run: str
-    episode: int
-    name: str
-
-
-@dataclass(frozen=True)
 class TakeHands:
     """Take the hands, from whoever has them."""
-
-
-@dataclass(frozen=True)
-class WantFrame:
-    """The page has shown the camera's last picture, and has room for one more."""
-
-    camera: str
 
 
 Message = Hello | Hands | LetGo | Settings | Command | TakeHands | WantFrame
@@ -100,12 +68,7 @@ def parse(text: str) -> Message:
     Raises:
         ProtocolError: names the field, the value, and what is allowed.
     """
-    data = fields.read_object(text, LARGEST_MESSAGE)
-    kind = fields.text(data, "type", 16)
-    if kind not in _READERS:
-        raise ProtocolError(f"message type {kind!r}, allowed: {', '.join(_READERS)}")
-    message: Message = _READERS[kind](data)
-    return message
+    return messages.read(text, _READERS)
 
 
 def _hands(data: dict[str, Any]) -> Hands:
@@ -145,21 +108,12 @@ def _settings(data: dict[str, Any]) -> Settings:
     return Settings(clutch, fields.choice(data, "hand", HANDS))
 
 
-def _command(data: dict[str, Any]) -> Command:
-    return Command(
-        fields.identity(data, "id"),
-        fields.text(data, "run", 80),
-        fields.whole(data, "episode", LARGEST_EPISODE),
-        fields.choice(data, "name", COMMANDS),
-    )
-
-
-_READERS: dict[str, Any] = {
+_READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
     "hello": lambda data: Hello(fields.identity(data, "page")),
     "hands": _hands,
     "let_go": lambda data: LetGo(fields.text(data, "why", 80)),
     "settings": _settings,
-    "command": _command,
+    "command": lambda data: messages.read_command(data, COMMANDS),
     "take": lambda data: TakeHands(),
-    "frame": lambda data: WantFrame(fields.text(data, "camera", 64)),
+    "frame": messages.read_frame,
 }

@@ -15,7 +15,6 @@ import numpy as np
 from sensor_msgs.msg import Image
 from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport, SessionState
 
-from teleop_vr.protocol import Command
 from teleop_vr.server import Server
 from teleop_vr.view import Cell
 from zprl_bringup import convert, qos
@@ -34,6 +33,7 @@ from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose
 from zprl_web.connection import Verdict
 from zprl_web.jpeg import jpeg
+from zprl_web.messages import Command
 from zprl_web.outlines import corners
 from zprl_web.session_desk import SessionDesk
 from zprl_web.web_node import WebNode, place

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.benchmarks.outsider import BINARY, Answer, Door, Page, ask, read, request
 from tests.panel.bench import RUN
-from zprl_panel.protocol import LARGEST_MESSAGE
+from zprl_web.messages import LARGEST_MESSAGE
 
 OLD = "an-old-cookie"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605 Mobile/15E148"

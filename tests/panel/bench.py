@@ -29,10 +29,11 @@ from zprl_core.plan import Block, trial
 from zprl_core.records import EpisodeRecord, append_record, read_records
 from zprl_core.session import RecordEpisode, ResetWorld, Session, SessionConfig
 from zprl_panel.latest import Cell, Latest
-from zprl_panel.protocol import LABELS, Command
+from zprl_panel.protocol import LABELS
 from zprl_panel.server import Server
 from zprl_web import private
 from zprl_web.connection import Verdict
+from zprl_web.messages import Command
 from zprl_web.site import Place
 from zprl_web.tls import certificate
 from zprl_web.web_node import NoAnswer
@@ -83,7 +84,7 @@ class Bench:
         self.publish()
 
     async def ask(self, command: Command, author: str) -> Verdict:
-        """See `zprl_panel.server.Desk`."""
+        """See `zprl_web.server.Desk`."""
         if self.deaf:
             raise NoAnswer("/session/command is not there")
         self.asked.append(command)
@@ -117,7 +118,7 @@ class Bench:
         self.latest.on_session(message, time.monotonic(), time.time(), now)
 
     def encode(self, camera: str) -> bytes:
-        """See `zprl_panel.server.Desk`."""
+        """See `zprl_web.server.Desk`."""
         picture = np.zeros((240, 320, 3), np.uint8)
         picture[:, :, 1] = np.linspace(30, 90, 320).astype(np.uint8)
         place = (int(160 + 100 * np.sin(time.monotonic())), 150)

@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 from tests.benchmarks.outsider import CLOSE, TEXT, Door, Page, ask, read, request
 from tests.damage import FUZZ, Change, damaged, damages
 from tests.panel.bench import CELL, RUN, Running, running
-from zprl_panel.protocol import COMMANDS, LABELS, Command, Hello, Message, WantFrame, parse
+from zprl_panel.protocol import COMMANDS, LABELS, Hello, Message, parse
 from zprl_web.fields import ProtocolError
 from zprl_web.lines import PATIENCE_S
+from zprl_web.messages import Command, WantFrame
 
 SOURCES = (f"127.{a}.{b}.1" for a, b in itertools.product(range(1, 255), repeat=2))
 """Each example comes from an address of its own: how often one may come is tested elsewhere."""

@@ -11,20 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zprl_core.records import OUTCOMES
-from zprl_panel.protocol import (
-    COMMANDS,
-    LABELS,
-    LARGEST_EPISODE,
-    LARGEST_MESSAGE,
-    Command,
-    Hello,
-    Invite,
-    ReleaseSeat,
-    TakeSeat,
-    WantFrame,
-    parse,
-)
+from zprl_panel.protocol import COMMANDS, LABELS, Hello, Invite, ReleaseSeat, TakeSeat, parse
 from zprl_web.fields import ProtocolError
+from zprl_web.messages import LARGEST_EPISODE, LARGEST_MESSAGE, Command, WantFrame
 
 ID = "0d9f3f0c-1b1a-4b6e-9a53-3f6b6a5f0a11"
 COMMAND = {"type": "command", "id": ID, "run": "run", "episode": 3, "name": "success"}

@@ -20,9 +20,9 @@ import pytest
 from tests.panel.bench import Bench, Running, free_port, running
 from tests.panel.visitor import PHONE, browser, cookies, page
 from zprl_core.panel_address import PanelAddress
-from zprl_panel.protocol import LARGEST_MESSAGE
 from zprl_panel.server import Server
 from zprl_web import private, tls
+from zprl_web.messages import LARGEST_MESSAGE
 from zprl_web.site import Place
 
 

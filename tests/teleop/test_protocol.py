@@ -12,18 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleop_vr.protocol import (
-    LARGEST_MESSAGE,
-    Command,
-    Hands,
-    Hello,
-    LetGo,
-    Settings,
-    TakeHands,
-    WantFrame,
-    parse,
-)
+from teleop_vr.protocol import Hands, LetGo, Settings, TakeHands, parse
 from zprl_web.fields import ProtocolError
+from zprl_web.messages import LARGEST_MESSAGE, Command, Hello, WantFrame
 
 ID = "0d9f3f0c-1b1a-4b6e-9a53-3f6b6a5f0a11"
 HAND = {"p": [0.1, 1.2, -0.3], "q": [0.0, 0.0, 0.0, 1.0], "grip": 0.5, "trigger": 1, "tracked": True}

@@ -17,7 +17,6 @@ import aiohttp
 import numpy as np
 import pytest
 
-from teleop_vr.protocol import Command
 from teleop_vr.server import Server
 from teleop_vr.view import Cell
 from tests.panel.bench import free_port
@@ -30,6 +29,7 @@ from zprl_core.teleop.teleoperation import ArmSample, Teleoperation
 from zprl_core.trajectory import Setpoint
 from zprl_web import private
 from zprl_web.connection import Verdict
+from zprl_web.messages import Command
 from zprl_web.site import Place
 from zprl_web.web_node import NoAnswer
 

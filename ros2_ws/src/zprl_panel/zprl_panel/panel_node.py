@@ -35,10 +35,10 @@ from zprl_core.plan import Trial, read_plan, trial
 from zprl_core.records import read_records
 from zprl_core.run_folder import RunFolder
 from zprl_panel.latest import Cell, Latest
-from zprl_panel.protocol import Command
 from zprl_panel.server import Server
 from zprl_web.connection import Verdict
 from zprl_web.jpeg import jpeg
+from zprl_web.messages import Command
 from zprl_web.outlines import corners
 from zprl_web.session_desk import SessionDesk
 from zprl_web.web_node import WebNode, place
@@ -153,11 +153,11 @@ class PanelNode(WebNode):
         self._latest.disk_free = free
 
     async def ask(self, command: Command, author: str) -> Verdict:
-        """Hand a label or a command on to the session; see `zprl_panel.server.Desk`."""
+        """Hand a label or a command on to the session; see `zprl_web.server.Desk`."""
         return await self._desk.ask(command.name, command.id, command.episode, author, command.value)
 
     def encode(self, camera: str) -> bytes:
-        """The newest picture of a camera as JPEG; see `zprl_panel.server.Desk`."""
+        """The newest picture of a camera as JPEG; see `zprl_web.server.Desk`."""
         return jpeg(self._latest.cameras[camera].message)
 
 

@@ -42,7 +42,8 @@ def test_a_chain_s_density_is_that_of_its_normal_steps() -> None:
     c, w, noise = torch.randn(2, 3), torch.randn(2, 2, 4), torch.randn(2, 4, 2, 4)
     sampled = chain.sample(c, c, w, noise)
     log_prob, entropy = chain.log_prob(c, c, sampled)
-    std = chain.std(c).view(2, 1, 2, 4).expand(2, 4, 2, 4)
+    std = torch.stack([chain.std(c, k) for k in (1.0, 0.75, 0.5, 0.25)], dim=1).view(2, 4, 2, 4)
+    assert not torch.allclose(std[:, 0], std[:, 3])
     wanted = Normal(torch.zeros_like(noise), std)
     torch.testing.assert_close(log_prob[:, 1:], wanted.log_prob(std * noise), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(log_prob[:, 0], Normal(0.0, 1.0).log_prob(w))
@@ -51,7 +52,7 @@ def test_a_chain_s_density_is_that_of_its_normal_steps() -> None:
 
 def test_the_learned_deviation_stays_in_its_range() -> None:
     std = LearnedStd(3, 8, 0.08, 0.14)
-    found = std(100.0 * torch.randn(50, 3))
+    found = std(100.0 * torch.randn(50, 3), 0.5)
     assert found.min() >= 0.08 - 1e-6 and found.max() <= 0.14 + 1e-6 and found.std() > 0.001
 
 
@@ -115,11 +116,12 @@ def test_it_learns_which_chunks_pay(kind: str) -> None:
     torch.manual_seed(1)
     policy = new_model(small_task(), 1).policy
     chain, objective, config = (
-        (dppo_chain(policy), DPPO(), dppo_config(0.9, 200))
+        (dppo_chain(policy), DPPO(), dppo_config(0.9, 200, pictures=False))
         if kind == "dppo"
         else (reinflow_chain(policy), ReinFlow(), reinflow_config(0.9, 200))
     )
-    config = dataclasses.replace(config, actor_lr=1e-3)  # a hundred chunks an iteration, and few of them
+    # a hundred chunks an iteration, and few of them
+    config = dataclasses.replace(config, actor_lr=1e-3, target_kl=1.0)
     ppo, rng = PPO(chain, objective, config, torch.zeros(3), torch.ones(3)), np.random.default_rng(0)
     means = []
     for _ in range(12):

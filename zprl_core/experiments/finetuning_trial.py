@@ -183,7 +183,8 @@ def _ppo(cell: CellConfig, task: TaskConfig, model: BaseModel) -> PPO:
     moments, gamma = (model.bottleneck.c_mean, model.bottleneck.c_std), task.rl.gamma
     chunks = iteration_chunks(task.budget.chunks)
     if cell.method == "dppo":
-        return PPO(dppo_chain(model.policy), DPPO(), dppo_config(gamma, chunks), *moments)
+        config = dppo_config(gamma, chunks, pictures=bool(task.observation.cameras))
+        return PPO(dppo_chain(model.policy), DPPO(), config, *moments)
     return PPO(reinflow_chain(model.policy), ReinFlow(), reinflow_config(gamma, chunks), *moments)
 
 

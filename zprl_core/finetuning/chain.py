@@ -23,7 +23,7 @@ from zprl_core.bottleneck.vib import mlp
 from zprl_core.policy.base_policy import BasePolicy
 
 STEPS = 4
-"""Of ReinFlow's configurations for Gym; DPPO fine-tunes the last 10 of 20 steps of diffusion."""
+"""Of ReinFlow's configurations for transport and Gym; DPPO trains the last 10 of 20 steps of diffusion."""
 
 
 class FlowChain(nn.Module):
@@ -31,7 +31,8 @@ class FlowChain(nn.Module):
 
     Args:
         policy: whose flow is copied.
-        std: gives the standard deviation of every number of a chunk, see `FixedStd` and `LearnedStd`.
+        std: gives the standard deviation of every number of a chunk in the step from k, see `FixedStd` and
+            `LearnedStd`.
         steps: M.
     """
 
@@ -51,9 +52,9 @@ class FlowChain(nn.Module):
 
         c: (B, c_dim); standard: the same standardised. w: (B, H, da), where the chain begins.
         """
-        film, std = self.flow.condition(c), self.std(standard).view_as(w)
-        chain = [w]
+        film, chain = self.flow.condition(c), [w]
         for m, (k_from, k_to) in enumerate(pairwise(self.schedule)):
+            std = self.std(standard, k_from).view_as(w)
             chain.append(self._mean(chain[m], k_from, k_to, film) + std * noise[:, m])
         return torch.stack(chain, dim=1)
 
@@ -62,7 +63,8 @@ class FlowChain(nn.Module):
 
         Second: the mean entropy of a step's number, (B,).
         """
-        film, std = self.flow.condition(c), self.std(standard).view_as(chain[:, :1])
+        film = self.flow.condition(c)
+        std = torch.stack([self.std(standard, k) for k in self.schedule[:-1]], dim=1).view_as(chain[:, 1:])
         means = [
             self._mean(chain[:, m], k_from, k_to, film)
             for m, (k_from, k_to) in enumerate(pairwise(self.schedule))
@@ -91,23 +93,24 @@ class FixedStd(nn.Module):
         super().__init__()
         self.register_buffer("value", torch.full((size,), std))
 
-    def forward(self, standard: Tensor) -> Tensor:
+    def forward(self, standard: Tensor, k: float) -> Tensor:
         """(B, H * da)."""
         return self.value.expand(len(standard), -1)
 
 
 class LearnedStd(nn.Module):
-    """A network of the observation, bounded (ReinFlow's noise network; independent of k, as on square).
+    """A network of the observation and of k, bounded (ReinFlow's noise network).
 
     The log variance is squashed by tanh into its range.
     """
 
     def __init__(self, c_dim: int, size: int, low: float, high: float, hidden: int = 256) -> None:
         super().__init__()
-        self.network = mlp(c_dim, hidden, 2, size)
+        self.network = mlp(c_dim + 1, hidden, 2, size)
         self.low, self.high = 2.0 * math.log(low), 2.0 * math.log(high)
 
-    def forward(self, standard: Tensor) -> Tensor:
+    def forward(self, standard: Tensor, k: float) -> Tensor:
         """(B, H * da)."""
-        share = 0.5 * (torch.tanh(self.network(standard)) + 1.0)
+        seen = torch.cat([standard, standard.new_full((len(standard), 1), k)], dim=1)
+        share = 0.5 * (torch.tanh(self.network(seen)) + 1.0)
         return (0.5 * (self.low + (self.high - self.low) * share)).exp()

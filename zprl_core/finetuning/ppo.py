@@ -7,6 +7,7 @@ advantages, epochs of minibatches, and a stop when the policy has moved far enou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +22,10 @@ from zprl_core.finetuning.chain import FlowChain
 Array = NDArray[np.float32]
 
 
+LEAST_BATCH = 500
+"""Chunks of a minibatch."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PPOConfig:
     """What DPPO and ReinFlow set differently, or do not say.
@@ -28,20 +33,19 @@ class PPOConfig:
     Attributes:
         gamma, gae_lambda: per chunk.
         chunks: of one iteration. epochs: passes over them. batch: chunks of a minibatch.
-        actor_lr, critic_lr: of Adam. entropy: weight of the bonus. target_kl: mean KL that ends the epochs.
-        max_grad_norm: of the actor; None: not clipped.
+        actor_lr, critic_lr: of Adam. entropy: weight of the bonus.
+        target_kl: a minibatch's that ends the iteration's learning.
     """
 
     gamma: float
     chunks: int
+    epochs: int
+    batch: int
     actor_lr: float
     critic_lr: float
+    target_kl: float
     gae_lambda: float = 0.95
-    epochs: int = 10
-    batch: int = 500
     entropy: float = 0.0
-    target_kl: float = 1.0
-    max_grad_norm: float | None = None
 
 
 class Objective(Protocol):
@@ -128,23 +132,17 @@ class PPO(nn.Module):
         with torch.no_grad():
             old, _ = self.chain.log_prob(found.c, self.standardise(found.c), found.chain)
         seen = list[tuple[float, float, float]]()
-        for _ in range(config.epochs):
-            order = torch.from_numpy(rng.permutation(len(found.c)))
-            rows = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
-            moved = [self._step(found, old, advantage, row, seen) for row in rows]
-            if np.mean(moved) > config.target_kl:
+        for row in _minibatches(len(found.c), size, config.epochs, rng):
+            seen.append(self._step(found, old, advantage, row))
+            if seen[-1][2] > config.target_kl:
                 break
         policy, value, kl = np.mean(seen, axis=0)
         return len(seen), {"policy_loss": float(policy), "value_loss": float(value), "kl": float(kl)}
 
     def _step(
-        self,
-        found: Experience,
-        old: Tensor,
-        advantage: Tensor,
-        row: Tensor,
-        seen: list[tuple[float, float, float]],
-    ) -> float:
+        self, found: Experience, old: Tensor, advantage: Tensor, row: Tensor
+    ) -> tuple[float, float, float]:
+        """A gradient step; its policy loss, value loss and KL."""
         c, standard = found.c[row], self.standardise(found.c[row])
         new, entropy = self.chain.log_prob(c, standard, found.chain[row])
         loss, kl = self.objective(new, old[row], advantage[row])
@@ -152,9 +150,13 @@ class PPO(nn.Module):
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
         (loss - self.config.entropy * entropy.mean() + value_loss).backward()
-        if self.config.max_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self.chain.parameters(), self.config.max_grad_norm)
         for optimizer in self.optimizers.values():
             optimizer.step()
-        seen.append((loss.item(), value_loss.item(), kl.item()))
-        return kl.item()
+        return loss.item(), value_loss.item(), kl.item()
+
+
+def _minibatches(count: int, size: int, epochs: int, rng: np.random.Generator) -> Iterator[Tensor]:
+    """Rows of each minibatch, in another order each epoch; what is left over of an epoch is left out."""
+    for _ in range(epochs):
+        order = torch.from_numpy(rng.permutation(count))
+        yield from order[: count // size * size].split(size)

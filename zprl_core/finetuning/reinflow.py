@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """ReinFlow: a learned noise makes the flow a Markov chain with a likelihood (Zhang et al., NeurIPS 2025).
 
-arXiv 2505.22094. A network of the observation sets the deviation of each number of the chunk; the ratio is
-that of the whole chain, the initial noise included, whose density is the same for both policies. From the
-public configurations for square and for Gym from state (ft_ppo_reflow_mlp): std 0.08 to 0.14, clipping 0.01,
-entropy bonus 0.01 (square), learning rates 4.5e-5 and 6.5e-4 (Gym), GAE 0.95, gradient norm 25.
+arXiv 2505.22094. A network of the observation and the step sets the deviation of each number of the chunk;
+the ratio is that of the whole chain, the initial noise included, whose density is the same for both policies.
+From its public configuration for transport from state (ft_ppo_reflow_mlp), the one of Robomimic with four
+steps: std 0.08 to 0.14, clipping 0.01, entropy bonus 0.01, learning rates 4.5e-5 and 6.5e-4, 5 epochs, target
+KL 0.01, GAE 0.95, half an iteration a minibatch. Log densities are means over a chunk's numbers and the
+chain's steps, as theirs are with their two normalisations on.
 
-Ours differs: the discount per chunk is the task's (theirs .99 to .999); intermediate chunks are not clipped
-to [-1, 1], nor is noise cut at 3 deviations, so that densities are exact; the observation encoder stays
-frozen; no warm-up of the critic and no schedule of learning rates; rewards are not rescaled by a running
-deviation; epochs stop at a KL of 1 (Gym's; theirs for square .01);
-the noise's range does not shrink over training, theirs does after a third of it; 10 epochs, theirs for Gym 5;
-iterations as DPPO's here. Log densities are means over a chunk's
-numbers and the chain's steps, as theirs are with their two normalisations on.
-"""
+Ours differs:
+
+- Chunks are not cut to [-1, 1], nor is noise at 3 deviations, so that densities are exact; the noise network
+  has 256 numbers in two layers (theirs 64 or 128) and sees k itself beside the observation, theirs an
+  embedding of it.
+- An episode ends at success, where theirs goes on to the horizon and earns 1 in every step of it; the
+  discount per chunk is the task's (theirs .999); rewards are not divided by a running deviation of their
+  returns.
+- The observation encoder stays frozen; no warm-up of the critic (theirs two iterations) and no schedule of
+  learning rates; iterations as DPPO's here."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from zprl_core.finetuning.chain import FlowChain, LearnedStd
-from zprl_core.finetuning.ppo import PPOConfig
+from zprl_core.finetuning.chain import STEPS, FlowChain, LearnedStd
+from zprl_core.finetuning.ppo import LEAST_BATCH, PPOConfig
 from zprl_core.policy.base_policy import BasePolicy
 
 STD_RANGE = (0.08, 0.14)
@@ -37,7 +41,14 @@ def reinflow_chain(policy: BasePolicy) -> FlowChain:
 def reinflow_config(gamma: float, chunks: int) -> PPOConfig:
     """ReinFlow's numbers. chunks: of one iteration."""
     return PPOConfig(
-        gamma=gamma, chunks=chunks, actor_lr=4.5e-5, critic_lr=6.5e-4, entropy=0.01, max_grad_norm=25.0
+        gamma=gamma,
+        chunks=chunks,
+        batch=max(LEAST_BATCH, chunks // 2),
+        actor_lr=4.5e-5,
+        critic_lr=6.5e-4,
+        epochs=5,
+        target_kl=0.01,
+        entropy=0.01 * STEPS / (STEPS + 1),  # they sum over the M steps, and divide by M + 1
     )
 
 

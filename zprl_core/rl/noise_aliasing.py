@@ -5,9 +5,9 @@ A critic Q^A(c, a) of executed chunks learns by temporal differences; a critic Q
 is fitted to Q^A of the chunk that the frozen flow makes of w ~ N(0, I); the actor follows Q^W. Different
 noise that gives the same chunk thus has the same value, and any transition teaches Q^A, whoever made it.
 
-Ours differs: Table V's networks and rates for their 2048-wide ones; one fit of Q^W an update for their 10;
-one update a transition for their 20.
-"""
+Ours differs: Table V's networks and rates (theirs 2048 wide on can and square, 128 and 1024 on Gym); one fit
+of Q^W an update, where theirs has 10 after every 20; one update a transition for their 5 (20 for each step of
+four copies); and as `noise_steering.py`."""
 
 from __future__ import annotations
 

@@ -5,9 +5,12 @@ Of Policy Decorator (Yuan et al., ICLR 2025, arXiv 2412.13630, and its public co
 residual (`res_scale`), the critic on the sum of base action and residual (`critic_input: sum`), and the
 progressive exploration, which is `progressive_share`. Ours differs: the actor sees the base action beside the
 observation (their `actor_input: obs_base_action`, where their default is the observation alone); rewards are
-0 and 1, where they subtract 1; residuals before the first update are the actor's, where theirs are uniform;
-no gradient is clipped (theirs at 50); SAC's settings are Table V's, and the target has no entropy term.
-"""
+the task's, where they subtract 1; residuals before the first update are the actor's, nearly uniform ones,
+where theirs are uniform and then all but zero, from output layers that begin a hundredth as large;
+exploration is set in over environment steps, where theirs counts chunks (30,000 to 300,000 of them); no
+gradient is clipped (theirs at 50); SAC's settings are Table V's (theirs: batches of 1024, gamma .97, tau .01,
+one update for four chunks, a temperature from 1 towards an entropy of -H da), and the target has no entropy
+term."""
 
 from __future__ import annotations
 

@@ -13,22 +13,55 @@ SERIAL = "923322070123"
 
 
 class Bus(rs.context):  # type: ignore[name-defined]
-    """A context whose devices can be pulled out while a driver holds them."""
+    """A context whose devices can be pulled out while a driver holds them.
+
+    Attributes:
+        pulled: nothing is plugged in.
+        absent: serial numbers of what is not.
+        unlistable: the error with which listing fails; empty: it does not.
+        unanswered: the error with which each device meets questions; empty: it answers.
+        resettable: whether devices take a reset; software devices themselves do not.
+        resets: serial numbers of those that were reset.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.pulled = False
-        self.absent: set[str] = set()  # serial numbers
+        self.pulled, self.resettable = False, True
+        self.absent: set[str] = set()
+        self.unlistable = self.unanswered = ""
+        self.resets: list[str] = []
         self._new: list[Any] = []
         self.set_devices_changed_callback(lambda info: self._new.append(info.get_new_devices()))
 
     def query_devices(self) -> Any:
+        if self.unlistable:
+            raise RuntimeError(self.unlistable)
         there = [] if self.pulled else super().query_devices()
-        return [d for d in there if d.get_info(rs.camera_info.serial_number) not in self.absent]
+        return [Listed(d, self) for d in there if serial_number(d) not in self.absent]
 
     def forget(self) -> None:
         """Drop what the callback keeps alive."""
         self._new.clear()
+
+
+class Listed:
+    """A device as the bus lists it: librealsense's own, but for what the bus does to it."""
+
+    def __init__(self, device: Any, bus: Bus) -> None:
+        self._device, self._bus = device, bus
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    def get_info(self, info: Any) -> str:
+        if self._bus.unanswered:
+            raise RuntimeError(self._bus.unanswered)
+        return str(self._device.get_info(info))
+
+    def hardware_reset(self) -> None:
+        if not self._bus.resettable:
+            self._device.hardware_reset()
+        self._bus.resets.append(serial_number(self._device))
 
 
 class Device:
@@ -110,6 +143,11 @@ class Device:
         frame.timestamp, frame.domain, frame.frame_number = stamp_ms, domain, n
         frame.profile, frame.depth_units = self._streams[stream], 0.0001
         sensor.on_video_frame(frame)
+
+
+def serial_number(device: Any) -> str:
+    """Of one of librealsense's devices."""
+    return str(device.get_info(rs.camera_info.serial_number))
 
 
 def _identity() -> Any:

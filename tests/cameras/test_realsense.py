@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -181,11 +182,116 @@ def test_another_serial_number_lists_what_is_connected(bus: Bus) -> None:
     del device
 
 
+def test_one_that_is_not_listed_may_be_hidden_for_want_of_udev_rules(bus: Bus) -> None:
+    with pytest.raises(
+        RigError, match=r"99-realsense-libusb\.rules, see docs/real_rigs\.md\) are installed: w"
+    ):
+        driver(bus).open()
+
+
+@pytest.mark.parametrize(
+    "said", ["Last Error: Permission denied", "Permission Denied!\nThis is often an ind"]
+)
+def test_listing_that_permission_is_missing_for_names_the_udev_rules(bus: Bus, said: str) -> None:
+    device = Device(bus)
+    bus.unanswered = said
+    with pytest.raises(
+        RigError, match=r"is not found; connected: none; not all .*may not open it: .*udev"
+    ) as e:
+        driver(bus).open()
+    assert "\n" not in str(e.value)
+    del device
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "map_device_descriptor Cannot open '/dev/video0 Last Error: Permission denied",
+            "this user may not open",
+        ),
+        (
+            "bulk transfer, error: RS2_USB_STATUS_ACCESS",
+            "this user may not open it: install librealsense's udev",
+        ),
+        (
+            "xioctl(VIDIOC_S_FMT) failed, errno=16 Last Error: Device or resource busy",
+            "it offers 24x32 at 30 Hz",
+        ),
+    ],
+)
+def test_opening_names_the_udev_rules_only_where_permission_is_missing(
+    bus: Bus, said: str, advice: str
+) -> None:
+    class Refuses(rs.pipeline):  # type: ignore[name-defined]
+        def start(self, *_: Any) -> Any:
+            raise RuntimeError(said)
+
+    device, denied = Device(bus), SimpleNamespace(**{**vars(rs), "pipeline": Refuses})
+    camera = RealSenseCamera(config("realsense", rate_hz=30.0, device=SERIAL), Clock(), denied, bus)
+    with pytest.raises(RigError) as caught:
+        camera.open()
+    assert f"cannot stream 24x32 at 30 Hz ({said}); {advice}" in str(caught.value)
+    del device
+
+
 def test_a_size_that_it_does_not_have_lists_those_that_it_has(bus: Bus) -> None:
     device = Device(bus)
     with pytest.raises(RigError, match=r"cannot stream 48x64 at 30 Hz .*it offers 24x32 at 30 Hz \(height"):
         driver(bus, width=64, height=48).open()
     del device
+
+
+def test_a_listing_that_fails_says_nothing_of_the_camera(bus: Bus) -> None:
+    device, camera = Device(bus), driver(bus)
+    camera.open()
+    for bus.unlistable, bus.unanswered in (("udev is gone", ""), ("", "hwmon is busy")):
+        assert camera.listed() is None
+        assert [camera.read(0.01) for _ in range(5)] == [None] * 5
+    camera.close()
+    with pytest.raises(
+        RigError, match=r"not found; connected: none; not all can be listed \(hwmon is busy\)"
+    ):
+        camera.open()
+    bus.unlistable, bus.unanswered = "udev is gone", ""
+    with pytest.raises(RigError, match=r"not found; connected: none; not all can be listed \(udev is gone\)"):
+        camera.open()
+    bus.unlistable = ""
+    assert camera.listed() is True
+    camera.open()
+    camera.close()
+    del device
+
+
+def test_only_two_looks_in_a_row_without_it_mean_that_it_is_unplugged(bus: Bus) -> None:
+    device, camera = Device(bus), driver(bus)
+    camera.open()
+    for bus.pulled, bus.unlistable in ((True, ""), (False, ""), (True, ""), (False, "no"), (True, "")):
+        assert camera.read(0.01) is None
+    device.send(1, 33.0, rs.timestamp_domain.hardware_clock)
+    assert camera.read(5.0) is not None
+    assert camera.read(0.01) is None  # a frame ends the row, too
+    with pytest.raises(CameraLost, match="is gone; connected: none"):
+        camera.read(0.01)
+    assert camera.listed() is False
+    camera.close()
+
+
+def test_a_reset_reaches_the_camera_of_this_serial_number_alone(bus: Bus) -> None:
+    devices, camera = [Device(bus, OTHER), Device(bus)], driver(bus)
+    camera.reset()
+    assert bus.resets == [SERIAL]
+    bus.resettable = False
+    with pytest.raises(
+        RigError, match=r"takes no reset \(hardware_reset is not implemented for this device!\)"
+    ):
+        camera.reset()
+    bus.absent = {SERIAL}
+    with pytest.raises(
+        RigError, match=rf"is not listed; connected: {OTHER} \(Soft D405\)\. Plug it in again"
+    ):
+        camera.reset()
+    del devices
 
 
 def test_pulled_out_while_streaming_and_plugged_in_again(bus: Bus) -> None:

@@ -45,6 +45,29 @@ def test_colour_and_depth_come_together_and_come_back_after_the_cable_was_pulled
     assert np.unique(millimetres).tolist() == [250]
 
 
+@pytest.mark.slow
+def test_one_that_hangs_is_reset_when_opening_it_again_did_not_help(tmp_path: Path) -> None:
+    unplug = tmp_path / "unplug"
+    rig = rig_file(tmp_path, "realsense", Path(SERIAL), width=32, height=24, rate_hz=RATE_HZ)
+    with alone(tmp_path, UNPLUG=str(unplug)) as g, watched(g, rig, SCRIPT) as eyes:
+        g.wait(lambda: len(eyes.seen["image"]) > 20, PATIENCE_S, "frames")
+        unplug.write_text("hang")
+        g.wait(lambda: error(eyes, "camera third_view hangs; trying again."), PATIENCE_S, "the diagnosis")
+        before = len(eyes.seen["image"])
+        unplug.unlink()  # opening it again is enough, this once
+        g.wait(lambda: len(eyes.seen["image"]) > before + 5, PATIENCE_S, "frames of one that woke up")
+        g.wait(lambda: count(eyes, "reopened") == 1, PATIENCE_S, "the count")
+        unplug.write_text("hang")
+        g.wait(lambda: error(eyes, "camera third_view hangs; trying again."), PATIENCE_S, "it again")
+        before = len(eyes.seen["image"])
+        g.wait(lambda: "resetting its hardware" in g.log("camera"), PATIENCE_S, "the reset")
+        assert count(eyes, "reopened") == 3 and len(eyes.seen["image"]) == before
+        g.wait(lambda: len(eyes.seen["image"]) > before + 5, PATIENCE_S, "frames again")
+        g.wait(lambda: status(eyes).level == DiagnosticStatus.OK, 20, "the all-clear")
+        log = g.log("camera")
+    assert "camera third_view is listed again " in log and log.count("resetting its hardware") == 1
+
+
 def test_another_camera_in_its_place_is_never_taken_for_it(tmp_path: Path) -> None:
     unplug = tmp_path / "unplug"
     rig = rig_file(tmp_path, "realsense", Path(SERIAL), width=32, height=24, rate_hz=RATE_HZ)

@@ -1,13 +1,15 @@
 """One camera: whatever its driver reads becomes /cameras/<name>/image at the task's size.
 
 Frames are read, checked and published in one thread of their own, so that a driver may block and a graphics
-context may live in it. A device that is lost is opened again until it is back. The executor's thread watches:
-it says on /diagnostics, and in the log, which camera has stopped, why, and for how long.
+context may live in it. A device that is lost is opened again until it is back; one that hangs is reset. The
+executor's thread watches: it says on /diagnostics, and in the log, which camera has stopped, why, and for how
+long.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -16,12 +18,13 @@ from sensor_msgs.msg import Image
 
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, Setup, run
-from zprl_cameras.driver import CameraLost, Frame
+from zprl_cameras.driver import HANGS, CameraLost, Frame
 from zprl_cameras.drivers import make_driver
 from zprl_cameras.judge import expected
 from zprl_cameras.monitor import Health, StreamMonitor
 from zprl_cameras.picture import Fit
 from zprl_cameras.reconnect import delays_s
+from zprl_cameras.resets import Resets
 from zprl_core.config import CameraView
 from zprl_core.errors import ConfigError, RigError
 
@@ -38,7 +41,7 @@ class CameraNode(Node):
     def __init__(self) -> None:
         super().__init__("camera_node")
         cv2.setNumThreads(1)  # one picture at a time is little work, and the policy wants the cores
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)  # the monitor says it better
+        quiet_opencv()
         setup = self.setup()
         name = self.parameter("camera", "", "name of the camera in the rig and in the task")
         self._config, self._lockstep = setup.rig.camera(name), setup.lockstep
@@ -57,6 +60,8 @@ class CameraNode(Node):
         self._driver = make_driver(self, setup, self._config, view)
         self._health, self._complaint, self._watches = Health("", "", 0.0), "", 0
         self._stop = threading.Event()
+        log = self.get_logger().warning
+        self._resets = Resets(name, self._driver, self._stop.wait, log, time.monotonic)
         self._thread = threading.Thread(target=self._capture, name=f"camera {name}", daemon=True)
         self._thread.start()
         if not setup.lockstep:  # in lockstep a camera is silent for as long as everybody else needs
@@ -87,15 +92,18 @@ class CameraNode(Node):
             now_ns = self.now_ns()
             if frame is not None:
                 seen_ns = now_ns
+                self._resets.frame()
                 self._publish(frame)
             elif not self._simulated and now_ns - seen_ns > STALLED_S * convert.SECOND_NS:
-                raise CameraLost(f"It is still there, but no frame came for {STALLED_S:g} s.", "hangs")
+                raise CameraLost(f"It is not known to be gone, but no frame came for {STALLED_S:g} s.", HANGS)
 
     def _reopen(self, loss: CameraLost) -> None:
         reason: Exception = loss
         for delay_s in delays_s():
             self._monitor.lost(loss.how, str(reason))
             self._driver.close()
+            if loss.how == HANGS:
+                self._resets.hangs()
             if self._stop.wait(delay_s):
                 return
             try:
@@ -142,6 +150,17 @@ class CameraNode(Node):
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )
         self._diagnostics.publish(DiagnosticArray(header=convert.header(self.now_ns()), status=[status]))
+
+
+def quiet_opencv() -> None:
+    """Log only OpenCV's errors: of the rest the monitor says it better.
+
+    OpenCV 4.6, which is Ubuntu 24.04's, has the call under another name, and no name for the level.
+    """
+    if hasattr(cv2.utils, "logging"):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+    else:
+        cv2.setLogLevel(2)  # type: ignore[attr-defined]  # LOG_LEVEL_ERROR
 
 
 def _view(setup: Setup, camera: str) -> CameraView:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core.errors import RigError
+
+HANGS = "hangs"  # how a camera is lost that is there and sends nothing
 
 
 class Frame(NamedTuple):
@@ -60,3 +62,18 @@ class CameraDriver(Protocol):
 
     def close(self) -> None:
         """Stop and let go of the device. Harmless when it is not open, and after an error."""
+
+
+@runtime_checkable
+class Resettable(Protocol):
+    """What a driver has besides, whose device can be told to restart as if it were plugged in anew."""
+
+    def listed(self) -> bool | None:
+        """Whether the device is plugged in; None: it cannot be told now."""
+
+    def reset(self) -> None:
+        """Tell it to restart, and return at once. Only while it is closed.
+
+        Raises:
+            RigError: it cannot be told.
+        """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,25 @@ from zprl_core.errors import RigError
 RGB_EXPOSURE_UNIT_US = 100  # of a separate colour sensor; a stereo module that also gives colour counts in us
 MS_NS = 1e6
 WITHOUT_DDS = '{"dds": {"enabled": false}}'
+LOOKS = 2  # in a row that do not show it make it unplugged
+DENIED = ("permission denied", "rs2_usb_status_access")  # what librealsense's errors say then, in any case
+UDEV_RULES = "librealsense's udev rules (99-realsense-libusb.rules, see docs/real_rigs.md)"
+
+
+class Listing(NamedTuple):
+    """What librealsense lists.
+
+    Attributes:
+        found: serial number to name and device.
+        problem: why there may be more, in librealsense's words; empty where that is all.
+    """
+
+    found: dict[str, tuple[str, Any]]
+    problem: str
+
+    def __str__(self) -> str:
+        named = ", ".join(f"{serial} ({name})" for serial, (name, _) in self.found.items()) or "none"
+        return f"{named}; not all can be listed ({self.problem})" if self.problem else named
 
 
 class RealSenseCamera:
@@ -36,14 +55,15 @@ class RealSenseCamera:
     def __init__(self, config: CameraConfig, now_ns: Callable[[], int], rs: Any, context: Any) -> None:
         self._config, self._now_ns, self._rs, self._context = config, now_ns, rs, context
         self._period_ns = round(1e9 / config.rate_hz)
-        self._clock, self._number = stamps.ClockMap(), -1
+        self._clock, self._number, self._missed = stamps.ClockMap(), -1, 0
         self._queue, self._pipeline, self._align = rs.frame_queue(1), None, rs.align(rs.stream.color)
 
     def open(self) -> None:
         """Start the streams, then set exposure, gain and white balance.
 
         Raises:
-            RigError: no device with this serial number, no such stream, or a setting that it does not have.
+            RigError: no device with this serial number, no such stream, a setting that it does not have, or
+                no permission, where librealsense tells.
         """
         rs, config = self._rs, self._config
         self._check_connected()
@@ -53,7 +73,8 @@ class RealSenseCamera:
         wanted.enable_stream(rs.stream.color, config.width, config.height, rs.format.rgb8, rate_hz)
         if config.depth:
             wanted.enable_stream(rs.stream.depth, rs.format.z16, rate_hz)
-        self._clock, self._queue, self._number = stamps.ClockMap(), rs.frame_queue(1), -1
+        self._clock, self._queue = stamps.ClockMap(), rs.frame_queue(1)
+        self._number, self._missed = -1, 0
         try:
             device = pipeline.start(wanted, self._queue).get_device()
         except RuntimeError as error:
@@ -62,24 +83,25 @@ class RealSenseCamera:
         try:
             self._set_up(device)
         except RuntimeError as error:
-            raise RigError(f"{self._who()} does not take its settings ({error}); plug it in again") from error
+            advice = remedy(str(error)) or "plug it in again"
+            raise RigError(f"{self._who()} does not take its settings ({error}); {advice}") from error
 
     def read(self, timeout_s: float) -> Frame | None:
         """The next frame.
 
         Raises:
-            CameraLost: the device is gone.
+            CameraLost: the device is gone: two reads in a row had no frame and found that it is not listed.
         """
         came, frame = self._queue.try_wait_for_frame(round(timeout_s * 1000))
         if came:
+            self._missed = 0
             try:
                 return self._frame(frame.as_frameset())
             except RuntimeError as error:
                 raise CameraLost(f"{self._who()}: librealsense says: {error}.", "fails") from error
-        if self._config.device not in self._devices():
-            raise CameraLost(
-                f"{self._who()} is gone; connected: {self._present()}. Check its cable and power"
-            )
+        self._missed = self._missed + 1 if self.listed() is False else 0
+        if self._missed >= LOOKS:
+            raise CameraLost(f"{self._who()} is gone; connected: {self._look()}. Check its cable and power")
         return None
 
     def close(self) -> None:
@@ -88,6 +110,25 @@ class RealSenseCamera:
             with contextlib.suppress(RuntimeError):  # it may be gone already
                 self._pipeline.stop()
         self._pipeline, self._queue = None, self._rs.frame_queue(1)
+
+    def listed(self) -> bool | None:
+        """Whether the device is plugged in; None: the listing fails, or leaves something out."""
+        found, problem = self._look()
+        return True if self._config.device in found else None if problem else False
+
+    def reset(self) -> None:
+        """Restart the device's firmware, which takes it off the bus for some seconds; its handles are dead.
+
+        Raises:
+            RigError: it is not listed, or does not take the command.
+        """
+        looked = self._look()
+        if self._config.device not in looked.found:
+            raise RigError(f"{self._who()} is not listed; connected: {looked}. Plug it in again")
+        try:
+            looked.found[self._config.device][1].hardware_reset()
+        except RuntimeError as error:
+            raise RigError(f"{self._who()} takes no reset ({error}); plug it in again") from error
 
     def _frame(self, frames: Any) -> Frame | None:
         """The set's picture, unless it came already: the last one is sent again with depth that is early."""
@@ -117,30 +158,37 @@ class RealSenseCamera:
             return self._clock(stamp_ns, arrival_ns)
         return stamps.before_arrival(stamp_ns, self._period_ns)
 
-    def _devices(self) -> dict[str, tuple[str, Any]]:
-        """Serial number to name and device; one that is just going away cannot be asked any more."""
-        info, found, listed = self._rs.camera_info, dict[str, tuple[str, Any]](), list[Any]()
-        with contextlib.suppress(RuntimeError):
+    def _look(self) -> Listing:
+        """What is plugged in; a device that is just going away, or hangs, may be one that cannot be asked."""
+        info, found, problem = self._rs.camera_info, dict[str, tuple[str, Any]](), ""
+        try:
             listed = self._context.query_devices()
+        except RuntimeError as error:
+            return Listing({}, str(error))
         for i in range(len(listed)):
-            with contextlib.suppress(RuntimeError):
+            try:
                 device = listed[i]
                 found[device.get_info(info.serial_number)] = device.get_info(info.name), device
-        return found
+            except RuntimeError as error:
+                problem = " ".join(str(error).split())  # some have several lines
+        return Listing(found, problem)
 
     def _check_connected(self) -> None:
-        if self._config.device not in self._devices():
-            raise RigError(
-                f"{self._who()} is not connected; connected: {self._present()}. Set `device` to a serial "
-                "number, or check the cable and that it hangs on USB 3"
-            )
-
-    def _present(self) -> str:
-        return ", ".join(f"{serial} ({name})" for serial, (name, _) in self._devices().items()) or "none"
+        looked = self._look()
+        if self._config.device in looked.found:
+            return
+        if looked.problem:
+            advice = remedy(looked.problem) or "plug it in again"
+            raise RigError(f"{self._who()} is not found; connected: {looked}. If it is there, {advice}")
+        raise RigError(
+            f"{self._who()} is not connected; connected: {looked}. Set `device` to a serial number, or check "
+            f"the cable, that it hangs on USB 3, and that {UDEV_RULES} are installed: without them it is "
+            "hidden from all who may not open it"
+        )
 
     def _no_stream(self, problem: str) -> str:
         config, offers = self._config, set()
-        _, device = self._devices().get(str(config.device), ("", None))
+        _, device = self._look().found.get(str(config.device), ("", None))
         with contextlib.suppress(RuntimeError):  # one that is just going away
             for profile in () if device is None else self._colour_sensor(device).get_stream_profiles():
                 if profile.stream_type() == self._rs.stream.color:
@@ -148,7 +196,8 @@ class RealSenseCamera:
                     offers.add((video.height(), video.width(), video.fps()))
         listed = ", ".join(f"{h}x{w} at {fps} Hz" for h, w, fps in sorted(offers)) or "no colour"
         wanted = f"{config.height}x{config.width} at {config.rate_hz:g} Hz{' with depth' * config.depth}"
-        return f"{self._who()} cannot stream {wanted} ({problem}); it offers {listed} (height x width)"
+        advice = remedy(problem) or f"it offers {listed} (height x width)"
+        return f"{self._who()} cannot stream {wanted} ({problem}); {advice}"
 
     def _set_up(self, device: Any) -> None:
         option, config = self._rs.option, self._config
@@ -195,6 +244,13 @@ def millimetres(depth: Any) -> NDArray[np.uint16]:
         return raw
     scaled = np.rint(raw * np.float32(factor))
     return np.where(scaled > np.iinfo(np.uint16).max, 0, scaled).astype(np.uint16)
+
+
+def remedy(problem: str) -> str:
+    """What to do where an error of librealsense says that this user may not open a device; else empty."""
+    if not any(sign in problem.lower() for sign in DENIED):
+        return ""
+    return f"this user may not open it: install {UDEV_RULES}, and plug it in again"
 
 
 def _prefer(sensor: Any, option: Any, value: float) -> None:

@@ -12,7 +12,7 @@ import cv2
 
 from zprl_bringup.node import Node, Setup
 from zprl_cameras import stamps
-from zprl_cameras.driver import CameraLost, Frame
+from zprl_cameras.driver import HANGS, CameraLost, Frame
 from zprl_cameras.picture import rgb
 from zprl_core.config import CameraConfig, CameraView
 from zprl_core.errors import RigError
@@ -79,7 +79,7 @@ class V4L2Camera:
         """
         if not self._capture.grab():
             if self._config.device and Path(self._config.device).exists():
-                raise CameraLost(f"{self._who()} is still there, but sends nothing.", "hangs")
+                raise CameraLost(f"{self._who()} is still there, but sends nothing.", HANGS)
             raise CameraLost(f"{self._who()} is gone; video devices here: {present()}. Check its cable")
         monotonic_ns, system_ns = time.monotonic_ns(), self._now_ns()
         buffer_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)

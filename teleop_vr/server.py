@@ -16,7 +16,7 @@ from zprl_core.safety import ChunkCommand
 from zprl_core.teleop.teleoperation import Teleoperation
 from zprl_web.access import OPERATOR, Bucket, is_phone
 from zprl_web.connection import Person, Verdict
-from zprl_web.gate import GUEST
+from zprl_web.gate import guest_of
 from zprl_web.messages import Command, Hello
 from zprl_web.server import Desk, Page, PageServer, person
 from zprl_web.site import Place
@@ -107,7 +107,7 @@ class Server(PageServer[HandsPage, Hello]):
         """A headset's browser calls itself mobile, as a phone's does."""
         headset = "VR" in request.headers.get("User-Agent", "").split()
         phone = is_phone(request.headers) and not headset
-        return HandsPage(socket, request.transport, person(hello, request[GUEST], phone=phone))
+        return HandsPage(socket, request.transport, person(hello, guest_of(request), phone=phone))
 
     def welcome(self, page: HandsPage, hello: Hello) -> None:
         """Who has the hands keeps them, but lets go: somebody else is there, and may want something."""

@@ -21,7 +21,7 @@ from zprl_panel.seat import Seat
 from zprl_panel.view import view
 from zprl_web.access import OPERATOR, Bucket, is_phone
 from zprl_web.connection import Person, Verdict
-from zprl_web.gate import GUEST
+from zprl_web.gate import guest_of
 from zprl_web.messages import Command
 from zprl_web.server import Desk, Page, PageServer, person
 from zprl_web.site import Place
@@ -68,7 +68,7 @@ class Server(PageServer[Page, Hello]):
 
     def make_page(self, request: web.Request, socket: web.WebSocketResponse, hello: Hello) -> Page:
         """A page, which says little more than what people tap."""
-        who = person(hello, request[GUEST], phone=is_phone(request.headers))
+        who = person(hello, guest_of(request), phone=is_phone(request.headers))
         return Page(socket, request.transport, who, messages=Bucket(5.0, 30.0), frames=Bucket(100.0, 200.0))
 
     def welcome(self, page: Page, hello: Hello) -> None:

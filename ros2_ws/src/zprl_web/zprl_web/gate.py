@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -14,7 +15,14 @@ from zprl_web import pages, private
 from zprl_web.access import OPERATOR, SESSION_S, Doors, Guest, Guests, Limits, Links
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-GUEST = web.RequestKey("guest", Guest)
+_GUEST: Any = web.RequestKey("guest", Guest) if hasattr(web, "RequestKey") else "guest"
+"""Ubuntu 24.04's aiohttp, as all before 3.14, has plain words for keys."""
+
+
+def guest_of(request: web.Request) -> Guest:
+    """Who has sent a request that the gate has let through."""
+    found: Guest = request[_GUEST]
+    return found
 
 
 class Gate:
@@ -66,7 +74,7 @@ class Gate:
             guest = self._guests.find(request.cookies.get(self._cookie, ""), time.time())
             if guest is None:
                 return self._not_in(401, "This browser has no session here, or it has ended.")
-            request[GUEST] = guest
+            request[_GUEST] = guest
             return await handler(request)
 
         return check

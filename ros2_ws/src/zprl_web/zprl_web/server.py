@@ -13,7 +13,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from zprl_web.access import Bucket, Guest
 from zprl_web.connection import Connection, Person, Verdict, greet
 from zprl_web.fields import ProtocolError
-from zprl_web.gate import GUEST
+from zprl_web.gate import guest_of
 from zprl_web.messages import LARGEST_MESSAGE, Command, Hello, WantFrame
 from zprl_web.pictures import Credits
 from zprl_web.site import Place, Site
@@ -140,7 +140,7 @@ class PageServer(ABC, Generic[AnyPage, AnyHello]):
         await asyncio.gather(*(page.close(self._ending) for page in self._pages.values()))
 
     async def _leave(self, request: web.Request) -> web.StreamResponse:
-        name = request[GUEST].name
+        name = guest_of(request).name
         response = self._site.gate.leave(request)
         for page in [page for page in self._pages.values() if page.person.name == name]:
             self.logged_out(page)

@@ -76,7 +76,11 @@ def _names(found: x509.Certificate) -> frozenset[str]:
 
 
 def _days_left(found: x509.Certificate, now: datetime.datetime) -> float:
-    return (found.not_valid_after_utc - now) / datetime.timedelta(days=1)
+    if hasattr(found, "not_valid_after_utc"):
+        until = found.not_valid_after_utc
+    else:  # Ubuntu 24.04's cryptography, as all before 42, says it without its time zone
+        until = found.not_valid_after.replace(tzinfo=datetime.timezone.utc)
+    return (until - now) / datetime.timedelta(days=1)
 
 
 def _make(path: Path, key_path: Path, names: frozenset[str], now: datetime.datetime) -> x509.Certificate:

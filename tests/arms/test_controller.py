@@ -12,6 +12,7 @@ from zprl_arms.controller import ArmController, Report
 from zprl_arms.driver import ArmReading
 from zprl_arms.drivers.sim import SimArm
 from zprl_arms.limits import safety_limits
+from zprl_arms.posture import Posture
 from zprl_core.actions import ActionCodec, ArmWaypoints
 from zprl_core.config import load_rig, load_task
 from zprl_core.safety import ChunkCommand
@@ -236,17 +237,41 @@ def test_a_driver_that_complains_stops_the_arm(controller: ArmController) -> Non
     assert not controller.command(chunk(1, stamp_ns=2 * S), 2 * S)
 
 
-class _Broken:
-    """A fault of the software, where a path is asked for its next point."""
+def test_a_stop_brakes_at_once_and_its_first_reason_stays(controller: ArmController) -> None:
+    """About 0.2 m/s, and 6 m/s^2 to lose it: a thirtieth of a second, and 4 mm."""
+    assert controller.command(chunk(step_m=0.2 * DT_S), S)
+    before, stop_ns = serve(controller, S, 0.1), S + S // 10
+    speed_m_s = (before[-1].position[1] - before[-2].position[1]) / SERVO_S
+    assert speed_m_s == pytest.approx(0.2, rel=0.1)
+    controller.stop("pressed", stop_ns)
+    assert controller.owner == "stop"
+    controller.stop("pressed once more", stop_ns)
+    after = np.array([each.position[1] for each in (before[-1], *serve(controller, stop_ns, 0.5))])
+    rest_s, rest_m = speed_m_s / 6.0 + SERVO_S, speed_m_s**2 / (2 * 6.0)
+    assert np.ptp(after[round(rest_s / SERVO_S) :]) < 1e-9 and controller.at_rest
+    assert 0.5 * rest_m < after[-1] - after[0] < rest_m + 1e-4
+    assert not controller.command(chunk(1, stamp_ns=2 * S), 2 * S)
+    assert controller.fault == "pressed" and controller.owner == "stop"
 
-    def sample(self, _t_ns: int) -> tuple[Setpoint, None]:
-        raise ZeroDivisionError("a bug")
+
+class Faulty(Posture):
+    """Joints with a bug, from a time on, where they are asked how fast they may turn."""
+
+    has_a_bug = False
+
+    def slowed(self, wanted: Setpoint, before: Setpoint, step_s: float) -> Setpoint:
+        if self.has_a_bug:
+            raise ZeroDivisionError("a bug")
+        return super().slowed(wanted, before, step_s)
 
 
-def test_a_fault_of_the_software_ends_in_a_controlled_stop(controller: ArmController) -> None:
-    controller.command(chunk(step_m=0.006), S)
+def test_a_fault_of_the_software_ends_in_a_controlled_stop() -> None:
+    posture = Faulty(RIG, ARM, np.array(ARM.homing.joints_rad))
+    controller = ArmController(ARM, TASK, "run", HOME, posture=posture)
+    controller.on_session("running", 0, S, HOME)
+    assert controller.command(chunk(step_m=0.006), S)
     before = serve(controller, S, 0.2)
-    controller._homing = _Broken()  # type: ignore[assignment]
+    posture.has_a_bug = True
     after = serve(controller, S + S // 5, 0.5)
     assert controller.fault == "the bridge has failed: ZeroDivisionError('a bug')"
     y = np.array([each.position[1] for each in (*before[-3:], *after)])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zprl_arms.controller import ArmController
+from zprl_arms.driver import ArmReading
 from zprl_arms.drivers.sim import SimArm
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.realtime import RealTime
@@ -208,22 +209,40 @@ def test_what_is_due_is_served_before_anything_else_and_once() -> None:
     assert [h[1] for h in ears.heard] == list(range(first, first + 5))
 
 
-def test_an_arm_gets_the_setpoint_of_the_coming_period_once() -> None:
-    class RealArm:
-        """Not a simulated one."""
+class RealArm:
+    """Not a simulated one."""
 
-        def __init__(self) -> None:
-            self.sent: list[Setpoint] = []
+    def __init__(self) -> None:
+        self.sent: list[Setpoint] = []
 
-        def stream(self, setpoint: Setpoint, joints: object, begun_s: object) -> None:
-            self.sent.append(setpoint)
+    def stream(self, setpoint: Setpoint, joints: object, begun_s: object) -> None:
+        self.sent.append(setpoint)
 
+
+def at_an_arm() -> tuple[RealTime, ArmController, RealArm, Ears]:
     arm, ears = RealArm(), Ears()
     controller = ArmController(RIG.arms[0], TASK, "run", SimArm().reset(1).home)
     loop = RealTime(arm, controller, Timing.of(TASK, RIG.arms[0]), ears, most_gap_s=0.2)
+    return loop, controller, arm, ears
+
+
+def test_an_arm_gets_the_setpoint_of_the_coming_period_once() -> None:
+    loop, _, arm, ears = at_an_arm()
     loop.run_to(1000)
     assert loop.run_to(1010) == 9
     assert len(arm.sent) == 2 and [h[1] for h in ears.heard] == [1000, 1010]
+
+
+def test_an_arm_that_complains_is_sent_nothing_until_it_does_no_more() -> None:
+    loop, controller, arm, ears = at_an_arm()
+    home = controller.last
+    loop.run_to(1000)
+    for n, fault in enumerate(["", "C31: collision", "C31: collision", ""], 1001):
+        reading = ArmReading(np.zeros(6), np.zeros(6), home.pose, home.gripper_width, fault)
+        controller.on_reading(reading, loop.grid.at(n))
+        loop.run_to(n)
+    assert [h[1] for h in ears.heard] == [1000, 1001, 1002, 1003, 1004], "it is read all the time"
+    assert len(arm.sent) == 3, "in the first two periods and in the last"
 
 
 @pytest.mark.parametrize("lead", [0, 2, 16])

@@ -64,11 +64,12 @@ class Bench:
     Attributes:
         deaf: nothing reaches the session.
         mute: what it is asked reaches it, and the answer is lost.
+        unseen: what becomes of it reaches no page any more.
         asked: every command that reached it.
     """
 
     def __init__(self, records: Path, plan: tuple[Block, ...] = TRAINING, cell: Cell = CELL) -> None:
-        self.records, self.deaf, self.mute = records, False, False
+        self.records, self.deaf, self.mute, self.unseen = records, False, False, False
         self.asked: list[Command] = []
         self.plan, self.latest = plan, Latest(cell, time.monotonic())
         config = SessionConfig(
@@ -111,6 +112,8 @@ class Bench:
 
     def publish(self) -> None:
         """What /session/state would say."""
+        if self.unseen:
+            return
         view = self.session.view
         since = SimpleNamespace(sec=view.since_ns // 10**9, nanosec=view.since_ns % 10**9)
         message = SimpleNamespace(**{**asdict(view), "since": since})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +48,9 @@ vector = st.tuples(number, number, number)
 
 
 @given(vector, vector, st.floats(0.0, 0.1))
-def test_every_step_keeps_the_pace(at: tuple[float, ...], turn: tuple[float, ...], width_m: float) -> None:
+def test_every_step_keeps_the_pace_and_place_and_rotation_arrive_together(
+    at: tuple[float, ...], turn: tuple[float, ...], width_m: float
+) -> None:
     target = Pose(np.array(at), quaternion_from_rotvec(np.array(turn)))
     way = way_to(TOLD, target, width_m, pace=PACE, waypoints=H, dt_s=DT_S)
     assert way.gripper_width is not None
@@ -61,5 +62,7 @@ def test_every_step_keeps_the_pace(at: tuple[float, ...], turn: tuple[float, ...
     assert np.abs(np.diff(widths)).max() <= 0.1 * DT_S + 1e-9
     gap_m, gap_rad = Pose(way.position[-1], way.quaternion[-1]).distance(target)
     begun_m, begun_rad = TOLD.pose.distance(target)
-    assert gap_m <= max(begun_m - 0.24 + 1e-9, begun_m) and gap_rad <= begun_rad + 1e-7
-    assert not math.isnan(gap_m)
+    seconds = max(begun_m / 0.3, begun_rad / 1.0, 1e-9)
+    left = 1.0 - min(H * DT_S / seconds, 1.0)
+    assert gap_m == pytest.approx(left * begun_m, abs=1e-9)
+    assert gap_rad == pytest.approx(left * begun_rad, abs=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -33,6 +34,7 @@ from zprl_arms.driver import ArmReading
 from zprl_arms.drivers import franka_fci, make_driver
 from zprl_arms.drivers.franka import FrankaArm
 from zprl_arms.drivers.franka_tool import flange_to_tcp, missing_load, nominal_to_tcp
+from zprl_arms.grippers.franka_hand import FrankaHand
 from zprl_core.actions import ArmWaypoints
 from zprl_core.config import load_rig, load_task
 from zprl_core.config.arm import FrankaConfig, GripperConfig, ToolConfig
@@ -177,6 +179,24 @@ def test_it_holds_follows_and_grasps(lenient: Controller) -> None:
             await_reading(driver, partial(has_width, width), 10.0)
 
 
+def test_a_hand_that_is_halted_begins_nothing_until_it_is_told_another_width(lenient: Controller) -> None:
+    with connected(arm_config(lenient.address, gripper=replace(HAND, speed_m_s=0.04))) as driver:
+        start = driver.read().setpoint
+        driver.stream(replace(start, gripper_width=0.08))
+        await_reading(driver, partial(has_width, 0.08), 10.0)
+        driver.stream(replace(start, gripper_width=0.02))
+        await_reading(driver, lambda reading: (reading.gripper_width_m or 0.0) < 0.07, 5.0)
+        driver.stream(replace(start, gripper_width=0.06))
+        driver.halt()
+        await_reading(driver, partial(has_width, 0.02), 10.0)
+        for _ in range(10):
+            driver.stream(replace(start, gripper_width=0.06))
+            time.sleep(0.1)
+        assert driver.read().fault == "" and has_width(0.02, driver.read())
+        driver.stream(replace(start, gripper_width=0.05))
+        await_reading(driver, partial(has_width, 0.05), 5.0)
+
+
 def test_a_lost_controller_is_a_fault_until_a_person_clears_it(lenient: Controller) -> None:
     with connected(arm_config(lenient.address, gripper=HAND)) as driver:
         start = driver.read().setpoint
@@ -271,6 +291,41 @@ def test_a_hand_holds_what_is_between_its_fingers(strict: Controller) -> None:
             time.sleep(0.5)
             assert has_width(reached, driver.read())
         assert driver.read().fault == ""
+
+
+@pytest.mark.parametrize("halted", [False, True])
+def test_a_hand_that_meets_something_presses_unless_the_arm_was_stopped(
+    strict: Controller, halted: bool
+) -> None:
+    with connected_hand(strict) as hand:
+        move(hand, HAND.max_width_m)
+        hand.move(OBJECT_M - 0.02)
+        if halted:
+            hand.halt()
+        await_end(hand)
+    gripper = franka_fci.load_franky().Gripper(strict.address)
+    assert gripper.is_grasped != halted
+    del gripper
+    with connected_hand(strict) as hand:
+        move(hand, HAND.max_width_m)
+
+
+@contextlib.contextmanager
+def connected_hand(controller: Controller) -> Iterator[FrankaHand]:
+    """A Hand without its worker. franka-sim has one client of it at a time."""
+    hand = FrankaHand(controller.address, HAND)
+    hand.connect(enable=True)
+    yield hand
+    hand.close()
+
+
+def move(hand: FrankaHand, width_m: float) -> None:
+    hand.move(width_m)
+    await_end(hand)
+
+
+def await_end(hand: FrankaHand) -> None:
+    wait_for(lambda: hand.read() is not None and not hand.busy, 5.0, lambda: "it moves on")
 
 
 def test_a_reflex_is_a_fault_until_a_person_clears_it(strict: Controller) -> None:

@@ -228,23 +228,38 @@ class FrankaConfig:
     realtime: Literal["enforce", "ignore"] = setting(
         "whether libfranka insists on a real-time kernel", default="ignore"
     )
-    translational_stiffness: float = setting("of the impedance", default=2000.0, unit="N/m", above=0.0)
-    rotational_stiffness: float = setting("of the impedance", default=50.0, unit="Nm/rad", above=0.0)
-    translational_clip_m: float = setting(
-        "largest error that the impedance acts on", default=0.05, unit="m", above=0.0
+    translational_stiffness: float = setting(
+        "of the impedance", default=2000.0, unit="N/m", above=0.0, high=3000.0
     )
-    rotational_clip_rad: float = setting("the same for rotation", default=0.3, unit="rad", above=0.0)
+    rotational_stiffness: float = setting(
+        "of the impedance", default=50.0, unit="Nm/rad", above=0.0, high=300.0
+    )
+    translational_clip_m: float = setting(
+        "largest error that the impedance acts on", default=0.05, unit="m", above=0.0, high=0.1
+    )
+    rotational_clip_rad: float = setting(
+        "the same for rotation", default=0.3, unit="rad", above=0.0, high=0.5
+    )
     homing_stiffness: float = setting(
         "of the arm's first four joints on the way home; the wrist's get 40, 25 and 10 % of it",
         default=600.0,
         unit="Nm/rad",
         above=0.0,
+        high=1000.0,
     )
     collision_torque_nm: float = setting(
-        "torque at every joint that the controller takes for a collision", default=20.0, unit="Nm", above=0.0
+        "torque at every joint that the controller takes for a collision",
+        default=20.0,
+        unit="Nm",
+        above=0.0,
+        high=100.0,
     )
     collision_force_n: float = setting(
-        "force along every axis that the controller takes for a collision", default=20.0, unit="N", above=0.0
+        "force along every axis that the controller takes for a collision",
+        default=20.0,
+        unit="N",
+        above=0.0,
+        high=100.0,
     )
 
 

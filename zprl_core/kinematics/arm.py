@@ -37,6 +37,7 @@ class ArmKinematics:
         self.tool = tool
         self.lower_rad, self.upper_rad = np.array(self.model.lower_rad), np.array(self.model.upper_rad)
         self.speed_rad_s = np.array(self.model.speed_rad_s)
+        self._near_ends = np.array(self.model.near_ends).T  # (4, joints), or empty
         self._flange_tcp = _tool_pose(tool)
         self._pin, self._tcp = _build(self.model, self._flange_tcp)
         self._data = self._pin.createData()
@@ -72,6 +73,15 @@ class ArmKinematics:
     def min_singular_value(self, joints_rad: ArrayLike) -> float:
         """The smallest of the Jacobian's: near 0, some motion of the tool takes endless joint speed."""
         return float(np.linalg.svd(self.jacobian(joints_rad), compute_uv=False)[-1])
+
+    def speeds_rad_s(self, joints_rad: Array, turns_rad: Array) -> Array:
+        """How fast each joint may turn the way of ``turns_rad`` at ``joints_rad``, both (joints,)."""
+        if not self._near_ends.size:
+            return self.speed_rad_s
+        slope, offset, lower, upper = self._near_ends
+        room = np.where(turns_rad > 0.0, upper - joints_rad, joints_rad - lower)
+        allowed = np.sqrt(slope * np.maximum(room, 0.0)) - offset
+        return np.asarray(np.clip(allowed, 0.0, self.speed_rad_s))
 
     def inverse(self, target: Pose, seed_rad: ArrayLike, iterations: int = 30) -> Array | None:
         """The joint angles (joints,) that put the tool at ``target`` (base frame), near the seed.

@@ -21,6 +21,7 @@ from zprl_core.transforms import Array, Pose, quaternion_from_rotvec
 _BRANCH_RAD = 0.5  # a joint that goes farther than this, and much too fast, is on another branch
 _MUCH = 3.0
 _CLAMPED_SHARE = 1.5
+_CRAWL_RAD_S = 0.01  # with which a joint may turn however near its end is
 _FOLDED_M, _ROUNDING_M = 0.03, 1e-4
 
 
@@ -94,7 +95,6 @@ class KinematicGate:
         self.guard = ClearanceGuard(self.bodies, self.rules)
         self._low = kinematics.lower_rad + limits.joint_margin_rad
         self._high = kinematics.upper_rad - limits.joint_margin_rad
-        self._speed = limits.speed_share * np.minimum(kinematics.speed_rad_s, limits.joint_velocity_rad_s)
 
     @classmethod
     def of(cls, arm: ArmConfig, table_m: float | None) -> KinematicGate:
@@ -200,11 +200,16 @@ class KinematicGate:
         return np.array(path), ""
 
     def _speed_problem(self, before: Array, joints: Array, dt_s: float) -> str:
-        speeds = np.abs(joints - before) / dt_s
-        worst = int((speeds / self._speed).argmax())
-        if speeds[worst] <= self._speed[worst] * (1.0 + 1e-6):
+        turns = joints - before
+        speeds, most = np.abs(turns) / dt_s, self._most_rad_s(joints, turns)
+        worst = int((speeds / most).argmax())
+        if speeds[worst] <= most[worst] * (1.0 + 1e-6):
             return ""
-        step = abs(float(joints[worst] - before[worst]))
-        if step > _BRANCH_RAD and speeds[worst] > _MUCH * self._speed[worst]:
+        step = abs(float(turns[worst]))
+        if step > _BRANCH_RAD and speeds[worst] > _MUCH * most[worst]:
             return f"joint {worst + 1} jumps by {step:.2f} rad: the posture changes to another branch"
-        return f"joint {worst + 1} turns at {speeds[worst]:.2f} rad/s, allowed {self._speed[worst]:.2f} rad/s"
+        return f"joint {worst + 1} turns at {speeds[worst]:.2f} rad/s, allowed {most[worst]:.2f} rad/s"
+
+    def _most_rad_s(self, joints: Array, turns: Array) -> Array:
+        own = np.maximum(self.kinematics.speeds_rad_s(joints, turns), _CRAWL_RAD_S)
+        return self.limits.speed_share * np.minimum(own, self.limits.joint_velocity_rad_s)

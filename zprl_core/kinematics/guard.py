@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an arm may go on to a setpoint, for the distances of its links: asked before each one.
+"""Whether an arm may go on to a setpoint, and be where it is, for the distances of its links.
 
 A chunk's way is looked at when it is admitted, straight in joint angles from where it takes over. What is
-commanded blends into it from elsewhere, and bends between waypoints.
+commanded blends into it from elsewhere, and bends between waypoints. Where the arm is in truth is a third
+thing: the elbow of an arm with seven joints is where its own controller has it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from zprl_core.kinematics.clearance import STEP_M, Clearance, ClearanceRules
+from zprl_core.kinematics.clearance import STEP_M, Clearance, ClearanceRules, OtherArm
 from zprl_core.kinematics.distances import ArmBodies
 from zprl_core.transforms import Array
 
 _TOLERANCE_M = 0.5 * STEP_M
+_PRESSED_M = 0.01  # by which what is measured may be lower than the table: arms and tables give way
 
 
 class ClearanceGuard:
@@ -65,3 +69,30 @@ class ClearanceGuard:
         if margins_m[0] >= 0.0:
             self._least_m = 0.0
         return ""
+
+
+class TouchGuard:
+    """Whether an arm touches itself, the table or another arm where it is measured.
+
+    Args:
+        bodies: of the arm. table_m: height of the table in the rig's frame; None: there is none.
+    """
+
+    def __init__(self, bodies: ArmBodies, table_m: float | None) -> None:
+        self._rules = ClearanceRules(bodies, 0.0, None if table_m is None else table_m - _PRESSED_M)
+        self._least_m: float | None = None
+
+    def restart(self) -> None:
+        """The arm goes on from where it is. Where it touches something already it may, no deeper, until it
+        first does not.
+        """
+        self._least_m = None
+
+    def problem(self, joints_rad: Array, others: Sequence[OtherArm] = ()) -> str:
+        """What it touches at measured joint angles (joints,), or nothing."""
+        found = self._rules.clearance(joints_rad, others)
+        if self._least_m is None or found.margin_m >= 0.0:
+            self._least_m = min(found.margin_m, 0.0)
+        if found.margin_m >= self._least_m - _TOLERANCE_M:
+            return ""
+        return f"as it is measured, {found.nearest}"

@@ -11,8 +11,8 @@ Sources, facts only:
   and ``kinematics/default/*.yaml`` of UFACTORY's xarm_ros, which also has lite6. In the page of xarm5 the
   modified table leaves out a = 76 mm of joint 5; its standard table and xarm_ros have it.
 - UFACTORY joint limits: ``x_config.JOINT_LIMITS`` of the xArm Python SDK 1.18; speed 180 deg/s: user manuals.
-- fer, fr3: Franka, "Robot and interface specifications" (control_parameters); fr3's joint limits and speeds
-  are those of franka_description, which do not depend on the posture.
+- fer, fr3: Franka, "Robot and interface specifications" (control_parameters); fr3's joint limits are those of
+  franka_description, its speeds near them libfranka's ``rate_limiting.h``.
 
 These are nominal. UFACTORY calibrates every arm, so its own pose may differ by a millimetre or two.
 """
@@ -35,6 +35,19 @@ class DHRow(NamedTuple):
     offset: float = 0.0
 
 
+class NearEnd(NamedTuple):
+    """How fast a joint may turn towards its end: sqrt(slope * room) - offset, room up to where that is 0.
+
+    Attributes:
+        slope: rad/s^2. offset: rad/s. lower_rad, upper_rad: from where room is counted.
+    """
+
+    slope: float
+    offset: float
+    lower_rad: float
+    upper_rad: float
+
+
 @dataclass(frozen=True)
 class ArmModel:
     """An arm's kinematics.
@@ -45,6 +58,7 @@ class ArmModel:
         flange_m: from the last joint's frame to the flange, along its z.
         lower_rad, upper_rad: joint limits.
         speed_rad_s: highest joint speeds.
+        near_ends: what limits them towards the joints' ends, one a joint; empty: nothing does.
     """
 
     name: str
@@ -53,6 +67,7 @@ class ArmModel:
     lower_rad: tuple[float, ...]
     upper_rad: tuple[float, ...]
     speed_rad_s: tuple[float, ...]
+    near_ends: tuple[NearEnd, ...] = ()
 
 
 def _degrees(*ranges: tuple[float, float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -134,6 +149,15 @@ _FR3 = ArmModel(
     (-2.7437, -1.7837, -2.9007, -3.0421, -2.8065, 0.5445, -3.0159),
     (2.7437, 1.7837, 2.9007, -0.1518, 2.8065, 4.5169, 3.0159),
     (2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26),
+    (
+        NearEnd(12.0, 0.30, -2.7501, 2.7501),
+        NearEnd(5.17, 0.20, -1.7918, 1.7918),
+        NearEnd(7.0, 0.20, -2.9065, 2.9065),
+        NearEnd(8.0, 0.30, -3.0481, -0.1458),
+        NearEnd(34.0, 0.35, -2.8101, 2.8101),
+        NearEnd(11.0, 0.35, 0.54092, 4.5205),
+        NearEnd(34.0, 0.35, -3.0196, 3.0196),
+    ),
 )
 
 MODELS: dict[str, ArmModel] = {

@@ -133,7 +133,7 @@ class ArmBridge(LifecycleNode):
                 shadow=self._shadow,
                 most_gap_s=self._config.watchdog_s,
             )
-        self._fault = ""
+        self._fault = self._owner = ""
         self._outlets = Outlets(
             self, self._config, self._setup.run_id, lockstep=self._setup.lockstep, shadow=self._shadow
         )
@@ -456,6 +456,9 @@ class ArmBridge(LifecycleNode):
         if fault and fault != self._fault:
             self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
         self._fault = fault
+        if self._controller.owner == "stop" != self._owner and self._driver is not None and not self._shadow:
+            self._driver.halt()
+        self._owner = self._controller.owner
         reading = self._readings.newest()
         self._outlets.state(stamp_ns, reading, self._controller)
         return reading

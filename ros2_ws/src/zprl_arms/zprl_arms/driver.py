@@ -91,6 +91,11 @@ class ArmDriver(Protocol):
                 whoever stands at the arm has seen it stop.
         """
 
+    def halt(self) -> None:
+        """The arm slows down and holds, whatever for: what goes on by itself beyond what is streamed, as a
+        gripper's own motion does, must not go on to more. A grasp stays.
+        """
+
     def clear_fault(self) -> None:
         """Clear what `ArmReading.fault` says and be ready to stream again. Only ever called because a person
         asked for it.

@@ -14,6 +14,7 @@ from zprl_core.config import ArmConfig, RigConfig
 from zprl_core.errors import SafetyError
 from zprl_core.kinematics.clearance import OtherArm
 from zprl_core.kinematics.gate import KinematicGate
+from zprl_core.kinematics.guard import TouchGuard
 from zprl_core.safety import SafetyLimits
 from zprl_core.safety.joints import JOINT_RAD_S2, JointStop
 from zprl_core.safety.supervision import tools_problem
@@ -41,6 +42,7 @@ class Posture:
     def __init__(self, rig: RigConfig, arm: ArmConfig, joints_rad: Joints) -> None:
         self._arm, self._least_m = arm, rig.tool_distance_m
         self._gate = KinematicGate.of(arm, rig.table_m)
+        self._touch = TouchGuard(self._gate.bodies, rig.table_m)
         self._base = base_in_rig(arm)
         self._neighbours = {
             other.name: Neighbour(other, rig.tool_distance_m) for other in rig.arms if other.name != arm.name
@@ -64,6 +66,7 @@ class Posture:
         self.commanded_rad = self.measured_rad
         self.stand()
         self._gate.guard.restart(self.commanded_rad)
+        self._touch.restart()
         self._parting_m, self._told_place = {}, None
         self._stop.forget()
 
@@ -141,6 +144,10 @@ class Posture:
                 return f"where both arms would come to rest, {problem}"
         return ""
 
+    def touching_problem(self) -> str:
+        """What the arm touches where it is measured, wherever its joints were commanded to be; or empty."""
+        return self._touch.problem(self.measured_rad, self._others)
+
     def slowed(self, wanted: Setpoint, before: Setpoint, step_s: float) -> Setpoint:
         """The setpoint on the way from `before` to `wanted` at which no joint turns too fast, or too fast to
         stop before its limit.
@@ -216,7 +223,9 @@ class Posture:
         kinematics = self._gate.kinematics
         ends = np.where(turns_rad > 0.0, kinematics.upper_rad, kinematics.lower_rad)
         room = np.abs(ends - self.commanded_rad)
-        return np.minimum(self._speed_rad_s, np.sqrt(2.0 * JOINT_RAD_S2 * room) + _CRAWL_RAD_S)
+        stoppable = np.sqrt(2.0 * JOINT_RAD_S2 * room) + _CRAWL_RAD_S
+        near_end = np.maximum(_MARGIN * kinematics.speeds_rad_s(self.commanded_rad, turns_rad), _CRAWL_RAD_S)
+        return np.minimum(self._speed_rad_s, np.minimum(stoppable, near_end))
 
     def _go(self, joints_rad: Joints, step_s: float, place: Array) -> None:
         velocity = (joints_rad - self.commanded_rad) / step_s

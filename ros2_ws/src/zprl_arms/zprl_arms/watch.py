@@ -56,4 +56,5 @@ class Watch:
             or tracking_problem(due, tool, limits.tracking_m, limits.tracking_rad)
             or contact_problem(reading.wrench_base, limits.external_force_n, limits.external_torque_nm)
             or ("" if self._posture is None else self._posture.nearing_problem(tool, t_ns))
+            or ("" if self._posture is None else self._posture.touching_problem())
         )

@@ -124,6 +124,11 @@ class FrankaArm:
         if self._tracking is not None and self._watch is not None and not self._watch.fault:
             self._tracking.follow(setpoint, joint_position_rad)
 
+    def halt(self) -> None:
+        """A gripper begins no motion, and a Hand's move becomes no grasp, until another width is streamed."""
+        if self._gripper is not None:
+            self._gripper.halt()
+
     def clear_fault(self) -> None:
         """Recover from a reflex or a lost connection, and hold where the arm is.
 
@@ -148,10 +153,10 @@ class FrankaArm:
         """Ramp the torques down, end control, disconnect. The gripper keeps its grasp."""
         if self._watch is not None:
             self._watch.stop()
-        if self._gripper is not None:
-            self._gripper.close()
         if self._tracking is not None:
             self._tracking.end()
+        if self._gripper is not None:
+            self._gripper.close()
         self._tracking = self._fci = self._watch = None
 
     def _open(self) -> None:

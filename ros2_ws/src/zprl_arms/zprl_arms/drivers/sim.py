@@ -57,6 +57,9 @@ class SimArm:
         width = self._rig.setpoint.gripper_width if setpoint.gripper_width is None else setpoint.gripper_width
         self._rig.setpoint = SimSetpoint(setpoint.position, setpoint.quaternion, width)
 
+    def halt(self) -> None:
+        """Nothing goes on by itself."""
+
     def clear_fault(self) -> None:
         """A simulated arm has no faults of its own."""
 

@@ -17,6 +17,7 @@ from zprl_core.errors import RigError
 FASTEST_M_S = 0.1
 CLOSED_M = 0.002  # this near to closed is closed
 SHORT_M = 0.003  # a move that ends this much wider than wanted was stopped by something
+END_S = 2.0  # in which a motion of the fingers has ended
 UNHOMED_M = 0.005  # a Hand that cannot open this much less than the rig says was not homed
 
 
@@ -34,7 +35,8 @@ class FrankaHand:
         self._hand: Any = None
         self._motion: Any = None
         self._width_m = self._most_m = self._goal_m = 0.0
-        self._speed_m_s, self._grasping = min(config.speed_m_s, FASTEST_M_S), False
+        self._speed_m_s = min(config.speed_m_s, FASTEST_M_S)
+        self._grasping = self._halted = False
 
     def connect(self, *, enable: bool) -> None:
         """Connect; the fingers do not move.
@@ -76,11 +78,17 @@ class FrankaHand:
     def move(self, width_m: float) -> None:
         """Open or close to a width, or close to what is in between, and press."""
         width_m = min(max(width_m, 0.0), self._most_m)
-        self._goal_m, self._grasping = width_m, False
+        self._goal_m, self._grasping, self._halted = width_m, False, False
         if width_m <= self._config.min_width_m + CLOSED_M:
             self._grasp()
         else:
             self._motion = self._hand.move_async(width_m, self._speed_m_s)
+
+    def halt(self) -> None:
+        """A move that is on its way ends by itself, and becomes no grasp. libfranka could stop it in between:
+        what follows then is not known, as no simulator's move ends there.
+        """
+        self._halted = True
 
     def clear_fault(self) -> None:
         """Connect again: a Hand has no faults that outlive a motion.
@@ -92,7 +100,11 @@ class FrankaHand:
         self.connect(enable=True)
 
     def close(self) -> None:
-        """Disconnect; a grasp stays."""
+        """Disconnect, once a motion that is on its way has ended; a grasp stays. Whoever lets go of franky's
+        gripper in the middle of one waits for its end, and all of Python with it.
+        """
+        if self._motion is not None:
+            self._motion.wait(END_S)
         self._motion = self._hand = None
 
     def _state(self) -> Any:
@@ -109,6 +121,8 @@ class FrankaHand:
             motion.get()
         except Exception as error:
             problem = one_line(error)
+        if self._halted and not self._grasping:
+            return
         if self._width_m > self._goal_m + SHORT_M and not self._grasping:
             self._grasp()
         elif problem:

@@ -79,6 +79,9 @@ class SerialRobotiq:
             )
         )
 
+    def halt(self) -> None:
+        """It is told widths in steps, as the arm is told poses: nothing goes on by itself."""
+
     def clear_fault(self) -> None:
         """Activate it again where it is not ready: its fingers close and open once.
 

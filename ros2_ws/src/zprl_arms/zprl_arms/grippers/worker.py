@@ -55,6 +55,9 @@ class GripperDevice(Protocol):
             RigError: it does not answer or refuses.
         """
 
+    def halt(self) -> None:
+        """The arm was stopped: a motion that goes on by itself ends as gently as it can. A grasp stays."""
+
     def clear_fault(self) -> None:
         """Make it ready again after a fault or a lost connection.
 
@@ -80,6 +83,7 @@ class GripperWorker:
         self._fault = ""
         self._wanted: float | None = None
         self._sent: float | None = None
+        self._halting = False
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -101,6 +105,10 @@ class GripperWorker:
         """Want a width. Never waits; of several, the newest is moved to."""
         self._wanted = width_m
 
+    def halt(self) -> None:
+        """Begin no motion before another width is wanted. Never waits."""
+        self._halting = True
+
     def clear_fault(self) -> None:
         """Make it ready again; it keeps its width until a new one is wanted.
 
@@ -111,7 +119,7 @@ class GripperWorker:
             return
         self._stop()
         self._device.clear_fault()
-        self._fault, self._wanted, self._sent = "", None, None
+        self._fault, self._wanted, self._sent, self._halting = "", None, None, False
         self._start()
 
     def close(self) -> None:
@@ -143,6 +151,9 @@ class GripperWorker:
         self._reading = self._device.read()
         self._fault = self._fault or self._reading.fault
         wanted = self._wanted
+        if self._halting:
+            self._halting, self._sent = False, wanted
+            self._device.halt()
         if wanted is None or self._fault or self._device.busy:
             return
         if self._sent is None or abs(wanted - self._sent) > RESOLUTION_M:

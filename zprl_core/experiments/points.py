@@ -54,7 +54,8 @@ class Point:
         steps: environment steps trained before it, the warm-up's included. chunks, updates: likewise.
         episodes: of training, finished before it.
         evaluation: without exploration, on the layouts that every trial of this seed has.
-        training: the episodes since the last point, exploring; None where none was finished.
+        training: the episodes that were finished since the last point, exploring; None where none was. Those
+            that run at a point are dropped, long ones, which are failures mostly, more often than short ones.
         metrics: of the last update. effect: what the steering did to the chunks of the evaluation.
         spent_s: wall time since the trial's start in "environment", "observation" (rendering above all),
             "inference", "update" and "evaluation"; of older trials the first has the second in it.

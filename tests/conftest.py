@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,31 @@ from hypothesis import settings
 # A deadline per example measures how busy the machine is; pytest's time-out catches what hangs.
 settings.register_profile("zprl", deadline=None)
 settings.load_profile("zprl")
+
+EXPECTED = (
+    "GPU",
+    "no instructions for bf16",
+    "no real-time priority is permitted",
+    "no groups by session",
+    "at the lowest priority already",
+    "ros2 launch exists only where ROS was installed with apt",
+    "scripts/format_readers.sh",
+    "ray is not installed",
+)
+"""What reasons for a skip have in them where everything is installed that `make setup` installs."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where ZPRL_NO_SKIPS is set, a test that is skipped for another reason fails the run."""
+    reporter: Any = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("ZPRL_NO_SKIPS") or reporter is None:
+        return
+    for report in reporter.stats.get("skipped", ()):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        if not any(each in reason for each in EXPECTED):
+            reporter.write_line(f"{report.nodeid} must not be skipped: {reason}", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
 
 # A shell without job control starts background jobs with SIGINT ignored, and their children inherit that. The
 # tests press Ctrl-C on their own processes, so they need it whoever started them.

@@ -450,7 +450,8 @@ class PolicyNode(LifecycleNode):
 
     def _on_update(self, episode: int, chunk: int | None, answer: Update.Response) -> None:
         if not answer.ok:
-            raise DataError(f"the learner refused episode {episode}, chunk {chunk}: {answer.reason}")
+            what = f"episode {episode}" + ("" if chunk is None else f", chunk {chunk}")
+            raise DataError(f"the learner refused {what}: {answer.reason}")
         self._agent.on_version(episode, chunk, answer.actor_version, bytes(answer.weights))
         self._advance()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from lifecycle_msgs.msg import Transition
-from zprl_interfaces.msg import Correction, PlannedChunk
+from zprl_interfaces.msg import Correction, PlannedChunk, SteeringStatus
 from zprl_interfaces.srv import Update
 
 from tests.ros import training
@@ -31,25 +31,33 @@ LATE_S, WATCHDOG_S = 3.0, 0.6
 
 
 class LearnerAtHand(Observer):
-    """Answers the policy's first question only when it is told to, and every later one at once."""
+    """Answers the policy's first question only when it is told to, and every later one at once.
+
+    Attributes:
+        actor: the weights that it sends. refusal: why it refuses; empty: it does not.
+    """
 
     def __init__(self, domain: int, actor: bytes) -> None:
         super().__init__(domain)
-        self._actor, self.go, self.asked = actor, threading.Event(), threading.Event()
+        self.actor, self.refusal, self.go, self.asked = actor, "", threading.Event(), threading.Event()
         self.plans: list[PlannedChunk] = []
+        self.held: list[str] = []
         self.corrections: list[Any] = []
         self.mend = self._node.create_publisher(Correction, "/session/correction", qos.changes())
         self._node.create_service(Update, "/learner/update", self._on_update)
         profile = qos.stream(lockstep=False, depth=64)
         self._node.create_subscription(PlannedChunk, "/policy/plan", self.plans.append, profile)
+        self._node.create_subscription(
+            SteeringStatus, "/policy/status", lambda m: self.held.append(m.held), qos.status()
+        )
 
     def _on_update(self, request: Any, response: Any) -> Any:
         self.corrections += request.corrections
         self.asked.set()
         assert self.go.wait(60.0)
-        response.ok, response.actor_version = True, 1
+        response.ok, response.reason, response.actor_version = not self.refusal, self.refusal, 1
         if request.known_version < 0:
-            response.weights = self._actor
+            response.weights = self.actor
         return response
 
 

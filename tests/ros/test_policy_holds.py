@@ -25,7 +25,6 @@ def run(g: Graph, base: Path, learner: LearnerAtHand) -> None:
     ("weight", "refusal", "said"),
     [
         (1e30, "", "chunk 0: the policy planned numbers that are not finite; nothing was sent"),
-        (np.nan, "", "actor weights are not finite"),
         (0.0, "the disk is full", "the learner refused episode 0: the disk is full"),
     ],
 )

@@ -44,6 +44,24 @@ def test_a_plan_s_last_ending_is_learned_from_and_no_other(
         assert made.run.learner_checkpoint.exists()
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_what_was_learned_on_a_robot_before_a_crash_is_kept(tmp_path: Path, lockstep: bool) -> None:
+    """Of an episode without a record: simulated time runs it again, a robot never does."""
+    task_file, blocks = training.tiny_task(tmp_path), (Block("train", "explore", chunks=9),)
+    with graph(tmp_path / "g", lockstep=lockstep, task=load_task(str(task_file)), blocks=blocks) as made:
+        base = training.tiny_base(tmp_path, made.run.task_file)
+        leave_an_ending(made.run.transitions_file, base, made.run.task_file)
+        before = made.run.transitions_file.read_bytes()
+        with Observer(made.domain) as observer:
+            made.start("learner", "learner_node.learner_node", base=str(base), resume=True)
+            assert observer.change("learner", Change.TRANSITION_CONFIGURE)
+        made.stop()
+        kinds = [record["kind"] for _, record in record_log.read(made.run.transitions_file)]
+        assert kinds == ([] if lockstep else ["transition"])
+        assert (made.run.transitions_file.read_bytes() == before) != lockstep
+
+
 def leave_an_ending(log: Path, base: Path, task_file: Path) -> None:
     """Of episode 0, by its first chunk."""
     task = load_task(str(task_file))

@@ -16,8 +16,11 @@ import zprl_core
 PACKAGES = ("torch", "numpy", "scipy", "mujoco", "PyYAML", "tensorboard", "rclpy", "zprl_interfaces")
 
 
-def versions() -> dict[str, Any]:
-    """Versions of this library, Python and its packages; the machine; the commit if there is one."""
+def versions(started_s: float | None = None) -> dict[str, Any]:
+    """Versions of this library, Python and its packages; the machine; the commit if there is one.
+
+    started_s: when what is told of began, Unix time, s; None: now.
+    """
     return {
         "zprl": zprl_core.__version__,
         "commit": _commit(),
@@ -25,7 +28,7 @@ def versions() -> dict[str, Any]:
         "packages": {name: package_version(name) for name in PACKAGES},
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(started_s)),
     }
 
 

@@ -52,6 +52,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="to compute on (default: auto, a GPU where there is one)",
     )
+    parser.add_argument(
+        "--threads",
+        type=arguments.positive,
+        metavar="N",
+        help="of torch (default: 1 for a network of less than 10 million parameters, else one a core)",
+    )
     finished = parser.add_mutually_exclusive_group()
     finished.add_argument(
         "--attach", type=Path, metavar="CKPT", help="train only a new bottleneck, on this finished checkpoint"
@@ -71,14 +77,23 @@ def run(args: argparse.Namespace) -> int:
 
     if (args.attach or args.latents) and not leads():
         return 0  # one process is enough for it
-    task = load_task(args.task)
+    args.started, task = time.time(), load_task(args.task)
     if args.out.exists():
         raise DataError(f"{args.out}: exists. Choose another --out")
     make_folder(args.out.absolute().parent)
     data = load_dataset(args.data, task)
     size = f"{data.episodes} demonstrations, {len(data.actions)} ticks, {len(data)} windows"
     print(f"{args.data}: {size}", file=sys.stderr)
+    _use_threads(args.threads, task)
     return _add_latents(args, task, data) if args.latents else _train(args, task, data)
+
+
+def _use_threads(wanted: int | None, task: TaskConfig) -> None:
+    from zprl_core.arithmetic import threads_to_train, use_threads
+    from zprl_core.base import new_model
+
+    size = sum(each.numel() for each in new_model(task, 0).parameters())
+    use_threads(wanted or threads_to_train(size))
 
 
 def _train(args: argparse.Namespace, task: TaskConfig, data: Dataset) -> int:
@@ -195,6 +210,8 @@ class _Tracker:
 def _info(
     args: argparse.Namespace, task: TaskConfig, report: dict[str, Any], wall_s: float
 ) -> dict[str, Any]:
+    import torch
+
     from zprl_core.versions import versions
 
     return {
@@ -204,7 +221,8 @@ def _info(
         "seed": args.seed,
         "wall_s": round(wall_s, 1),
         "bottleneck": report,
-        "versions": versions(),
+        "threads": torch.get_num_threads(),
+        "versions": versions(args.started),
     }
 
 

@@ -19,6 +19,9 @@ from zprl_core.config.recording import RecordingConfig
 from zprl_core.config.task import TaskConfig
 from zprl_core.errors import ConfigError
 
+SIMULATED_SCENE = "place_orange"
+"""Of arms with driver sim."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationConfig:
@@ -197,6 +200,10 @@ def check_pair(rig: RigConfig, task: TaskConfig) -> None:
     if task.observation.proprio_dim != rig.proprio_dim:
         wanted, given = task.observation.proprio_dim, rig.proprio_dim
         raise ConfigError(f"{who}: observation.proprio_dim: {wanted}, the rig's proprioception has {given}")
+    if task.scene not in (None, SIMULATED_SCENE) and any(arm.driver == "sim" for arm in rig.arms):
+        raise ConfigError(
+            f"{who}: scene: {task.scene}, the simulated one is {SIMULATED_SCENE}; take a rig with real arms"
+        )
 
 
 def _check_lead(rig: RigConfig, task: TaskConfig, who: str) -> None:

@@ -135,6 +135,10 @@ class TaskConfig:
     )
     horizon_steps: int = setting("longest episode", unit="ticks", low=1)
     success: str = setting("the test that ends an episode with r = 1")
+    scene: str | None = setting(
+        "what lies before the arms; an arm with driver sim has place_orange only. null: not said",
+        default=None,
+    )
     observation: ObservationConfig = setting("what the policy sees")
     action: ActionConfig = setting("what it commands")
     policy: PolicyConfig = setting("the base policy's network")

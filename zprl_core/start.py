@@ -26,6 +26,7 @@ from zprl_core.config import (
 from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.graph import Mode as RunMode
 from zprl_core.graph import NodeSpec, RunSettings, graph
+from zprl_core.host import check_host
 from zprl_core.kept_rig import require_same_arms, rig_of_today
 from zprl_core.measured_policy import digests, measured_policy
 from zprl_core.plan import (
@@ -397,9 +398,11 @@ def _create(
     panel: str | None,
     teleop: str,
 ) -> Prepared:
-    """Check that the graph can be made, then write the folder."""
+    """Check that the graph can be made and started here, then write the folder."""
     folder = RunFolder(out.absolute())
     prepared = _prepared(folder, spec, rig, task, blocks, resume=False, panel=panel, teleop=teleop)
+    refuse_used(out, "continue that run with --resume")
+    check_host(prepared.nodes)
     folder = RunFolder.create(out, spec, task, rig)
     write_plan(folder.plan_file, blocks)
     _warn(folder, warnings)

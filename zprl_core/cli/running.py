@@ -17,8 +17,8 @@ from zprl_core import single_host
 from zprl_core.cli.closing import closing
 from zprl_core.cli.progress import bars
 from zprl_core.curves import CurveWriter
+from zprl_core.host import PAGES, check_host
 from zprl_core.measurement import proportion
-from zprl_core.panel_address import PanelAddress
 from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder
@@ -31,11 +31,6 @@ SETTLE_S = 1.0
 SETTLE_LEARNING_S = 15.0
 """Time between the plan's last episode and the end, s; after training, for the updates that it still owes."""
 CLOCK = "clock"
-_PAGES = {
-    "panel_node": ("panel", "--panel", "panel_link"),
-    "teleop_node": ("teleoperation", "--teleop", "teleop_link"),
-}
-"""What people call a node's page, its option, and the property of the folder that names its link."""
 
 
 def run_session(prepared: Prepared, *, verbose: bool) -> int:
@@ -45,11 +40,12 @@ def run_session(prepared: Prepared, *, verbose: bool) -> int:
     Raises:
         SessionError: a process died; names it, its exit code and its last lines.
         DataError: another process is running in this folder.
+        KeyboardInterrupt: a signal came; says what goes on with the run.
     """
     folder = prepared.folder
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job has SIGINT ignored
         signal.signal(number, signal.default_int_handler)
-    with folder.lock():
+    with folder.lock(), _told_how_to_go_on(folder):
         if position(prepared.blocks, read_records(folder.episodes_file)) is None:
             print(f"{folder.path}: is finished, nothing is left to do", file=sys.stderr)
         else:
@@ -63,7 +59,7 @@ def run_session(prepared: Prepared, *, verbose: bool) -> int:
 
 def _run_graph(prepared: Prepared, verbose: bool) -> None:
     folder = prepared.folder
-    _check_panel(prepared)
+    check_host(prepared.nodes)
     _warn_of_stop(prepared)
     _provide_pictures(prepared)
     with single_host.free_domain(os.environ) as domain:
@@ -138,7 +134,7 @@ class _Follower:
         self._size = -1
         self._bars = bars(blocks, self._records, blind=folder.spec.blind) if show else None
         self._curves = CurveWriter(folder.curves, ".session")
-        self._unlinked = {name: getattr(folder, link) for name, _, link in _PAGES.values()}
+        self._unlinked = {name: getattr(folder, link) for name, _, link in PAGES.values()}
 
     def look(self) -> bool:
         """Take in what is new; whether the plan is done."""
@@ -180,20 +176,20 @@ class _Follower:
         self._curves.flush()
 
 
-def _check_panel(prepared: Prepared) -> None:
-    """Its node is started again whenever it ends, so what it cannot cure is found before."""
-    for node in prepared.nodes:
-        if node.executable in _PAGES:
-            page, option, _ = _PAGES[node.executable]
-            PanelAddress.parse(str(node.parameters["address"])).require_free(page, option)
-
-
 def _read_link(path: Path) -> str:
     """The way into a page, once its node has left one."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
+
+
+@contextlib.contextmanager
+def _told_how_to_go_on(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"go on with it by {folder.resumed_by}") from None
 
 
 @contextlib.contextmanager

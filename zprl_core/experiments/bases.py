@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +33,11 @@ def demonstrations_path(trial: Trial, root: Path) -> Path:
     return root / "demonstrations" / trial.demonstrations
 
 
-def base_of(trial: Trial, root: Path, device: str = "cpu") -> BaseModel:
-    """The trial's base policy with its bottleneck, on a device; made there first where it is missing.
+def base_of(
+    trial: Trial, root: Path, device: str = "cpu", notice: Callable[[str], None] = lambda _: None
+) -> BaseModel:
+    """The trial's base policy with its bottleneck, on a device; made there first where it is missing, as
+    `notice` is told.
 
     Raises:
         ConfigError: the simulator or its expert is missing.
@@ -45,13 +48,13 @@ def base_of(trial: Trial, root: Path, device: str = "cpu") -> BaseModel:
     path = base_path(trial, root)
     with _locked(path.parent):
         if not path.exists():
-            _pretrain(trial, root, path, device)
+            _pretrain(trial, root, path, device, notice)
     model, _, _ = load_base(path)
     model.policy.sampling = trial.task.policy.sampling  # of this trial: its weights do not depend on it
     return model.to(device)
 
 
-def _pretrain(trial: Trial, root: Path, path: Path, device: str) -> None:
+def _pretrain(trial: Trial, root: Path, path: Path, device: str, notice: Callable[[str], None]) -> None:
     from zprl_core.base import save_base
     from zprl_core.data.dataset import load_dataset
     from zprl_core.data.reading import open_dataset
@@ -62,6 +65,7 @@ def _pretrain(trial: Trial, root: Path, path: Path, device: str) -> None:
     folder = demonstrations_path(trial, root)
     with _locked(folder.with_name(f".{folder.name}.lock")):
         if not folder.exists():
+            notice(f"{trial.task.name}: collects {trial.task.budget.demonstrations} demonstrations")
             collect(trial.task, folder, DEMONSTRATIONS_SEED)
     found, wanted = open_dataset(folder), trial.task.budget.demonstrations
     if found.header.task != trial.task.name:
@@ -74,6 +78,7 @@ def _pretrain(trial: Trial, root: Path, path: Path, device: str) -> None:
             f"so many with `zprl dataset import --episodes {wanted}`"
         )
     data = load_dataset(folder, trial.task)
+    notice(f"{trial.cell.name}, seed {trial.seed}: trains its base policy; a task's other methods share it")
     model = _imitated(trial, root, data, Replicas(device))
     report = attach_bottleneck(model, trial.task, data, trial.seed, device=device)
     save_base(path, model, trial.task, {"bottleneck": dataclasses.asdict(report)})

@@ -115,7 +115,7 @@ def run_trial(trial: Trial, root: Path, machine: Machine, notice: Notice = print
         (folder / ERROR).unlink(missing_ok=True)
         write_json(folder / ABOUT, {**_about(trial), "device": machine.device})
         try:
-            model = base_of(trial, root, machine.device)
+            model = base_of(trial, root, machine.device, notice)
             with VectorEnvironment(trial.task, trial.environments, machine.simulators) as environments:
                 kind = FinetuningTrial if trial.cell.method in FINETUNING else SteeringTrial
                 run = kind(trial.task, trial.cell, model, environments, trial.seed, folder)

@@ -142,10 +142,18 @@ function draw() {
   else if (view) drawView();
 }
 
+// Why nothing comes: a session that was done ends its server.
+function silence() {
+  if (replaced) return ["Opened elsewhere", "this page moves nothing"];
+  if (view?.session.state === "done") return ["The session has ended", "what was recorded lies in the run's folder"];
+  return ["The server is silent", "no hand moves an arm; to stop, use the hardware stop"];
+}
+
 // What was known of arms and session is old: none of it stays.
 function drawSilence() {
-  set("word", replaced ? "Opened elsewhere" : "The server is silent");
-  set("hint", replaced ? "this page moves nothing" : "no hand moves an arm; to stop, use the hardware stop");
+  const [word, hint] = silence();
+  set("word", word);
+  set("hint", hint);
   fill("arms", [], item);
 }
 
@@ -178,7 +186,7 @@ function drawView() {
 
 // What the wearer reads.
 function board() {
-  if (!link.live || !view) return [{ text: "The server is silent", colour: "#ff8c69" }];
+  if (!link.live || !view) return [{ text: silence()[0], colour: "#ff8c69" }];
   const arms = Object.entries(view.arms).map(([name, arm]) => {
     const doing = arm.why || (arm.closed ? "follows your hand" : "holds: press the grip");
     const late = arm.latency_ms === null ? "" : `  ${arm.latency_ms} ms`;

@@ -196,9 +196,14 @@ def _metres(position: np.ndarray) -> str:
 
 
 def _how_to_start(rig: RigConfig, arm: ArmConfig) -> str:
-    """The command for the simulated box that is missing, on a line of its own; empty for a real one."""
-    if rig.simulation is None or arm.driver != "xarm":
+    """What starts the simulated controller that is missing, on a line of its own; empty for a real one."""
+    if rig.simulation is None:
         return ""
+    if arm.driver == "franka":
+        return (
+            "\nsimulated: there is no Desk. The graph starts it, once scripts/franka_simulators.sh has "
+            "installed it: run `zprl train` or `zprl evaluate`, and the doctor beside it"
+        )
     gripper = f" --gripper {arm.gripper.kind}" if arm.gripper is not None else ""
     serial = f" --serial {arm.serial}" if arm.serial else ""
     command = (

@@ -64,6 +64,7 @@ def check_camera(
     max_age_s: float | None = None,
     save_reference: bool = False,
     watch_s: float = WATCH_S,
+    simulated: bool = False,
 ) -> CameraLook:
     """Open a camera, watch it, compare its picture, and let go of it.
 
@@ -73,12 +74,15 @@ def check_camera(
         max_age_s: older observations are refused by the task; None: no task is known.
         save_reference: keep its picture of now.
         watch_s: how long to watch, at least.
+        simulated: whether the rig is.
     """
     from zprl_cameras.drivers import make_driver
 
     title = f"camera '{camera.name}': {camera.driver}" + (f" {camera.device}" if camera.device else "")
     if camera.driver == "sim":
         return CameraLook(Finding(True, f"{title}: simulated, opens with the graph"))
+    if simulated and camera.driver == "files" and not Path(str(camera.device)).exists():
+        return CameraLook(Finding(True, f"{title}: simulated, its pictures are made with the first graph"))
     clock, setup = SimpleNamespace(now_ns=time.time_ns), SimpleNamespace(lockstep=False)
     try:
         with contextlib.closing(make_driver(clock, setup, camera, None)) as driver:  # type: ignore[arg-type]

@@ -119,9 +119,9 @@ def look(cell: Cell, *, save_reference: bool = False, watch_s: float = WATCH_S) 
     """Look at every device, each in a process of its own."""
     max_age_s = None if cell.task is None else cell.task.observation.max_age_s
     arms = [Job(check_arm, (cell.rig, arm.name, watch_s)) for arm in cell.rig.arms]
+    how = max_age_s, save_reference, watch_s, cell.rig.simulation is not None
     cameras = [
-        Job(check_camera, (camera, cell.folder / f"{camera.name}.png", max_age_s, save_reference, watch_s))
-        for camera in cell.cameras
+        Job(check_camera, (camera, cell.folder / f"{camera.name}.png", *how)) for camera in cell.cameras
     ]
     found = run_aside([*arms, *cameras], DEVICES_S + watch_s - WATCH_S)
     seen_arms = {

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from zprl_arms.drivers.franka_tool import flange_to_tcp, missing_load, nominal_to_tcp
 from zprl_core.config import ArmConfig, FrankaConfig
-from zprl_core.errors import RigError
+from zprl_core.errors import RigError, UnreachableError
 from zprl_core.trajectory import Setpoint
 from zprl_core.transforms import Pose
 
@@ -325,7 +325,7 @@ class Fci:
                 "Release the user stop, and in Desk unlock the joints and recover from its error"
             ) from error
         except franky.Exception as error:
-            raise RigError(
+            raise UnreachableError(
                 f"arm '{arm.name}': no Franka controller at {arm.address}: {one_line(error)} Check address "
                 "and cable, and in Desk that joints are unlocked, FCI is active and no other client has it"
             ) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -20,13 +21,30 @@ from zprl_core.plots import learning_curve
 from zprl_core.records import read_records
 
 RIG, TASK = "sim_xarm6", "place_orange_demo"
+INTERRUPTED = 130
+
+
+def module(*words: str) -> int:
+    """Run a module to its end, which a terminal's Ctrl-C reaches too, however long it takes to end cleanly.
+
+    Raises:
+        KeyboardInterrupt: it has ended, and one of the two was interrupted.
+    """
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        code = subprocess.run([sys.executable, "-m", *words], check=False).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard or code in (INTERRUPTED, -signal.SIGINT):
+        raise KeyboardInterrupt
+    return code
 
 
 def zprl(*arguments: str) -> None:
     """Run a zprl command, printing it first; ends this process if it fails."""
     print(f"\n$ zprl {shlex.join(arguments)}", flush=True)
-    code = subprocess.run([sys.executable, "-m", "zprl_core.cli", *arguments], check=False).returncode
-    if code:
+    if code := module("zprl_core.cli", *arguments):
         sys.exit(code)
 
 
@@ -40,9 +58,20 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Make the demo."""
+def main() -> int:
+    """Make the demo; the exit code is 130 after Ctrl-C."""
     args = parse()
+    try:
+        make(args)
+    except KeyboardInterrupt:
+        given = f" ARGS={shlex.quote(shlex.join(sys.argv[1:]))}" if sys.argv[1:] else ""
+        print(f"demo: interrupted; run `make demo{given}` again to go on", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def make(args: argparse.Namespace) -> None:
+    """Make what is missing of the demo."""
     began = time.monotonic()
     folder, seed = args.out / f"seed{args.seed}", str(args.seed)
     data, base, run = folder / "demonstrations", folder / "base.ckpt", folder / "zprl"
@@ -55,8 +84,8 @@ def main() -> None:
     zprl(*train, "--seed", seed, *(["--resume"] if run.exists() else []))
     episodes, name = read_records(run / "episodes.jsonl"), f"seed {seed}"
     learning_curve({name: episodes}, run / "learning_curve.png", f"{TASK}, {name}")
-    film = ["scripts.film", "--run", str(run), "--out", str(folder / "before_after.mp4")]
-    subprocess.run([sys.executable, "-m", *film], check=False)  # says so where nothing was cured
+    film = str(folder / "before_after.mp4")
+    module("scripts.film", "--run", str(run), "--out", film)  # says so where nothing was cured
     report(json.loads((run / "summary.json").read_text()))
     print(f"{run / 'learning_curve.png'}\n{(time.monotonic() - began) / 60:.1f} minutes")
 
@@ -70,4 +99,4 @@ def report(summary: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -134,7 +134,7 @@ def write(path: Path, frames: list[Frame]) -> None:
 
 
 def main() -> int:
-    """Film; the exit code is 2 where there is nothing to show."""
+    """Film; the exit code is 2 where there is nothing to show, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--run", type=Path, required=True, help="folder of a finished training run")
     parser.add_argument("--out", type=Path, required=True, help="film to write, .mp4")
@@ -146,6 +146,9 @@ def main() -> int:
     except ZprlError as error:
         print(f"film: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("film: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

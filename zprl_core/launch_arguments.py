@@ -93,14 +93,27 @@ def split_arguments(mode: str, settings: Sequence[str]) -> dict[str, str]:
     """
     known = LAUNCH_ARGUMENTS[mode]
     found: dict[str, str] = {}
-    for text in settings:
+    for number, text in enumerate(settings):
         name, separator, value = text.partition(":=")
+        if text.startswith("-"):
+            raise _option(known, text, settings[number + 1 :])
         if not separator:
             raise ConfigError(f"'{text}' is not of the form name:=value, such as rig:=sim_xarm6")
         if name not in known:
             raise ConfigError(f"unknown launch argument '{name}'{did_you_mean(name, list(known))}")
         found[name] = value
     return found
+
+
+def _option(known: Mapping[str, str], text: str, after: Sequence[str]) -> ConfigError:
+    """What is said of an option such as --rig, whose value may stand in it or come after it."""
+    option, _, value = text.partition("=")
+    name = option.lstrip("-").replace("-", "_")
+    if name not in known:
+        return ConfigError(f"unknown option '{option}'{did_you_mean(name, list(known))}")
+    if not value and after and not after[0].startswith("-") and ":=" not in after[0]:
+        value = after[0]
+    return ConfigError(f"'{option}' is not of the form name:=value; write {name}:={value or '...'}")
 
 
 def prepare(mode: Mode, given: Mapping[str, str]) -> start.Prepared:

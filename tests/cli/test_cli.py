@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import zprl_core
+from tests.panel.bench import free_port
 from zprl_core import cli
 from zprl_core.config import load_task
 from zprl_core.plan import training_plan, write_plan
@@ -83,6 +84,23 @@ def test_help_of_a_command_ends_with_an_example(command: str, capsys: pytest.Cap
     assert len(description.splitlines()) > 8
 
 
+@pytest.mark.parametrize("part", ["run", "status", "report", "list"])
+def test_help_of_a_part_of_experiment_ends_with_its_example(
+    part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["experiment", part, "--help"])
+    assert capsys.readouterr().out.rsplit("example:\n", 1)[1].startswith(f"  zprl experiment {part}")
+
+
+def test_a_refused_folder_is_refused_before_there_is_a_bar(tmp_path: Path, fails: Fails) -> None:
+    pytest.importorskip("zprl_sim")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine.txt").touch()
+    said = fails("collect", "--rig", RIG, "--task", TASK, "--out", "used")
+    assert said.startswith("zprl collect: error: ") and "used: holds mine.txt" in said
+
+
 def test_version(tmp_path: Path) -> None:
     assert zprl("--version", cwd=tmp_path).stdout == f"zprl {zprl_core.__version__}\n"
 
@@ -147,6 +165,20 @@ MISTAKES = [
     ),
     (f"launch evaluate rig:={RIG} task={TASK}", "'task=place_orange_demo' is not of the form name:=value"),
     ("launch fly", "invalid choice: 'fly'"),
+    ("train --out run --fly", "unrecognized arguments: --fly"),
+    (f"launch train --quiet rig:={RIG} task:=place_orange", "base.ckpt: no such checkpoint. Make one"),
+    (f"launch train rig:={RIG} --quiet task:=place_orange", "base.ckpt: no such checkpoint. Make one"),
+    (f"launch --quiet train rig:={RIG} task:=place_orange", "base.ckpt: no such checkpoint. Make one"),
+    (f"launch train --rig {RIG}", f"'--rig' is not of the form name:=value; write rig:={RIG}"),
+    (f"launch train task:=can --rig={RIG}", f"write rig:={RIG}"),
+    (f"launch train --record rig:={RIG}", "write record:=..."),
+    ("launch train --ring r", "unknown option '--ring'; did you mean 'rig'?"),
+    (
+        f"collect --rig {RIG} --task {TASK} --out d --panel none --limit-s 9",
+        "--panel, --limit-s: only where a person demonstrates; add --teleop",
+    ),
+    ("smoothness absent --out s", "error: absent: does not exist; name the folder of a run, or of a bag"),
+    ("steering absent --out s", "error: absent: no such checkpoint or run folder"),
 ]
 
 
@@ -259,6 +291,27 @@ def test_ctrl_c_ends_a_command_cleanly(tmp_path: Path, workers: str) -> None:
     assert "Traceback" not in stderr
     assert stderr.strip().endswith("zprl collect: interrupted")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_session_with_the_command_that_goes_on(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    line = f"collect --rig {RIG} --task {TASK} --teleop 127.0.0.1:{free_port()} --panel none --out {run}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zprl_core.cli", *line.split()],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end = time.monotonic() + 60
+    while not (run / "live.json").exists():
+        assert process.poll() is None and time.monotonic() < end
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    said = f"zprl collect: interrupted; go on with it by `zprl collect --resume --out {run}`"
+    assert stderr.strip().endswith(said)
 
 
 def test_doctor_finds_what_is_wrong(tmp_path: Path) -> None:

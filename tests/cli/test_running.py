@@ -159,7 +159,8 @@ run_session(_prepared(folder, Path({str(tmp_path)!r}), 3, "time.sleep(60)"), ver
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
         _until(lambda: len(read_records(folder.episodes_file)) == 3 or process.poll() is not None)
         os.kill(process.pid, signal.SIGINT)
-        process.communicate(timeout=40)
+        _, said = process.communicate(timeout=40)
+    assert said.endswith(f"KeyboardInterrupt: go on with it by `zprl train --resume --out {folder.path}`\n")
     assert json.loads(folder.summary_file.read_text())["episodes"] == 3
 
 

@@ -35,7 +35,7 @@ def test_a_dataset_has_the_promised_files_and_arrays(tmp_path: Path) -> None:
     assert [header[key] for key in said] == [3, "sim_xarm6", 0, None, []]
     assert header["cameras"] == {"third_view": [24, 32], "wrist": [24, 32]}
     assert [entry["length"] for entry in header["episodes"]] == [12, 12]
-    assert [now[:2] for now in seen] == [(1, 2), (2, 2)]
+    assert [now[:2] for now in seen] == [(0, 2), (1, 2), (2, 2)]
     files = {path.stem: np.load(path) for path in (tmp_path / "data").glob("*.npy")}
     assert {name: (array.dtype.name, array.shape) for name, array in files.items()} == {
         "image_third_view": ("uint8", (24, 24, 32, 3)),

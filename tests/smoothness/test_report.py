@@ -139,6 +139,18 @@ def test_the_files(tmp_path: Path) -> None:
     assert content["groups"][2]["ratios"]["vel_ee"]["value"] == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    ("mode", "why"), [("human", "a person moved the arms"), ("steer", "void, with the motors off")]
+)
+def test_without_motion_by_a_policy_a_line_says_why(tmp_path: Path, mode: str, why: str) -> None:
+    records = [record(n, "demonstrations", mode, helped_chunks=7) for n in range(4)]
+    found = rows("demos", records, [motion(n, 0.1, human_share=1.0) for n in range(4)])
+    shown = write(tmp_path, found, groups(found), "base_c")
+    assert shown.startswith("no motion by a policy") and f"all 4 left out, {why}" in shown
+    assert len(shown.splitlines()) == 1 and "|" not in shown
+    assert len((tmp_path / "episodes.csv").read_text().splitlines()) == 5
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(0.1, 10.0), min_size=LEAST, max_size=30), st.floats(0.5, 3.0))
 def test_intervals_hold_their_value_and_scale(values: list[float], factor: float) -> None:

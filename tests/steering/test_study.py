@@ -17,7 +17,7 @@ from tests.learning.tiny import change
 from tests.steering import study_made as made
 from zprl_core.arithmetic import use_threads
 from zprl_core.cli import main
-from zprl_core.errors import DataError
+from zprl_core.errors import CheckpointError, DataError
 from zprl_core.steering.maps import flat_map
 from zprl_core.steering.study import open_runs, studied, visited
 
@@ -112,6 +112,10 @@ def test_what_cannot_be_studied(tmp_path: Path) -> None:
         open_runs([tmp_path / "one_base.ckpt"])
     with pytest.raises(DataError, match="not a run folder"):
         open_runs([tmp_path])
+    with pytest.raises(DataError, match="one state of a run; name the run's folder"):
+        open_runs([one / "checkpoints" / "learner.ckpt"])
+    with pytest.raises(CheckpointError, match="nothing: no such checkpoint or run folder"):
+        open_runs([tmp_path / "nothing"])
 
 
 def test_a_run_without_transitions(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import select
 import sys
 from collections.abc import Sequence
 
-from zprl_core.cli.parser import build_parser
+from zprl_core.cli.parser import parse
 from zprl_core.errors import ZprlError
 
 USER_ERROR = 2
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 after a user's mistake, 130 after Ctrl-C, 141
     where what it prints is not read to its end.
     """
-    args = build_parser().parse_args(argv)
+    args = parse(argv)
     try:
         code: int = args.run(args)
         sys.stdout.flush()
@@ -33,8 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return NOT_READ
         print(f"zprl {args.command}: error: {error}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
-        print(f"zprl {args.command}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        then = f"; {error}" if error.args else ""
+        print(f"zprl {args.command}: interrupted{then}", file=sys.stderr)
         return INTERRUPTED
     return code
 

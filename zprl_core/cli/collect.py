@@ -35,6 +35,8 @@ EXAMPLE = """\
 
 FIXED = ("task", "limit_s", "seed")
 """What a collection keeps."""
+BY_A_PERSON = ("panel", "limit_s")
+"""What the scripted expert has no use for."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +96,10 @@ def run(args: argparse.Namespace) -> int:
     check_pair(rig, task)
     if args.teleop is not None or rig.simulation is None:
         return _by_a_person(args)
+    if alone := [f"--{name.replace('_', '-')}" for name in BY_A_PERSON if getattr(args, name) is not None]:
+        raise ConfigError(
+            f"{', '.join(alone)}: only where a person demonstrates; add --teleop, or leave it out"
+        )
     return _by_the_expert(args, rig, task)
 
 
@@ -124,7 +130,7 @@ def _by_the_expert(args: argparse.Namespace, rig: RigConfig, task: TaskConfig) -
     from zprl_sim.collect import collect
 
     episodes = args.episodes or task.budget.demonstrations
-    with _Bar(episodes) as bar:
+    with _Bar() as bar:
         index = collect(
             args.out,
             episodes,
@@ -151,20 +157,25 @@ def _config(rig: RigConfig, task: TaskConfig) -> CollectConfig:
 
 
 class _Bar:
-    """Progress with the share of successes."""
+    """Progress with the share of successes; nothing is shown before the first call."""
 
-    def __init__(self, total: int) -> None:
-        from zprl_core.cli.progress import bar
-
-        self._bar = bar("demonstrations", total, "ep")
+    def __init__(self) -> None:
+        self._bar: Any = None
 
     def __enter__(self) -> _Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def __call__(self, done: int, total: int, successes: int) -> None:
+        from zprl_core.cli.progress import bar
+
+        if self._bar is None:
+            self._bar = bar("demonstrations", total, "ep")
+        if not done:
+            return
         self._bar.set_postfix_str(f"success {successes / done:.2f}", refresh=False)
         self._bar.update(done - self._bar.n)
 

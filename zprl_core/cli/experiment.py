@@ -15,6 +15,8 @@ from zprl_core.cli import arguments
 if TYPE_CHECKING:
     from zprl_core.experiments.cells import Trial
 
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
 NAME = "experiment"
 HELP = "the paper's simulation section: benchmark tasks, baselines, ablations"
 DESCRIPTION = """\
@@ -34,9 +36,9 @@ EXAMPLE = """\
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
-    listing = commands.add_parser("list", help="all experiments, and their cells")
+    listing = _part(commands, "list", "all experiments, and their cells")
     listing.set_defaults(run=_list)
-    running = commands.add_parser("run", help="run what is missing of an experiment")
+    running = _part(commands, "run", "run what is missing of an experiment")
     _add_selection(running)
     running.add_argument(
         "--processes",
@@ -61,13 +63,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     running.add_argument("--ray", metavar="ADDRESS", help="run on this Ray cluster, which sees --root too")
     running.set_defaults(run=_run)
-    status = commands.add_parser("status", help="how far its trials are")
+    status = _part(commands, "status", "how far its trials are")
     _add_selection(status)
     status.set_defaults(run=_status)
-    report = commands.add_parser("report", help="its figure and its tables, from what is there")
+    report = _part(commands, "report", "its figure and its tables, from what is there")
     _add_selection(report)
     arguments.add_out(report, "folder of the report, new or empty", "DIR")
     report.set_defaults(run=_report)
+
+
+def _part(commands: _Commands, name: str, text: str) -> argparse.ArgumentParser:
+    """The parser of a part of the command, with the command's own example of it."""
+    (example,) = (line for line in EXAMPLE.splitlines() if line.startswith(f"  zprl {NAME} {name}"))
+    return commands.add_parser(
+        name, help=text, epilog=f"example:\n{example}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from types import ModuleType
 
 import zprl_core
@@ -56,6 +57,17 @@ from nothing to a robot that gets better:
 
 `zprl COMMAND --help` explains one command.
 """
+
+
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line's arguments; `launch` takes those, too, that come after an option or look like one."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if args.command == launch.NAME:
+        args.settings += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -123,8 +123,7 @@ class RunBars:
                 name = f"{now.block.case}: {now.block.name}" if now.block.case else now.block.name
                 self._bar = bar(name, total, "chunk" if now.block.chunks else "ep", now.done)
         if now is not None and self._bar is not None:
-            self._bar.set_postfix_str(self._rate(now.block, records), refresh=False)
-            self._bar.update(now.done - self._bar.n)
+            self._show(now.block, records, now.done)
 
     def close(self) -> None:
         """End the bar that is shown."""
@@ -136,13 +135,21 @@ class RunBars:
         """The blocks before `index` are done."""
         if self._bar is None:
             return
-        self._bar.update(self._bar.total - self._bar.n)
+        if index > self._index:
+            self._show(self._blocks[self._index], records, self._bar.total)
         self.close()
         for block in self._blocks[self._index : index]:
             if block.name != TRAIN:
                 found = proportion(records, block.name, block.case)
                 case = f"{block.case}: " if block.case else ""
                 print(f"{case}{block.name}: {percent(found)}", file=sys.stderr)
+
+    def _show(self, block: Block, records: Sequence[EpisodeRecord], done: int) -> None:
+        more = done - self._bar.n
+        self._bar.set_postfix_str(self._rate(block, records), refresh=False)
+        self._bar.update(more)
+        if more < 0 or (more == 0 and done):  # a label was taken back or corrected, which tqdm does not draw
+            self._bar.refresh()
 
     def _rate(self, block: Block, records: Sequence[EpisodeRecord]) -> str:
         if block.name == TRAIN:

@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
         raise DataError(f"{named}: no episode in which an arm moved; a run keeps them in RUN/motion")
     made = groups(found, args.base)
     make_folder(args.out)
-    print(write(args.out, found, made, args.base))
-    left = sum(not row.counts for row in found)
-    if left:
+    tables, left = write(args.out, found, made, args.base), sum(not row.counts for row in found)
+    print(tables)
+    if made and left:
         print(f"{left} of {len(found)} left out: void, with the motors off, or with a person's help")
     return 0
 
@@ -71,12 +71,15 @@ def _rows(path: Path) -> list[Row]:
     """
     from zprl_core.bags.named import bags_named
     from zprl_core.bags.rosbag2 import METADATA
+    from zprl_core.errors import DataError
     from zprl_core.records import read_records
     from zprl_core.run_folder import RunFolder
     from zprl_core.smoothness.episode import read_run
     from zprl_core.smoothness.report import rows
 
     run = RunFolder(path)
+    if not path.exists():
+        raise DataError(f"{path}: does not exist; name the folder of a run, or of a bag")
     if not run.spec_file.is_file():
         return _of_bag(path)
     name, records = path.resolve().name, read_records(run.episodes_file)

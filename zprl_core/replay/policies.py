@@ -79,7 +79,9 @@ def find_policy(path: Path, chunks: int | None = None) -> ReplayPolicy:
     if chunks is not None:
         raise ConfigError(f"--checkpoint {chunks}: {path} is no run, so it has one state only")
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; `zprl pretrain` makes one")
+        raise CheckpointError(
+            f"{path}: no such checkpoint or run folder; `zprl pretrain` makes the one, `zprl train` the other"
+        )
     run = RunFolder(path.absolute().parent.parent)
     if path.absolute().parent == run.checkpoints and run.spec_file.is_file():
         run = _training_run(run.path)

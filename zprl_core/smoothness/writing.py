@@ -36,13 +36,20 @@ _FACTS = ("run", "episode", "arm", "block", "mode", "outcome", "env_steps", "cou
 
 
 def write(out: Path, found: Sequence[Row], made: Sequence[Group], base: str) -> str:
-    """Write the three files into a folder. Returns the tables."""
-    tables = text(made, base)
+    """Write the three files into a folder. Returns the tables, or a line that says why there are none."""
+    tables = text(made, base) if made else f"{_nothing(found)}\n"
     write_text(out / "episodes.csv", _csv(found))
     content = {"base": base, "units": MEASURES, "groups": plain(made)}
     write_text(out / "smoothness.json", json.dumps(content, indent=2, allow_nan=False) + "\n")
     write_text(out / "smoothness.md", tables)
     return tables
+
+
+def _nothing(found: Sequence[Row]) -> str:
+    """Why there are no tables."""
+    by_people = all(row.record.mode == "human" for row in found)
+    why = "a person moved the arms" if by_people else "void, with the motors off, or with a person's help"
+    return f"no motion by a policy, so there is nothing to compare: all {len(found)} left out, {why}"
 
 
 def text(made: Sequence[Group], base: str) -> str:

@@ -77,6 +77,8 @@ def open_runs(paths: Sequence[Path]) -> list[Run]:
         policy = find_policy(path)
         if not policy.steers:
             raise DataError(f"{path}: a base policy steers nothing; name a folder of `zprl train`")
+        if not path.is_dir():
+            raise DataError(f"{path}: one state of a run; name the run's folder, of which all are looked at")
         if policy.task.rl.steering != "latent":
             raise DataError(f"{path}: steers by {policy.task.rl.steering}; this looks at latents only")
         folder = RunFolder.open(path)

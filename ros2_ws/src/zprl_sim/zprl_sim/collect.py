@@ -136,7 +136,7 @@ def collect(
         config: cameras, horizon and flaws.
         workers: processes; 1 works in this one.
         overwrite: replace the dataset that is there.
-        progress: called after every episode.
+        progress: called when the first one begins, and after every one.
 
     Raises:
         DataError: fewer than one episode or worker, or a dataset that is there already.
@@ -147,6 +147,8 @@ def collect(
     jobs = [(config, episode_seed(seed, index)) for index in range(episodes)]
     successes = 0
     with DatasetWriter(folder, _header(config, seed), overwrite=overwrite) as writer:
+        if progress is not None:
+            progress(0, episodes, 0)
         for episode in _run(jobs, workers):
             writer.add(episode)
             successes += episode.info.success

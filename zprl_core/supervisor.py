@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -240,6 +240,23 @@ class Supervisor:
         child.shown += len(whole)
         for line in whole.decode(errors="replace").splitlines():
             print(f"{child.name:>20} | {line}", file=self._echo, flush=True)
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """SIGINT and SIGTERM become a KeyboardInterrupt at its end: raised in the middle of a fork, Python would
+    print and drop it. In the main thread only.
+    """
+    heard: list[int] = []
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = {number: signal.signal(number, lambda number, _: heard.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def end_with_parent() -> None:

@@ -302,12 +302,15 @@ def test_ctrl_c_ends_a_session_with_the_command_that_goes_on(tmp_path: Path) -> 
         text=True,
         start_new_session=True,
     )
-    end = time.monotonic() + 60
-    while not (run / "live.json").exists():
-        assert process.poll() is None and time.monotonic() < end
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    try:
+        end = time.monotonic() + 60
+        while not (run / "live.json").exists():
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # while its nodes are being started
+        _, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()  # its nodes end with it
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
     said = f"zprl collect: interrupted; go on with it by `zprl collect --resume --out {run}`"

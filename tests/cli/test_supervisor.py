@@ -17,7 +17,7 @@ import pytest
 
 from zprl_core.errors import SessionError
 from zprl_core.graph import NodeSpec
-from zprl_core.supervisor import Command, Ended, Supervisor, node_command
+from zprl_core.supervisor import Command, Ended, Supervisor, end_with_parent, interrupts_held, node_command
 
 SLEEPER = "import time\nprint('up', flush=True)\ntime.sleep(60)"
 POLITE = """
@@ -213,3 +213,14 @@ def test_ros_reads_the_parameters_with_their_types(tmp_path: Path) -> None:
     arguments = command.arguments[command.arguments.index("--ros-args") :]
     run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
     assert run.stdout.strip() == f"/a/node {parameters}", run.stderr
+
+
+def test_an_interrupt_while_things_are_started_comes_once_they_are() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupts_held():
+        os.kill(os.getpid(), signal.SIGINT)
+        subprocess.run([sys.executable, "-c", ""], check=True, preexec_fn=end_with_parent)
+        done.append("started")
+    assert done == ["started"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

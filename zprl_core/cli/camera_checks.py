@@ -81,15 +81,15 @@ def check_camera(
     title = f"camera '{camera.name}': {camera.driver}" + (f" {camera.device}" if camera.device else "")
     if camera.driver == "sim":
         return CameraLook(Finding(True, f"{title}: simulated, opens with the graph"))
-    if simulated and camera.driver == "files" and not Path(str(camera.device)).exists():
-        return CameraLook(Finding(True, f"{title}: simulated, its pictures are made with the first graph"))
     clock, setup = SimpleNamespace(now_ns=time.time_ns), SimpleNamespace(lockstep=False)
     try:
         with contextlib.closing(make_driver(clock, setup, camera, None)) as driver:  # type: ignore[arg-type]
             driver.open()
             seen = _watch(driver, camera, watch_s)
     except RigError as error:
-        return CameraLook(Finding(False, f"{title}: cannot be looked at", str(error)))
+        made = "\nsimulated: the first graph makes pictures there, where there are none"
+        advice = str(error) + (made if simulated and camera.driver == "files" else "")
+        return CameraLook(Finding(False, f"{title}: cannot be looked at", advice))
     problems = stream_problems(camera, seen, max_age_s)
     details = [_stream_text(camera, seen)]
     if seen.picture is not None:

@@ -24,7 +24,7 @@ from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder
 from zprl_core.start import Prepared, note_versions
 from zprl_core.summary import recent, trained_chunks, write_summary
-from zprl_core.supervisor import Supervisor, node_command
+from zprl_core.supervisor import Supervisor, interrupts_held, node_command
 
 POLL_S = 0.2
 SETTLE_S = 1.0
@@ -74,7 +74,9 @@ def _run_graph(prepared: Prepared, verbose: bool) -> None:
         echo = sys.stderr if verbose else None
         supervisor = Supervisor(commands, folder.logs, environment, echo=echo)
         try:
-            with folder.live(single_host.address(environment)), supervisor:
+            with folder.live(single_host.address(environment)), contextlib.ExitStack() as ends:
+                with interrupts_held():
+                    ends.enter_context(supervisor)
                 _follow(supervisor, follower, settle_s)
                 codes = supervisor.stop()
             _report_exits(codes, folder)

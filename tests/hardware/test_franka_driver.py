@@ -179,7 +179,7 @@ def test_it_holds_follows_and_grasps(lenient: Controller) -> None:
             await_reading(driver, partial(has_width, width), 10.0)
 
 
-def test_a_hand_that_is_halted_begins_nothing_until_it_is_told_another_width(lenient: Controller) -> None:
+def test_a_hand_that_is_halted_begins_nothing_before_it_may_move_again(lenient: Controller) -> None:
     with connected(arm_config(lenient.address, gripper=replace(HAND, speed_m_s=0.04))) as driver:
         start = driver.read().setpoint
         driver.stream(replace(start, gripper_width=0.08))
@@ -187,14 +187,14 @@ def test_a_hand_that_is_halted_begins_nothing_until_it_is_told_another_width(len
         driver.stream(replace(start, gripper_width=0.02))
         await_reading(driver, lambda reading: (reading.gripper_width_m or 0.0) < 0.07, 5.0)
         driver.stream(replace(start, gripper_width=0.06))
-        driver.halt()
+        driver.halt(halted=True)
         await_reading(driver, partial(has_width, 0.02), 10.0)
         for _ in range(10):
             driver.stream(replace(start, gripper_width=0.06))
             time.sleep(0.1)
         assert driver.read().fault == "" and has_width(0.02, driver.read())
-        driver.stream(replace(start, gripper_width=0.05))
-        await_reading(driver, partial(has_width, 0.05), 5.0)
+        driver.halt(halted=False)
+        await_reading(driver, partial(has_width, 0.06), 5.0)
 
 
 def test_a_lost_controller_is_a_fault_until_a_person_clears_it(lenient: Controller) -> None:
@@ -300,13 +300,26 @@ def test_a_hand_that_meets_something_presses_unless_the_arm_was_stopped(
     with connected_hand(strict) as hand:
         move(hand, HAND.max_width_m)
         hand.move(OBJECT_M - 0.02)
-        if halted:
-            hand.halt()
+        hand.halt(halted=halted)
         await_end(hand)
     gripper = franka_fci.load_franky().Gripper(strict.address)
     assert gripper.is_grasped != halted
     del gripper
     with connected_hand(strict) as hand:
+        move(hand, HAND.max_width_m)
+
+
+def test_what_a_halted_hand_met_is_grasped_once_the_arm_may_move_again(strict: Controller) -> None:
+    """A pause in the middle of closing: what is wanted does not change over it."""
+    with connected_hand(strict) as hand:
+        move(hand, HAND.max_width_m)
+        hand.move(OBJECT_M - 0.02)
+        hand.halt(halted=True)
+        await_end(hand)
+        hand.halt(halted=False)
+        hand.read()
+        assert hand.busy
+        await_end(hand)
         move(hand, HAND.max_width_m)
 
 

@@ -55,6 +55,8 @@ BETWEEN = ("labelled", "judging")
 """In simulated time: states in which a chunk is one that a label interrupted before it began."""
 BEFORE = ("resetting", "ready", "paused")
 """In real time: states in which a policy may have heard already that the session runs."""
+HALTING = ("idle", "paused", "stopped", "faulted")
+"""States in which a gripper begins nothing; in others it may open at home, where no chunk is taken either."""
 REST_S = 2.0  # in which an arm must have come to rest before its bridge lets go of it
 CLEAR_S = 10.0  # and a driver must be through with clearing a fault
 
@@ -133,7 +135,7 @@ class ArmBridge(LifecycleNode):
                 shadow=self._shadow,
                 most_gap_s=self._config.watchdog_s,
             )
-        self._fault = self._owner = ""
+        self._fault, self._halted = "", False
         self._outlets = Outlets(
             self, self._config, self._setup.run_id, lockstep=self._setup.lockstep, shadow=self._shadow
         )
@@ -456,9 +458,10 @@ class ArmBridge(LifecycleNode):
         if fault and fault != self._fault:
             self.get_logger().error(f"arm '{self._config.name}' holds: {fault}")
         self._fault = fault
-        if self._controller.owner == "stop" != self._owner and self._driver is not None and not self._shadow:
-            self._driver.halt()
-        self._owner = self._controller.owner
+        halted = bool(fault) or self._state in HALTING
+        if halted != self._halted and self._driver is not None:
+            self._driver.halt(halted=halted)
+            self._halted = halted
         reading = self._readings.newest()
         self._outlets.state(stamp_ns, reading, self._controller)
         return reading

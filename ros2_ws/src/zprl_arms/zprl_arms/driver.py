@@ -91,9 +91,9 @@ class ArmDriver(Protocol):
                 whoever stands at the arm has seen it stop.
         """
 
-    def halt(self) -> None:
-        """The arm slows down and holds, whatever for: what goes on by itself beyond what is streamed, as a
-        gripper's own motion does, must not go on to more. A grasp stays.
+    def halt(self, *, halted: bool) -> None:
+        """Whether the arm is to hold, whatever for: meanwhile what goes on by itself beyond what is streamed,
+        as a gripper's own motion does, must not go on to more. A grasp stays. Never waits.
         """
 
     def clear_fault(self) -> None:

@@ -124,10 +124,10 @@ class FrankaArm:
         if self._tracking is not None and self._watch is not None and not self._watch.fault:
             self._tracking.follow(setpoint, joint_position_rad)
 
-    def halt(self) -> None:
-        """A gripper begins no motion, and a Hand's move becomes no grasp, until another width is streamed."""
+    def halt(self, *, halted: bool) -> None:
+        """Meanwhile a gripper begins no motion, and a Hand's move becomes no grasp."""
         if self._gripper is not None:
-            self._gripper.halt()
+            self._gripper.halted = halted
 
     def clear_fault(self) -> None:
         """Recover from a reflex or a lost connection, and hold where the arm is.

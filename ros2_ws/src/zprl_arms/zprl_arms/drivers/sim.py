@@ -57,7 +57,7 @@ class SimArm:
         width = self._rig.setpoint.gripper_width if setpoint.gripper_width is None else setpoint.gripper_width
         self._rig.setpoint = SimSetpoint(setpoint.position, setpoint.quaternion, width)
 
-    def halt(self) -> None:
+    def halt(self, *, halted: bool) -> None:
         """Nothing goes on by itself."""
 
     def clear_fault(self) -> None:

@@ -115,7 +115,7 @@ class XArm:
         if self._gripper is not None and setpoint.gripper_width is not None:
             self._gripper.command(setpoint.gripper_width)
 
-    def halt(self) -> None:
+    def halt(self, *, halted: bool) -> None:
         """Nothing goes on by itself: its gripper is told widths in steps, as the arm is told poses."""
 
     def clear_fault(self) -> None:

@@ -36,7 +36,7 @@ class FrankaHand:
         self._motion: Any = None
         self._width_m = self._most_m = self._goal_m = 0.0
         self._speed_m_s = min(config.speed_m_s, FASTEST_M_S)
-        self._grasping = self._halted = False
+        self._grasping = self._halted = self._met = False
 
     def connect(self, *, enable: bool) -> None:
         """Connect; the fingers do not move.
@@ -68,6 +68,8 @@ class FrankaHand:
         """
         self._width_m = self._state().width
         self._finish()
+        if self._met and not self._halted:
+            self._grasp()
         return GripperReading(self._width_m)
 
     @property
@@ -78,17 +80,17 @@ class FrankaHand:
     def move(self, width_m: float) -> None:
         """Open or close to a width, or close to what is in between, and press."""
         width_m = min(max(width_m, 0.0), self._most_m)
-        self._goal_m, self._grasping, self._halted = width_m, False, False
+        self._goal_m, self._grasping, self._met = width_m, False, False
         if width_m <= self._config.min_width_m + CLOSED_M:
             self._grasp()
         else:
             self._motion = self._hand.move_async(width_m, self._speed_m_s)
 
-    def halt(self) -> None:
-        """A move that is on its way ends by itself, and becomes no grasp. libfranka could stop it in between:
-        what follows then is not known, as no simulator's move ends there.
+    def halt(self, *, halted: bool) -> None:
+        """Meanwhile a move that is on its way ends by itself, and becomes no grasp. libfranka could stop it
+        before: what follows then is not known, as no simulator's move ends there.
         """
-        self._halted = True
+        self._halted = halted
 
     def clear_fault(self) -> None:
         """Connect again: a Hand has no faults that outlive a motion.
@@ -121,16 +123,14 @@ class FrankaHand:
             motion.get()
         except Exception as error:
             problem = one_line(error)
-        if self._halted and not self._grasping:
-            return
         if self._width_m > self._goal_m + SHORT_M and not self._grasping:
-            self._grasp()
+            self._met = True
         elif problem:
             raise RigError(f"{self.name}: a motion failed: {problem}")
 
     def _grasp(self) -> None:
         """Whatever the fingers meet is grasped: the band of widths that count as success is all there are."""
-        self._grasping, band = True, self._most_m
+        self._grasping, self._met, band = True, False, self._most_m
         self._motion = self._hand.grasp_async(
             0.0, self._speed_m_s, self._config.force_n, epsilon_inner=band, epsilon_outer=band
         )

@@ -79,7 +79,7 @@ class SerialRobotiq:
             )
         )
 
-    def halt(self) -> None:
+    def halt(self, *, halted: bool) -> None:
         """It is told widths in steps, as the arm is told poses: nothing goes on by itself."""
 
     def clear_fault(self) -> None:

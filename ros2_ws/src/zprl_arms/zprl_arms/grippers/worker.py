@@ -55,8 +55,8 @@ class GripperDevice(Protocol):
             RigError: it does not answer or refuses.
         """
 
-    def halt(self) -> None:
-        """The arm was stopped: a motion that goes on by itself ends as gently as it can. A grasp stays."""
+    def halt(self, *, halted: bool) -> None:
+        """Whether the arm is to hold: then a motion that ends is followed by no other. A grasp stays."""
 
     def clear_fault(self) -> None:
         """Make it ready again after a fault or a lost connection.
@@ -74,16 +74,18 @@ class GripperWorker:
 
     Args:
         device: the gripper.
+
+    Attributes:
+        halted: whether it begins no motion, whatever is wanted.
     """
 
     def __init__(self, device: GripperDevice) -> None:
-        self._device = device
+        self._device, self.halted = device, False
         self.name = device.name
         self._reading = GripperReading(0.0)
         self._fault = ""
         self._wanted: float | None = None
         self._sent: float | None = None
-        self._halting = False
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -105,10 +107,6 @@ class GripperWorker:
         """Want a width. Never waits; of several, the newest is moved to."""
         self._wanted = width_m
 
-    def halt(self) -> None:
-        """Begin no motion before another width is wanted. Never waits."""
-        self._halting = True
-
     def clear_fault(self) -> None:
         """Make it ready again; it keeps its width until a new one is wanted.
 
@@ -119,7 +117,7 @@ class GripperWorker:
             return
         self._stop()
         self._device.clear_fault()
-        self._fault, self._wanted, self._sent, self._halting = "", None, None, False
+        self._fault, self._wanted, self._sent = "", None, None
         self._start()
 
     def close(self) -> None:
@@ -148,13 +146,11 @@ class GripperWorker:
                 return
 
     def _serve(self) -> None:
+        halted, wanted = self.halted, self._wanted
+        self._device.halt(halted=halted)
         self._reading = self._device.read()
         self._fault = self._fault or self._reading.fault
-        wanted = self._wanted
-        if self._halting:
-            self._halting, self._sent = False, wanted
-            self._device.halt()
-        if wanted is None or self._fault or self._device.busy:
+        if wanted is None or halted or self._fault or self._device.busy:
             return
         if self._sent is None or abs(wanted - self._sent) > RESOLUTION_M:
             self._sent = wanted

@@ -200,6 +200,26 @@ def test_no_room_leaves_the_bag_as_it_was(recording: tuple[bytes, bytes, Flushed
     assert (bag / NAME).read_bytes() == unfinished
 
 
+@pytest.mark.parametrize("limit", [0, 8, 40, 200, 450])
+def test_a_bag_is_not_there_before_its_beginning_is(tmp_path: Path, limit: int) -> None:
+    """Cut off among its first records by a limit on the size of files, and begun again later."""
+    run, bags = bags_of(tmp_path)
+    bags.session("done", 0, 2)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            bags.session("resetting", 1, 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    bags.abandon()
+    assert [path.name for path in run.bags.glob("episode_*")] == ["episode_000000"]
+    bags.session("resetting", 1, 4)
+    bags.abandon()
+    assert recover(run.bags / "episode_000001").messages == 0
+    assert sorted(path.name for path in run.bags.iterdir()) == ["episode_000000", "episode_000001"]
+
+
 @pytest.fixture
 def unlabelled(run: RunFolder, bags: EpisodeBags, source: Callable[[str], Source]) -> Path:
     """A bag that was cut off, whose episode is void by now."""

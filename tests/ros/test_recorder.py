@@ -149,12 +149,12 @@ def test_the_rig_in_a_bag_is_the_run_s(recorded: Path, tmp_path: Path) -> None:
 
 
 def running(setup: Setup, run: Path, bags: int, rig: str = "sim_xarm6") -> subprocess.Popen[str]:
-    """An evaluation without end, once it has finished so many bags."""
+    """An evaluation without end, once it has finished so many bags and begun the next one."""
     task, base = setup
     words = ["--rig", rig, "--task", task, "--policy", base, "--out", str(run), "--record"]
     process = training.start("evaluate", *words, "--only", "base", "--episodes", "100000")
     deadline = time.monotonic() + 90.0
-    while len(list(run.glob("bags/*/metadata.yaml"))) < bags:
+    while not (run / "bags" / f"episode_{bags:06d}").exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, f"{run}: {bags} bags did not come"
         time.sleep(0.005)
@@ -176,11 +176,11 @@ def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "recorder_node was killed by SIGKILL" in said
-    unfinished = [path for path in sorted((run / "bags").iterdir()) if not (path / "metadata.yaml").exists()]
+    paths = sorted((run / "bags").glob("episode_*"))
+    unfinished = [path for path in paths if not (path / "metadata.yaml").exists()]
+    assert len(unfinished) <= 1 and len(paths) > 3
     for path in unfinished:
         recover(path)
-    paths = sorted((run / "bags").iterdir())
-    assert len(paths) > 3
     for path in paths:
         with Reader(path) as reader:
             both = [data for _, _, data in reader.messages()]

@@ -20,6 +20,8 @@ TAIL_NS = 1_000_000_000
 """What arrives this long after an outcome is still the episode's: the last chunk's report, an update."""
 ALWAYS = "/session/"
 """Topics whose messages are kept until the next episode: a label can be undone until then."""
+_BEGUN = ".begun"
+"""Folder of a bag that has not all of its beginning yet."""
 _BEGINS, _ENDS = "resetting", "done"
 _LIVE = ("resetting", "ready", "running", "judging", "paused")
 
@@ -151,10 +153,14 @@ class EpisodeBags:
             self._file = None
 
     def _open(self, episode: int, now_ns: int) -> None:
-        folder = self.labels.make_room(episode)
-        folder.mkdir()
+        """Begin a bag, which is there once its beginning is on the way to the disk: after a kill, every
+        bag that is found has something to recover.
+        """
+        folder, begun = self.labels.make_room(episode), self._run.bags / _BEGUN
+        shutil.rmtree(begun, ignore_errors=True)
+        begun.mkdir()
         self._episode, self._channels, self.lost = episode, {}, {}
-        self._file = file = McapFile(folder / f"{folder.name}_0.mcap")
+        self._file = file = McapFile(begun / f"{folder.name}_0.mcap")
         file.add_metadata(RECORD, {DISTRO_KEY: self._distro})
         file.add_metadata(RUN_RECORD, self._facts)
         for path in (self._run.task_file, self._run.rig_file):
@@ -162,6 +168,8 @@ class EpisodeBags:
         for source, data, publish_ns, sequence in self._latched.values():
             file.write(self._channel(source, file), data, now_ns, publish_ns, sequence)
         file.flush()
+        begun.rename(folder)
+        file.path = folder / file.path.name
 
     def _channel(self, source: Source, file: McapFile) -> int:
         if source.name not in self._channels:

@@ -95,3 +95,41 @@ def test_the_timer_calls_once_a_tick_soon_after_it_until_sigterm() -> None:
     assert (np.diff(n) >= 1).all() and (stamp_ns == n * 20_000_000).all()
     late_ms = (now_ns - stamp_ns) * 1e-6 - 2.0
     assert late_ms.min() > -0.5 and np.median(late_ms) < 10.0
+
+
+CONFIGURED_TWICE = """
+import gc, weakref
+from zprl_bringup.node import LifecycleNode
+
+class Ring:
+    pass
+
+class Example(LifecycleNode):
+    def __init__(self):
+        super().__init__("example")
+
+    def configure(self):
+        self.many, self.ring = [[] for _ in range(100_000)], Ring()
+        self.ring.itself = self.ring
+
+def configured(node):
+    node.trigger_configure()
+    return weakref.ref(node.ring)
+
+class Configures(Example):
+    def __init__(self):
+        super().__init__()
+        first = configured(self)
+        print(gc.get_freeze_count() > 100_000)
+        self.trigger_cleanup()
+        configured(self)
+        print(first())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+run(Configures)
+"""
+
+
+def test_the_collector_passes_over_what_was_configured_and_frees_it_when_it_is_configured_anew() -> None:
+    done = execute(CONFIGURED_TWICE, 191)
+    assert (done.returncode, done.stdout) == (0, "True\nNone\n"), done.stderr

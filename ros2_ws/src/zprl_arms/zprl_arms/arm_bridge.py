@@ -78,6 +78,7 @@ class ArmBridge(LifecycleNode):
         self._statistics = ServoStatistics()
         self._episode, self._sequence = 0, 0  # the latter of the session's state, when it last began to reset
         self._driver: ArmDriver | None = None
+        self._simulated: SimulatedArm | None = None  # the driver, where it is one
         self._claim: Claim | None = None
         self._clearing: threading.Thread | None = None
         self._timer: GridTimer | None = None
@@ -105,7 +106,7 @@ class ArmBridge(LifecycleNode):
         """Everything that follows a connection."""
         self._readings = Readings(self._config, driver.read)
         joints = self._readings.newest().joint_position_rad
-        simulated = isinstance(driver, SimulatedArm)
+        simulated = self._simulated = driver if isinstance(driver, SimulatedArm) else None
         self._posture = None if simulated else Posture(self._setup.rig, self._config, joints)
         if self._shadow and self._posture is not None:
             self._readings.pose_of(self._posture.tool_at)
@@ -124,8 +125,8 @@ class ArmBridge(LifecycleNode):
         )
         self._lockstep: Lockstep | None = None
         self._realtime: RealTime | None = None
-        if isinstance(driver, SimulatedArm) and self._setup.lockstep:
-            self._lockstep = Lockstep(driver, self._controller, self._timing, self)
+        if simulated is not None and self._setup.lockstep:
+            self._lockstep = Lockstep(simulated, self._controller, self._timing, self)
         else:
             self._realtime = RealTime(
                 driver,
@@ -178,7 +179,7 @@ class ArmBridge(LifecycleNode):
         heard = [commands, session, stops, lease, *self._watch_neighbours(profile)]
         self._deaf = [partial(self.destroy_subscription, each) for each in heard]
         self._deaf.append(partial(self.destroy_service, stop))
-        if isinstance(self._driver, SimulatedArm):
+        if self._simulated is not None:
             reset = self.create_service(SimReset, "/sim/reset", self._on_reset)
             self._deaf.append(partial(self.destroy_service, reset))
         if self._realtime is not None:
@@ -201,7 +202,7 @@ class ArmBridge(LifecycleNode):
         self._outlets.destroy()
         if self._driver is not None:
             self._disconnect(self._driver)
-        self._driver = None
+        self._driver = self._simulated = None
 
     def shut_down(self) -> None:
         """Brings the arm to rest, disconnects, and leaves the servo's statistics in the run's folder."""
@@ -226,8 +227,8 @@ class ArmBridge(LifecycleNode):
 
     def on_moved(self, n: int, stamp_ns: int) -> None:
         """Lockstep: a servo period is over."""
-        if self._motion.wanted and n % self._every == 0 and isinstance(self._driver, SimulatedArm):
-            self._motion.sample(stamp_ns, self._controller, self._driver.tool())
+        if self._motion.wanted and n % self._every == 0 and self._simulated is not None:
+            self._motion.sample(stamp_ns, self._controller, self._simulated.tool())
 
     def on_chunk_end(self, stamp_ns: int, chunk: int, observed: bool) -> None:
         """Lockstep: a chunk's time is over. The judge's state goes first: everybody waits for the judge."""
@@ -240,7 +241,7 @@ class ArmBridge(LifecycleNode):
         if n % self._every == 0 or tick:
             reading = self._publish_arm(stamp_ns)
             self._motion.sample(stamp_ns, self._controller, reading.pose_base_tcp, reading.stamp_ns)
-        if tick and isinstance(self._driver, SimulatedArm):
+        if tick:
             self._publish_world(stamp_ns, observed=True, chunk_end=-1)
 
     def _on_command(self, message: ActionChunk) -> None:
@@ -325,9 +326,9 @@ class ArmBridge(LifecycleNode):
         return False
 
     def _on_reset(self, request: SimReset.Request, response: SimReset.Response) -> SimReset.Response:
-        if not isinstance(self._driver, SimulatedArm):
+        if self._simulated is None:
             return response
-        world = self._driver.reset(request.layout_seed, request.case_name)
+        world = self._simulated.reset(request.layout_seed, request.case_name)
         self._leave_out_deferred("the world was reset")
         self._controller.reset(world.home)
         self._episode = request.episode
@@ -467,8 +468,8 @@ class ArmBridge(LifecycleNode):
         return reading
 
     def _publish_world(self, stamp_ns: int, *, observed: bool, chunk_end: int) -> None:
-        if isinstance(self._driver, SimulatedArm):
-            world = self._driver.world()
+        if self._simulated is not None:
+            world = self._simulated.world()
             self._outlets.world(stamp_ns, self._episode, world, observed=observed, chunk_end=chunk_end)
 
     def _publish_reports(self, stamp_ns: int) -> None:

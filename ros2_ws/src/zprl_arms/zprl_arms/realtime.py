@@ -47,6 +47,7 @@ class RealTime:
         most_gap_s: float,
     ) -> None:
         self._arm, self._controller, self._listener, self._shadow = arm, controller, listener, shadow
+        self._simulated = arm if isinstance(arm, SimulatedArm) else None
         self._servo_s = timing.servo_s
         self.grid = TickGrid(timing.servo_rate_hz)
         self._clocks = Clocks(most_gap_s)
@@ -66,7 +67,7 @@ class RealTime:
         """
         self._begun_s = steady_ns * 1e-9
         gap = self._clocks.look(system_ns, steady_ns)
-        if gap is None or isinstance(self._arm, SimulatedArm):
+        if gap is None or self._simulated is not None:
             return ""
         self._controller.on_gap(gap, system_ns)
         return gap.reason
@@ -79,7 +80,7 @@ class RealTime:
             How many periods were left out.
         """
         n = self.grid.index(now_ns)
-        if self._last is None or n <= self._last or not isinstance(self._arm, SimulatedArm):
+        if self._last is None or n <= self._last or self._simulated is None:
             return 0
         return self.run_to(n)
 
@@ -87,7 +88,7 @@ class RealTime:
         """Servo period n begins. Returns how many periods were left out."""
         last = n - 1 if self._last is None or n < self._last else self._last  # the clock was set back
         self._last = n
-        if not isinstance(self._arm, SimulatedArm):
+        if self._simulated is None:
             stamp_ns = self.grid.at(n)
             setpoint = self._controller.setpoint(self.grid.at(n + 1), self._servo_s)
             if not (self._shadow or self._controller.driver_fault or self._controller.stands):
@@ -99,6 +100,6 @@ class RealTime:
         for period in range(first, n + 1):
             stamp_ns = self.grid.at(period)
             self._arm.stream(self._controller.setpoint(stamp_ns, self._servo_s))
-            self._arm.advance()
+            self._simulated.advance()
             self._listener.on_servo(period, stamp_ns)
         return first - last - 1

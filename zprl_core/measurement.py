@@ -11,8 +11,9 @@ from typing import Any
 
 from zprl_core.pairing import pair
 from zprl_core.plan import MEASURED, TRAIN, Block, stopped_early
-from zprl_core.records import STOPPED_BY, EpisodeRecord
+from zprl_core.records import EpisodeRecord
 from zprl_core.stats import Pairs, Proportion, e_value, mcnemar, paired_difference
+from zprl_core.stops import is_stop
 
 NAMES = {"base_c": "base, through c", "base_z": "base, through z", "final": "steered"}
 """What people call the policies, by block."""
@@ -90,7 +91,7 @@ def row(records: Sequence[EpisodeRecord], block: str, case: str = "") -> dict[st
         "mean_steps": _mean([record.steps for record in valid]),
         "mean_seconds": _mean([1e-9 * (record.end_stamp_ns - record.start_stamp_ns) for record in valid]),
         "void_episodes": len(void),
-        "stops": sum(record.reason.startswith(STOPPED_BY) for record in void),
+        "stops": sum(is_stop(record.reason) for record in void),
     }
 
 

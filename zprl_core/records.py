@@ -21,8 +21,6 @@ from zprl_core.errors import DataError
 
 Outcome = Literal["success", "failure", "horizon", "void"]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
-STOPPED_BY = "stopped by "
-"""How the reason of an episode begins that somebody stopped."""
 _HOW = "move the file away: the run writes it anew from ledger.jsonl when it is taken up again"
 
 

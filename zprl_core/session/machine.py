@@ -9,7 +9,7 @@ from typing import cast
 
 from zprl_core.errors import DataError
 from zprl_core.plan import Position, may_become_void, position
-from zprl_core.records import OUTCOMES, STOPPED_BY, EpisodeRecord, Outcome
+from zprl_core.records import OUTCOMES, EpisodeRecord, Outcome
 from zprl_core.session.episode import Episode
 from zprl_core.session.layouts import next_layout_seed
 from zprl_core.session.ledger import Entry, EntryEvent, Ledger
@@ -24,6 +24,7 @@ from zprl_core.session.messages import (
     SessionView,
 )
 from zprl_core.session.states import TRANSITIONS, Event, State, possible_in
+from zprl_core.stops import stopped_by
 
 _REMEMBERED = 4096  # command ids; an older one names an episode that is long over
 _OK = Answer(True)
@@ -137,7 +138,7 @@ class Session:
             "pause": lambda: self._refusal(Event.PAUSE, episode) or self._pause(author),
             "resume": lambda: self._refusal(Event.RESUME, episode) or self._go(Event.RESUME, self._resume_to),
             "stop": lambda: self._halt(
-                Event.STOP, State.STOPPED, f"{STOPPED_BY}{author}", author, command_id
+                Event.STOP, State.STOPPED, stopped_by(author), author, command_id
             ),
             "abort": lambda: self._refusal(Event.ABORT, episode) or self._abort(author, command_id),
             "undo": lambda: self._refusal(Event.UNDO, episode) or self._undo(author, command_id),

@@ -48,6 +48,7 @@ from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
 from zprl_core.errors import ConfigError, DataError, RigError
 from zprl_core.run_folder import RunFolder
+from zprl_core.stops import arm_source, stopped_by
 from zprl_core.transforms import Pose
 
 STATE_RATE_HZ = 60.0
@@ -372,7 +373,7 @@ class ArmBridge(LifecycleNode):
         if message.header == self._called:
             return
         self._stopped = True  # known to the rig: not to be called out again
-        self._controller.stop(f"stopped by {message.source}: {message.reason}", self._caught_up())
+        self._controller.stop(stopped_by(message.source, message.reason), self._caught_up())
 
     def _on_stop_service(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._stop_rig("the service /arms/" + self._config.name + "/stop", "on request")
@@ -381,7 +382,7 @@ class ArmBridge(LifecycleNode):
 
     def _stop_rig(self, source: str, reason: str) -> None:
         self._stopped = True
-        self._controller.stop(f"stopped by {source}: {reason}", self._caught_up())
+        self._controller.stop(stopped_by(source, reason), self._caught_up())
         self._called = self._outlets.stop(self._now_ns(), source, reason)
 
     def _home(self) -> None:
@@ -408,7 +409,7 @@ class ArmBridge(LifecycleNode):
         if self._readings.problem:
             self._controller.stop(self._readings.problem, stamp_ns)
         if self._controller.fault and not self._stopped:
-            self._stop_rig(f"arm '{self._config.name}'", self._controller.fault)
+            self._stop_rig(arm_source(self._config.name), self._controller.fault)
         self._stopped = bool(self._controller.fault)
 
     def _come_to_rest(self, reason: str) -> None:

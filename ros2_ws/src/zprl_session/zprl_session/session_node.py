@@ -25,7 +25,7 @@ from zprl_core import layout as layouts
 from zprl_core.errors import ConfigError, RigError, SessionError
 from zprl_core.joined import JoinedReports
 from zprl_core.plan import read_plan
-from zprl_core.records import STOPPED_BY, append_record
+from zprl_core.records import append_record
 from zprl_core.run_folder import RunFolder
 from zprl_core.session import (
     CorrectLabel,
@@ -40,6 +40,7 @@ from zprl_core.session import (
     record_outcomes,
 )
 from zprl_core.session.by_time import ChunksByTime
+from zprl_core.stops import is_arm, who_asked
 from zprl_session import messages
 from zprl_session.lease import Lease, LeasedLedger
 from zprl_session.lifecycle import LifecycleManager
@@ -54,7 +55,6 @@ HOMING_S = 60.0
 COUNTDOWN_S = 3.0  # before real arms begin by themselves, or after they went home again
 HALTED = ("stopped", "faulted")
 NOBODY = "session"
-ARM = "arm '"  # how an arm's fault goes on, behind STOPPED_BY, that another arm's stop is the reason of
 
 
 class SessionNode(Node):
@@ -273,8 +273,8 @@ class SessionNode(Node):
             self._progress_ns = self._now_ns()
             if self._reports.add(report.arm, report.episode, report.chunk, report) is not None:
                 self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
-        elif view.state == "running" and _by_a_person(why := report.reason.partition(": ")[2]):
-            self._stop(why.removeprefix(STOPPED_BY))  # heard of here before the stop itself
+        elif view.state == "running" and (asked := who_asked(report.reason.partition(": ")[2])) is not None:
+            self._stop(asked)  # heard of here before the stop itself
         elif view.state == "running":
             self._fault(report.reason)  # what follows would start far from where the arm is
         self._settle()
@@ -284,8 +284,8 @@ class SessionNode(Node):
         new = state.fault and not self._arms[arm]
         interrupted = new and arm in self._going_home
         self._arms[arm] = state.fault
-        if new and _by_a_person(state.fault):
-            self._stop(state.fault.removeprefix(STOPPED_BY))
+        if new and (asked := who_asked(state.fault)) is not None:
+            self._stop(asked)
             return
         (self._going_home.add if state.owner == "homing" else self._going_home.discard)(arm)
         if interrupted or (new and self._session.view.state in ("ready", "running")):
@@ -300,7 +300,7 @@ class SessionNode(Node):
                 self._session.displaced(self._session.view.episode)
 
     def _on_stop(self, message: Stop) -> None:
-        if not message.source.startswith(ARM):
+        if not is_arm(message.source):
             self._stop(f"{message.source}: {message.reason}")
 
     def _stop(self, author: str) -> None:
@@ -462,11 +462,6 @@ class SessionNode(Node):
             return
         self._sequence = view.sequence
         self._state.publish(messages.session_state(convert.header(self._now_ns()), view))
-
-
-def _by_a_person(fault: str) -> bool:
-    """Whether an arm holds because somebody asked for it, and not because of an arm."""
-    return fault.startswith(STOPPED_BY) and not fault.startswith(f"{STOPPED_BY}{ARM}")
 
 
 def main() -> None:

@@ -8,6 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from zprl_core import scheduling
+from zprl_core.arithmetic import use_threads
+
 LOOK_S = 0.01
 
 
@@ -16,11 +19,11 @@ class Beside:
 
     Args:
         node: whose timer looks for results.
-        prepare: called once in the thread.
+        threads: of torch, in a job.
     """
 
-    def __init__(self, node: Any, prepare: Callable[[], None]) -> None:
-        self._pool = ThreadPoolExecutor(1, initializer=prepare)
+    def __init__(self, node: Any, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(1, initializer=_prepare, initargs=(threads,))
         self._pending: deque[tuple[Future[Any], Callable[[Any], None]]] = deque()
         self._timer = node.create_timer(LOOK_S, self._look)
         self._timer.cancel()
@@ -40,3 +43,8 @@ class Beside:
             done(found.result())
         if not self._pending:
             self._timer.cancel()
+
+
+def _prepare(threads: int) -> None:
+    scheduling.as_usual()
+    use_threads(threads)

@@ -66,6 +66,7 @@ from zprl_core.steering.inversion import Inversion
 
 _NO_CHUNK = -1  # whose version nothing waits for
 WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
+EPISODE_KNOWN = ("resetting", "ready", "running")
 UNDOABLE = ("labelled", "judging", "paused")
 """Session states in which an outcome is not final yet."""
 
@@ -93,7 +94,7 @@ class PolicyNode(LifecycleNode):
         self._begun = (-1, 0)
         self._held, self._told = "", SteeringStatus()
         self._late = (-1, -1)  # episode and chunk of the last that was
-        self._guarded = False
+        self._guarded, self._taken_up = False, False
         self._encode_s = 0.0
 
     def configure(self) -> None:
@@ -128,7 +129,7 @@ class PolicyNode(LifecycleNode):
         )
         self._warm_up()
         self._open()
-        self._beside = Beside(self, partial(use_threads, setup.rig.compute.threads))
+        self._beside = Beside(self, setup.rig.compute.threads)
         self._trace = Trace(setup.run_dir, self._runtime.backend)
 
     def activate(self) -> None:
@@ -195,14 +196,25 @@ class PolicyNode(LifecycleNode):
         noise_z, noise_dz, w = (np.zeros(shape, np.float32) for shape in self._runtime.noise_shapes)
         for _ in range(3):
             c = self._runtime.encode(images, proprio)
-            self._runtime.plan("steer", c, self._runtime.base(c, noise_z, w), noise_dz, w)
+            plan = self._runtime.plan("steer", c, self._runtime.base(c, noise_z, w), noise_dz, w)
+        if self._setup.task.rl.human_chunks == "invert":  # the first search takes a second to load its tools
+            other = self._runtime.plan("steer", c, plan.z, noise_dz, w + 1.0)
+            self._runtime.explain(plan, other.actions.astype(np.float64), noise_z[None])
 
     def _on_session(self, message: SessionState) -> None:
         if message.run_id != self._setup.run_id:
             return
         self._session = message
+        if message.state in EPISODE_KNOWN:
+            self._take_up(message.episode)
         self._tell_agent(message)
         self._advance()
+
+    def _take_up(self, episode: int) -> None:
+        """The run's first episode is known: read what was planned before it, while nothing moves."""
+        if not self._taken_up:
+            self._agent.resume_guard(self._trace.rewind(episode))
+            self._taken_up = True
 
     def _tell_agent(self, message: SessionState) -> None:
         self._agent.on_cleared(message.episode, message.cleared_chunk)
@@ -233,8 +245,6 @@ class PolicyNode(LifecycleNode):
         return message.episode, convert.time_ns(message.since) if self._replay else 0
 
     def _begin(self, message: SessionState) -> None:
-        if self._agent.episode is None:
-            self._agent.resume_guard(self._trace.rewind(message.episode))
         self._begun = self._place(message)
         self._agent.begin(message.episode, message.mode, message.cleared_chunk + 1 if self._replay else 0)
         self._due = {key: due for key, due in self._due.items() if key[0] >= message.episode}

@@ -74,11 +74,12 @@ class Trace:
         """
         self._file.close()
         lines = self._path.read_text(encoding="utf-8").split("\n")
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["episode"] < episode]
-        if kept != lines[:-1]:
-            write_text(self._path, "".join(f"{line}\n" for line in kept))
+        whole = [(line, json.loads(line)) for line in lines if line.endswith("}")]
+        kept = [(line, chunk) for line, chunk in whole if chunk["episode"] < episode]
+        if len(kept) != len(lines) - 1:
+            write_text(self._path, "".join(f"{line}\n" for line, _ in kept))
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        values = guarded.from_lines(map(json.loads, kept))
+        values = guarded.from_lines(chunk for _, chunk in kept)
         self._guard.resume(len(values))
         return values
 

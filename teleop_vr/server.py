@@ -183,8 +183,10 @@ class Server(PageServer[HandsPage, Hello]):
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while True:
-            for arm, command in self._teleoperation.commands(time.time_ns()).items():
+            now_ns = time.time_ns()
+            for arm, command in self._teleoperation.commands(now_ns).items():
                 self._rig.send(arm, command)
+            self._teleoperation.fit_latency(now_ns)
             due_s = max(due_s + self._tick_s, loop.time())
             await asyncio.sleep(due_s - loop.time())
 

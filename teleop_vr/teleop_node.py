@@ -23,7 +23,7 @@ from zprl_core.collection import collected, region_by_hand
 from zprl_core.config.region import RegionConfig
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.panel_address import DEFAULT_TELEOP, PanelAddress
-from zprl_core.records import read_records
+from zprl_core.records import read_records, size_of
 from zprl_core.run_folder import RunFolder
 from zprl_core.safety import ChunkCommand
 from zprl_core.teleop import ClutchSettings
@@ -57,6 +57,7 @@ class TeleopNode(WebNode):
         self._records = RunFolder(setup.run_dir).episodes_file
         self._region = region_by_hand(setup.rig, setup.task)
         self._collected: Mapping[str, Any] = {}
+        self._records_size = -1
         self._desk = SessionDesk(self, [arm.name for arm in setup.rig.arms])
         self._commands = {
             arm.name: self.create_publisher(ActionChunk, f"/arms/{arm.name}/command", qos.stream(False))
@@ -105,6 +106,10 @@ class TeleopNode(WebNode):
 
     def _look(self) -> None:
         """How far the collection is, when there is something new."""
+        size = size_of(self._records)
+        if size == self._records_size:
+            return
+        self._records_size = size
         with contextlib.suppress(DataError):
             self._collected = collected(read_records(self._records), self._region).to_dict()
 

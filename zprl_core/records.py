@@ -183,6 +183,14 @@ def read_records(path: Path) -> tuple[EpisodeRecord, ...]:
     return tuple(found[episode] for episode in sorted(found))
 
 
+def size_of(path: Path) -> int:
+    """Bytes of an episodes.jsonl, by which a reader knows that lines have come; 0 where there is none yet."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()

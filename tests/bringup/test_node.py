@@ -59,13 +59,13 @@ run(Example)
 """
 
 
-def execute(script: str, domain: int) -> subprocess.CompletedProcess[str]:
+def execute(script: str, domain: int, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "ROS_DOMAIN_ID": str(domain + os.getpid() % 20),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF",
     }
-    command = [sys.executable, "-c", START + script]
+    command = [sys.executable, "-c", START + script, *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -88,8 +88,10 @@ def test_a_service_that_nobody_serves_is_named() -> None:
     )
 
 
-def test_the_timer_calls_once_a_tick_soon_after_it_until_sigterm() -> None:
-    done = execute(TIMER, 191)
+@pytest.mark.parametrize("words", [(), ("--ros-args", "-p", "use_sim_time:=true")])
+def test_the_timer_calls_once_a_tick_soon_after_it_until_sigterm(words: tuple[str, ...]) -> None:
+    """Also where the node's clock stands still, as a system clock does for its timers that is set back."""
+    done = execute(TIMER, 191, *words)
     assert done.returncode == 0, done.stderr
     n, stamp_ns, now_ns = np.array([line.split() for line in done.stdout.splitlines()], dtype=np.int64).T
     assert (np.diff(n) >= 1).all() and (stamp_ns == n * 20_000_000).all()

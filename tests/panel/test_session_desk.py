@@ -17,10 +17,14 @@ LEFT, RIGHT = "/arms/left/stop", "/arms/right/stop"
 
 
 class Services:
-    """Stands for the node and whoever answers it: some are silent, and some say no."""
+    """Stands for the node and whoever answers it: some are silent, some say no, and a session may answer
+    only once both arms were asked.
+    """
 
-    def __init__(self, *, silent: tuple[str, ...] = (), refusing: tuple[str, ...] = ()) -> None:
-        self._silent, self._refusing = silent, refusing
+    def __init__(
+        self, *, silent: tuple[str, ...] = (), refusing: tuple[str, ...] = (), held_up: bool = False
+    ) -> None:
+        self._silent, self._refusing, self._held_up = silent, refusing, held_up
         self.asked: dict[str, Any] = {}
 
     def create_client(self, kind: type, name: str) -> str:
@@ -29,6 +33,8 @@ class Services:
     async def ask_service(self, client: str, request: Any, patience_s: float) -> Any:
         assert client not in self.asked, "once"
         self.asked[client] = request
+        while self._held_up and client == SESSION and not {LEFT, RIGHT} <= self.asked.keys():
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0)
         if client in self._silent:
             raise NoAnswer(f"{client} has not answered for {patience_s:g} s")
@@ -52,6 +58,12 @@ def test_a_stop_is_the_sessions_where_that_answers() -> None:
 def test_a_stop_that_the_session_refuses_is_its_answer() -> None:
     services = Services(refusing=(SESSION,))
     assert ask(services, "stop") == Verdict(False, "not now") and [*services.asked] == [SESSION]
+
+
+def test_where_the_session_is_held_up_the_arms_are_stopped_meanwhile_and_it_has_the_last_word() -> None:
+    services = Services(held_up=True)
+    assert ask(services, "stop") == Verdict(True)
+    assert [*services.asked] == [SESSION, LEFT, RIGHT]
 
 
 def test_where_the_session_is_silent_every_arm_is_stopped() -> None:

@@ -24,7 +24,7 @@ class Example(LifecycleNode):
     def __init__(self):
         super().__init__("example")
         self.ticks, self.heard = 0, []
-        self.beside = Beside(self, lambda: print("prepared"))
+        self.beside = Beside(self, 1)
         self.create_timer(0.01, self.tick)
         for text in {texts}:
             self.beside.start(slow, text, done=self.done)
@@ -58,7 +58,7 @@ def _run(domain: int, texts: list[str]) -> subprocess.CompletedProcess[str]:
 
 def test_jobs_do_not_hold_the_node_up_and_come_back_in_order() -> None:
     done = _run(87, ["a", "b"])
-    assert done.stdout.splitlines() == ["prepared", "['a beside', 'b beside', 'c beside'] True"], done.stderr
+    assert done.stdout.splitlines() == ["['a beside', 'b beside', 'c beside'] True"], done.stderr
     assert done.returncode == 0
 
 

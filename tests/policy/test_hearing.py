@@ -16,7 +16,7 @@ rclpy = pytest.importorskip("rclpy")
 from zprl_interfaces.msg import ActionChunk, ArmState  # noqa: E402
 
 from policy_node.hearing import Hearing  # noqa: E402
-from tests.ros.harness import OBSERVERS_NEED  # noqa: E402
+from tests.ros.harness import OBSERVERS_NEED, without_domain  # noqa: E402
 from zprl_core import single_host  # noqa: E402
 
 ARMS = ("left", "right")
@@ -50,8 +50,7 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 
 def test_a_recorder_does_not_stand_in_for_a_bridge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    others = {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
-    with single_host.free_domain(others) as domain, ExitStack() as stack:
+    with single_host.free_domain(without_domain()) as domain, ExitStack() as stack:
         found = single_host.environment(
             single_host.dds_profile("single_host_shm"), domain, tmp_path, os.environ
         )

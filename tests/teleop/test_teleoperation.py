@@ -52,6 +52,7 @@ class Cell:
             }
             self.teleoperation.on_hands(1e3 * self.now_s, self.now_ns, hands)
             commands = self.teleoperation.commands(self.now_ns)
+            self.teleoperation.fit_latency(self.now_ns)
             for arm in self.told:
                 if arm in commands:
                     self.sent[arm] += 1

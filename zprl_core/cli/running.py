@@ -20,7 +20,7 @@ from zprl_core.curves import CurveWriter
 from zprl_core.host import PAGES, check_host
 from zprl_core.measurement import proportion
 from zprl_core.plan import TRAIN, Block, position
-from zprl_core.records import EpisodeRecord, read_records
+from zprl_core.records import EpisodeRecord, read_records, size_of
 from zprl_core.run_folder import RunFolder
 from zprl_core.start import Prepared, note_versions
 from zprl_core.summary import recent, trained_chunks, write_summary
@@ -145,7 +145,7 @@ class _Follower:
                 del self._unlinked[page]
                 tqdm.write(f"{page}: {link} opens it once; the next link: {path}", file=sys.stderr)
         file = self._folder.episodes_file
-        size = file.stat().st_size if file.exists() else 0
+        size = size_of(file)
         if size != self._size:
             self._size = size
             records = read_records(file)

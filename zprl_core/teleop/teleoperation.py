@@ -204,9 +204,13 @@ class Teleoperation:
                 target = side.pilot.clutch.time(now_ns).pose
                 if target is not None:
                     _remember(side.wished, side.pilot.clutch.seen_ns, target.position)
-                if now_ns - side.fitted_ns > FIT_EVERY_S * 1e9:
-                    side.latency_s, side.fitted_ns = _latency_s(side), now_ns
         return found
+
+    def fit_latency(self, now_ns: int) -> None:
+        """Every second of a movement: how far behind each hand its arm is. Takes some ms, with chunks sent."""
+        for side in self._sides.values():
+            if side.pilot.clutch.closed and now_ns - side.fitted_ns > FIT_EVERY_S * 1e9:
+                side.latency_s, side.fitted_ns = _latency_s(side), now_ns
 
     def view(self) -> dict[str, HandView]:
         """What a person is shown, by arm."""

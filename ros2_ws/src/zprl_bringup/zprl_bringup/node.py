@@ -28,8 +28,10 @@ from typing import Any, TypeVar
 import rclpy
 import rclpy.lifecycle
 import rclpy.node
+import rclpy.timer
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.client import Client
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import (
     InvalidParameterTypeException,
     InvalidParameterValueException,
@@ -45,6 +47,7 @@ from zprl_core.errors import ConfigError, RigError, ZprlError
 
 USER_ERROR = 2
 _LOOK_S = 0.02
+_SWITCH_S = 0.0005  # in which a busy thread lets another one have the interpreter; 5 ms left to itself
 T = TypeVar("T", bool, int, float, str, list[str])
 
 
@@ -172,6 +175,15 @@ class _Shared:
                     self.get_logger().warning(problem)
         return setup
 
+    def create_timer(
+        self, timer_period_sec: float, callback: Callable[[], None] | None, **options: Any
+    ) -> rclpy.timer.Timer:
+        """rclpy's, on a clock that nobody sets: left to its own, a system clock that steps back by some
+        seconds would silence a servo loop for as long.
+        """
+        options.setdefault("clock", Clock(clock_type=ClockType.STEADY_TIME))
+        return super().create_timer(timer_period_sec, callback, **options)  # type: ignore[misc]
+
     def now_ns(self: Any) -> int:
         """The ROS system clock, ns."""
         return int(self.get_clock().now().nanoseconds)
@@ -273,6 +285,7 @@ def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None 
 
     Exit codes: 0 after SIGINT or SIGTERM or when the node has finished, 2 after a `ZprlError`.
     """
+    sys.setswitchinterval(_SWITCH_S)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     code, node = 0, None
     try:

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from zprl_core.errors import DataError
-from zprl_core.records import read_records
+from zprl_core.records import read_records, size_of
 from zprl_panel.history import history
 from zprl_panel.latest import Latest
 from zprl_panel.protocol import Hello, Invite, ReleaseSeat, TakeSeat, parse
@@ -157,7 +157,7 @@ class Server(PageServer[Page, Hello]):
         """The run's episodes, when there are new ones."""
         loop = asyncio.get_running_loop()
         while True:
-            size = _size(self._records)
+            size = size_of(self._records)
             if size != self._records_size:
                 self._records_size = size
                 self._history = await loop.run_in_executor(
@@ -166,13 +166,6 @@ class Server(PageServer[Page, Hello]):
                 for page in self._pages.values():
                     page.show("history", self._history)
             await asyncio.sleep(LOOK_S)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _read_history(path: Path, blind: bool) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +47,10 @@ class Gate:
         self._guests = Guests(private.read_json(folder / "guests.json"))
         self._requests, self._failures = Limits(10.0, 60.0), Limits(0.1, 5.0)
         self._headers = pages.headers(url.replace("http", "ws", 1), features)
-        self.leave_link()
+        self._disk = ThreadPoolExecutor(1)  # which may be slow: stops come through the server's loop
+        self._write_link()
 
-    def leave_link(self) -> None:
+    def _write_link(self) -> None:
         """Put a fresh operator's link where only this user can read it."""
         private.write_private(self._folder / "link", f"{self.invite(OPERATOR)}\n".encode())
 
@@ -96,10 +99,10 @@ class Gate:
                 return _refuse(429, "too many wrong links; wait a minute")
             return self._not_in(403, "This link was used already, is too old, or is not one of ours.")
         if role == OPERATOR:
-            self.leave_link()
+            await self._in_turn(self._write_link)
         response = web.Response(status=303, headers={"Location": "/"})
         cookie = self._guests.admit(role, time.time())
-        self._keep()
+        await self._keep()
         response.set_cookie(
             self._cookie,
             cookie,
@@ -111,10 +114,10 @@ class Gate:
         )
         return response
 
-    def leave(self, request: web.Request) -> web.StreamResponse:
+    async def leave(self, request: web.Request) -> web.StreamResponse:
         """The guest logs out: the cookie is worth nothing from now on."""
         self._guests.dismiss(request.cookies.get(self._cookie, ""))
-        self._keep()
+        await self._keep()
         response = web.Response(status=204)
         response.del_cookie(self._cookie, path="/", secure=self._url.startswith("https"), httponly=True)
         return response
@@ -123,9 +126,12 @@ class Gate:
         text = pages.NOT_IN.format(why=why, name=self._name, folder=self._folder.name)
         return web.Response(status=status, text=text, content_type="text/html")
 
-    def _keep(self) -> None:
+    async def _keep(self) -> None:
         content = json.dumps(self._guests.dump(), indent=2).encode()
-        private.write_private(self._folder / "guests.json", content)
+        await self._in_turn(private.write_private, self._folder / "guests.json", content)
+
+    async def _in_turn(self, write: Callable[..., None], *arguments: Any) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._disk, write, *arguments)
 
 
 def _refuse(status: int, why: str) -> web.Response:

@@ -141,7 +141,7 @@ class PageServer(ABC, Generic[AnyPage, AnyHello]):
 
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         name = guest_of(request).name
-        response = self._site.gate.leave(request)
+        response = await self._site.gate.leave(request)
         for page in [page for page in self._pages.values() if page.person.name == name]:
             self.logged_out(page)
             await page.close("logged out")

@@ -16,6 +16,8 @@ from zprl_core.agent import ChunkReport, SendChunk, clamped_beyond
 from zprl_core.planned import PLAN_ARRAYS
 from zprl_core.rl.transition import Transition
 
+CUT_SHORT = (ChunkReportMessage.INTERRUPTED, ChunkReportMessage.LABELLED, ChunkReportMessage.TAKEN_OVER)
+
 
 def chunk_message(
     send: SendChunk, columns: slice, start_ns: int, dt_s: float, run_id: str, frame_id: str
@@ -112,27 +114,29 @@ def chunk_report(message: ChunkReportMessage, clamped_limit: float) -> ChunkRepo
         clamped_limit: share of clamped servo periods above which a chunk is not learned from.
     """
     spoiled, interrupted = _spoiled(message, clamped_limit), ""
-    if not spoiled and message.status == ChunkReportMessage.INTERRUPTED:
+    if not spoiled and message.status in CUT_SHORT:
         interrupted = f"interrupted: {message.reason}"
+    labelled = message.status == ChunkReportMessage.LABELLED
     by_hand = message.status == ChunkReportMessage.OVERRIDDEN
-    return ChunkReport(spoiled, interrupted, by_hand, _executed(message))
+    return ChunkReport(spoiled, interrupted, labelled, by_hand, _executed(message))
 
 
 def worst(reports: Sequence[ChunkReport]) -> ChunkReport:
     """The account of a chunk that several arms executed, in their order.
 
-    What spoiled or interrupted it for one of them. Where that is only that a person took over one or more of
-    them, it says what all of them executed, if that is known.
+    What spoiled or interrupted it for one of them; the label, where nothing else did. Where that is only that
+    a person took over one or more of them, it says what all of them executed, if that is known.
     """
     spoiled = (report.spoiled for report in reports if report.spoiled)
-    interrupted = (report.interrupted for report in reports if report.interrupted)
+    interrupted = sorted((r for r in reports if r.interrupted), key=lambda report: report.labelled)
+    first = interrupted[0] if interrupted else ChunkReport()
     parts = [report.executed for report in reports if report.executed is not None]
     by_hand = any(report.by_hand for report in reports) and not any(
         report.interrupted or (report.spoiled and not report.by_hand) for report in reports
     )
     whole = by_hand and len(parts) == len(reports)
     executed = np.concatenate(parts, axis=1) if whole else None
-    return ChunkReport(next(spoiled, ""), next(interrupted, ""), by_hand, executed)
+    return ChunkReport(next(spoiled, ""), first.interrupted, first.labelled, by_hand, executed)
 
 
 def _spoiled(message: ChunkReportMessage, clamped_limit: float) -> str:

@@ -28,6 +28,7 @@ from zprl_core import noise
 from zprl_core.actions import ActionCodec
 from zprl_core.config import GuardConfig
 from zprl_core.noise import Stream
+from zprl_core.policy_modes import STEERED
 from zprl_core.rl.transition import REWARDS, TERMINAL, Transition
 from zprl_core.steering.action_residual import progressive_share
 from zprl_core.steering.filtering import average_recent
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from zprl_core.runtime import PolicyRuntime
     from zprl_core.steering.inversion import Inversion
 
-STEERED = {"explore", "steer"}
 RESTARTS = 3
 """Draws of p(z|c) from which a latent that explains a person's chunk is looked for, after the plan's z."""
 
@@ -51,14 +51,16 @@ RESTARTS = 3
 class ChunkReport:
     """What became of a chunk: why it was refused, taken over or clamped too much, and why it was cut short.
 
-    Empty texts: executed as commanded. A label cuts its own chunk short; that chunk is learned from.
+    Empty texts: executed as commanded.
 
-    by_hand: whether a person's taking over is what spoiled it. executed: setpoints sent at the waypoints'
-    times, (H, da) in physical units; None: not known.
+    labelled: whether what cut it short is its episode's label; it is learned from, as what led to success or
+    failure. by_hand: whether a person's taking over is what spoiled it. executed: setpoints sent at the
+    waypoints' times, (H, da) in physical units; None: not known.
     """
 
     spoiled: str = ""
     interrupted: str = ""
+    labelled: bool = False
     by_hand: bool = False
     executed: NDArray[np.float64] | None = None
 
@@ -491,7 +493,7 @@ class EpisodeAgent:
             last=ending,
             c_next=e.c[following],
             z_next=e.z[following],
-            excluded=spoiled or ("" if terminal else report.interrupted),
+            excluded=spoiled or ("" if terminal and report.labelled else report.interrupted),
         )
 
     def _draw(self, chunk: int, stream: Stream, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -188,6 +188,32 @@ def test_a_person_comes_before_the_policy(controller: ArmController) -> None:
     assert "somebody" in only(controller.reports(S + round(0.1 * S))).reason
 
 
+@pytest.mark.parametrize(("state", "cut_by"), [("labelled", "label"), ("paused", ""), ("stopped", "")])
+def test_a_chunk_that_a_label_cuts_short_is_told_from_one_that_something_else_does(
+    controller: ArmController, state: str, cut_by: str
+) -> None:
+    """The label says what that chunk led to; what a pause cut short led to nothing that was planned."""
+    assert controller.command(chunk(), S)
+    serve(controller, S, 0.2)
+    controller.on_session(state, 0, S + S // 5, HOME)
+    report = only(controller.reports(S + S // 5))
+    assert (report.reason, report.cut_by) == (f"the session is {state}", cut_by)
+
+
+def test_a_chunk_in_which_a_person_took_the_arm_says_so(controller: ArmController) -> None:
+    assert controller.command(chunk(), S)
+    serve(controller, S, 0.2)
+    here = controller.last.position[0] - HOME.position[0]
+    assert controller.command(chunk(1, stamp_ns=S + S // 5, begin_m=here, source="human"), S + S // 5)
+    serve(controller, S + S // 5, 0.1)
+    report = only(controller.reports(S + 3 * S // 10))
+    assert (report.source, report.reason, report.cut_by) == (
+        "policy",
+        "a person took the arm on its way",
+        "person",
+    )
+
+
 def test_an_overridden_chunk_is_reported_with_what_the_person_did_in_its_time(
     controller: ArmController,
 ) -> None:

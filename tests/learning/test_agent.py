@@ -125,7 +125,7 @@ def test_a_label_between_two_chunks_of_simulated_time_ends_the_one_that_was_not_
     agent.on_ending(0, 1, "success")
     assert [type(effect) for effect in agent.due(plan=False)] == [SendChunk]
     assert agent.owes
-    agent.on_report(0, 1, ChunkReport(interrupted="interrupted: labelled before it began"))
+    agent.on_report(0, 1, ChunkReport(interrupted="interrupted: labelled before it began", labelled=True))
     (ending,) = agent.due(plan=False)
     assert isinstance(ending, SendTransition)
     assert (ending.transition.chunk, ending.transition.reward, ending.transition.excluded) == (1, 1.0, "")
@@ -144,7 +144,7 @@ def test_endings(outcome: str, reward: float, terminal: bool) -> None:
     for chunk in (0, 1):
         _observe(agent, chunk)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport(interrupted="labelled"))
+    agent.on_report(0, 0, ChunkReport(interrupted="labelled", labelled=True))
     agent.on_ending(0, 0, outcome)
     (effect,) = agent.due()
     assert isinstance(effect, SendTransition)
@@ -154,6 +154,20 @@ def test_endings(outcome: str, reward: float, terminal: bool) -> None:
     none = np.zeros((2, 1), np.float32)
     drawn = noise.normal(0, 0, 1, Stream.LATENT, (1,))  # of the run, the episode and the chunk
     assert transition.z_next == agent.runtime.base(np.float32([1]), drawn, none)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_what_a_pause_or_a_person_cut_short_is_not_what_led_to_the_outcome(outcome: str) -> None:
+    agent = _agent()
+    agent.begin(0, "explore")
+    agent.on_version(0, None, 1, b"\0\0\0\0")
+    _observe(agent, 0)
+    assert _done(agent) == ["b", "c0@1"]
+    agent.on_report(0, 0, ChunkReport(interrupted="interrupted: the session is paused"))
+    agent.on_ending(0, 0, outcome)
+    (effect,) = agent.due()
+    assert isinstance(effect, SendTransition) and effect.transition.terminal
+    assert effect.transition.excluded == "interrupted: the session is paused"
 
 
 def test_a_void_chunk_leaves_no_transition() -> None:
@@ -191,7 +205,7 @@ def test_an_undone_label_is_corrected_before_it_is_settled() -> None:
     agent.on_version(0, None, 1, b"\0\0\0\0")
     _observe(agent, 0)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport(interrupted="labelled"))
+    agent.on_report(0, 0, ChunkReport(interrupted="labelled", labelled=True))
     agent.on_ending(0, 0, "success")
     assert _done(agent) == ["t0"]
     agent.on_ending(0, 0, "")
@@ -212,7 +226,7 @@ def test_a_label_undone_before_it_was_sent_is_not_sent() -> None:
     assert _done(agent) == ["b", "c0@1"]
     agent.on_ending(0, 0, "success")
     agent.on_ending(0, 0, "")
-    agent.on_report(0, 0, ChunkReport(interrupted="labelled"))
+    agent.on_report(0, 0, ChunkReport(interrupted="labelled", labelled=True))
     assert _done(agent) == []
     agent.on_ending(0, 0, "failure")
     (effect,) = agent.due()

@@ -56,6 +56,7 @@ def report(status: int = 0, **more: Any) -> SimpleNamespace:
     """An /arms/<arm>/report."""
     known = {"arm": "left", "episode": 3, "chunk": 2, "reason": "", "clamped_fraction": 0.0}
     constants = {"EXECUTED": 0, "REFUSED": 1, "INTERRUPTED": 2, "OVERRIDDEN": 3, "SHADOW": 4}
+    constants |= {"LABELLED": 5, "TAKEN_OVER": 6}
     return SimpleNamespace(**{**constants, **known, "status": status, **more})
 
 

@@ -24,11 +24,14 @@ from zprl_core.steering.guard import GuardState, GuardValues
         (Message.REFUSED, 0.0, "refused: why", ""),
         (Message.OVERRIDDEN, 0.0, "overridden: why", ""),
         (Message.INTERRUPTED, 0.0, "", "interrupted: why"),
+        (Message.LABELLED, 0.0, "", "interrupted: why"),
+        (Message.TAKEN_OVER, 0.0, "", "interrupted: why"),
     ],
 )
 def test_what_is_not_learned_from(status: int, clamped: float, spoiled: str, interrupted: str) -> None:
     report = chunk_report(Message(status=status, clamped_fraction=clamped, reason="why"), 0.25)
     assert (report.spoiled, report.interrupted) == (spoiled, interrupted)
+    assert report.labelled == (status == Message.LABELLED)
 
 
 def test_what_a_person_executed() -> None:
@@ -36,6 +39,16 @@ def test_what_a_person_executed() -> None:
     assert report.by_hand and report.executed is not None
     assert report.executed.tolist() == [[1, 2], [3, 4]]
     assert chunk_report(Message(status=Message.OVERRIDDEN, dim=2), 0.25).executed is None
+
+
+LABELLED = ChunkReport(interrupted="labelled", labelled=True)
+PAUSED = ChunkReport(interrupted="paused")
+
+
+def test_a_label_counts_as_what_cut_a_chunk_short_where_nothing_else_did() -> None:
+    assert worst([LABELLED, ChunkReport()]).labelled and worst([ChunkReport(), LABELLED]).labelled
+    for reports in ([LABELLED, PAUSED], [PAUSED, LABELLED]):
+        assert (worst(reports).interrupted, worst(reports).labelled) == ("paused", False)
 
 
 LEFT = ChunkReport(executed=np.array([[1.0]]))

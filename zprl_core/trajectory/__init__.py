@@ -1,6 +1,6 @@
 """From action chunks to a smooth stream of setpoints for one arm. Start at `ChunkInterpolator`."""
 
-from zprl_core.trajectory.active import Chunk, ChunkOutcome
+from zprl_core.trajectory.active import Chunk, ChunkOutcome, CutBy
 from zprl_core.trajectory.interpolator import ChunkInterpolator
 from zprl_core.trajectory.limits import InterpolatorLimits, Status
 from zprl_core.trajectory.motion import MotionState, Setpoint
@@ -10,6 +10,7 @@ __all__ = [
     "Chunk",
     "ChunkInterpolator",
     "ChunkOutcome",
+    "CutBy",
     "InterpolatorLimits",
     "MotionState",
     "PoseSpline",

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from zprl_core.actions import ArmWaypoints
 from zprl_core.errors import DataError
 from zprl_core.trajectory.motion import Motion, Setpoint, setpoint_from
 
+CutBy = Literal["", "label", "person"]
 _FLOAT_NS = 1e-3  # what is a whole number of ns but for floating point is not rounded down by one
 
 
@@ -72,6 +74,7 @@ class ChunkOutcome:
     Attributes:
         episode, index, source: which chunk, and who commanded it.
         reason: empty where it was executed to its end, else why not.
+        cut_by: "label" of its episode or "person", where one of these cut it short; empty otherwise.
         skipped_steps: waypoints whose tick had passed when the chunk came.
         clamped_fraction: share of the samples that a limit changed, 0 to 1.
         clamped_by: the share of the samples that each limit changed.
@@ -88,6 +91,7 @@ class ChunkOutcome:
     index: int
     source: str
     reason: str
+    cut_by: CutBy
     skipped_steps: int
     clamped_fraction: float
     clamped_by: Mapping[str, float]
@@ -109,10 +113,11 @@ class ChunkOutcome:
         return f"limits changed it: {limits}" if limits else ""
 
     @classmethod
-    def never_begun(cls, chunk: Chunk, reason: str, still: Setpoint) -> ChunkOutcome:
+    def never_begun(cls, chunk: Chunk, reason: str, cut_by: CutBy, still: Setpoint) -> ChunkOutcome:
         """The outcome of a chunk of which nothing was executed, while the arm was told to be at ``still``."""
         executed = _stack([still] * len(chunk.waypoints))
-        return cls(chunk.episode, chunk.index, chunk.source, reason, 0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, executed)
+        which = chunk.episode, chunk.index, chunk.source
+        return cls(*which, reason, cut_by, 0, 0.0, {}, 0.0, 0.0, 0.0, 0.0, executed)
 
 
 @dataclass(eq=False)
@@ -186,7 +191,7 @@ class ActiveChunk:
             if self._before_ns < self.chunk.due_ns(i) <= self._last_ns:
                 self._sent[i] = sent
 
-    def outcome(self, t_ns: int, reason: str) -> ChunkOutcome:
+    def outcome(self, t_ns: int, reason: str, cut_by: CutBy) -> ChunkOutcome:
         """The account of the chunk when it ends at ``t_ns``."""
         due = [self.chunk.due_ns(i) for i in range(len(self.chunk.waypoints))]
         first_ns = self.came_ns if self._first_ns is None else self._first_ns
@@ -195,6 +200,7 @@ class ActiveChunk:
             index=self.chunk.index,
             source=self.chunk.source,
             reason=reason,
+            cut_by=cut_by,
             skipped_steps=self.chunk.passed(self.begin_ns),
             clamped_fraction=self._amended / max(self._samples, 1),
             clamped_by={name: n / self._samples for name, n in self._amended_by.most_common()},

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from zprl_core import rotation as rot
 from zprl_core import transforms
 from zprl_core.errors import SafetyError
-from zprl_core.trajectory.active import ActiveChunk, Chunk, ChunkOutcome
+from zprl_core.trajectory.active import ActiveChunk, Chunk, ChunkOutcome, CutBy
 from zprl_core.trajectory.limits import InterpolatorLimits, Status
 from zprl_core.trajectory.motion import (
     Brake,
@@ -91,7 +91,7 @@ class ChunkInterpolator:
                 f"chunk {chunk.name}: came {late:.3f} s after its end; nothing of it is left to execute"
             )
         while self._pending and self._pending[-1][0].stamp_ns >= chunk.stamp_ns:
-            self._drop(self._pending.pop()[0], f"replaced by chunk {chunk.name} before it began")
+            self._drop(self._pending.pop()[0], *_replaced_by(chunk, "before it began"))
         if len(self._pending) >= _MOST_PENDING:
             raise SafetyError(f"chunk {chunk.name}: {_MOST_PENDING} chunks wait already; send chunks later")
         self._pending.append((chunk, now_ns))
@@ -126,17 +126,20 @@ class ChunkInterpolator:
         self._sent = (t_ns, moved(before, still, step_s) if step_s > 0.0 else still)
         self._amended = True
 
-    def stop(self, t_ns: int, reason: str) -> None:
-        """Drops all chunks, brakes and holds; the gripper keeps its width. Then: `restart`."""
+    def stop(self, t_ns: int, reason: str, cut_by: CutBy = "") -> None:
+        """Drops all chunks, brakes and holds; the gripper keeps its width. Then: `restart`.
+
+        `cut_by`: see `ChunkOutcome`.
+        """
         t_ns = self._advance(t_ns)
         for chunk, _ in self._pending:
-            self._drop(chunk, reason)
+            self._drop(chunk, reason, cut_by)
         self._pending.clear()
         if self._active is not None and self._active.chunk.end_ns <= t_ns:
             self._end_active()
         elif self._active is not None:
             self._begin_brake(t_ns)
-            self._finish(t_ns, reason)
+            self._finish(t_ns, reason, cut_by)
         self._status = Status.STOPPED
 
     def restart(self, t_ns: int, measured: Setpoint, *, keep_gripper: bool = True) -> None:
@@ -198,7 +201,7 @@ class ChunkInterpolator:
             self._drop(chunk, "the watchdog tripped before it began; restart from the measured pose")
             return
         now = self._state_at(begin_ns)
-        self._finish(begin_ns, f"replaced by chunk {chunk.name} on its way")
+        self._finish(begin_ns, *_replaced_by(chunk, "on its way"))
         quaternion = transforms.make_continuous(chunk.waypoints.quaternion, before=now.quaternion)
         path = PoseSpline(chunk.waypoints.position, quaternion, chunk.dt_s)
         limits = self._limits
@@ -249,14 +252,22 @@ class ChunkInterpolator:
             self._begin_brake(end_ns)
             self._finish(end_ns, "")
 
-    def _finish(self, t_ns: int, reason: str) -> None:
+    def _finish(self, t_ns: int, reason: str, cut_by: CutBy = "") -> None:
         """Closes the active chunk at ``t_ns``; an empty reason says that it was executed to its end."""
         if self._active is not None:
             self._gripper = self._active.gripper_at(t_ns)
-            self._outcomes.append(self._active.outcome(t_ns, reason))
+            self._outcomes.append(self._active.outcome(t_ns, reason, cut_by))
             self._by_hand = self._active.chunk.source == "human"
             self._active = None
 
-    def _drop(self, chunk: Chunk, reason: str) -> None:
-        still = self._motion.state(((self._last_ns or 0) - self._origin_ns) * 1e-9)
-        self._outcomes.append(ChunkOutcome.never_begun(chunk, reason, setpoint_from(still, self._gripper)))
+    def _drop(self, chunk: Chunk, reason: str, cut_by: CutBy = "") -> None:
+        state = self._motion.state(((self._last_ns or 0) - self._origin_ns) * 1e-9)
+        still = setpoint_from(state, self._gripper)
+        self._outcomes.append(ChunkOutcome.never_begun(chunk, reason, cut_by, still))
+
+
+def _replaced_by(chunk: Chunk, when: str) -> tuple[str, CutBy]:
+    """Why the chunk is cut short that another one replaces, and by whom."""
+    if chunk.source == "human":
+        return f"a person took the arm {when}", "person"
+    return f"replaced by chunk {chunk.name} {when}", ""

@@ -16,7 +16,7 @@ from zprl_core.actions import ActionCodec
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import DataError, SafetyError
 from zprl_core.safety import ChunkCommand, Lease, SafetyGate, Situation
-from zprl_core.trajectory import Chunk, ChunkOutcome, Setpoint
+from zprl_core.trajectory import Chunk, ChunkOutcome, CutBy, Setpoint
 
 SOURCES = ("policy", "human")
 _UNSTAMPED = -1
@@ -34,6 +34,7 @@ class Report:
         overridden: whether that is because a person has the arm.
         source: who commanded it.
         shadow: whether motors are off, so that it was not executed.
+        cut_by: see `ChunkOutcome`.
         executed: setpoints sent at the waypoints' times, float64 (H, dim); of an overridden chunk a person's.
             (0, dim) for a refused chunk, and for an overridden one where they are not all known.
     """
@@ -47,6 +48,7 @@ class Report:
     overridden: bool = False
     shadow: bool = False
     source: str = "policy"
+    cut_by: CutBy = ""
 
 
 class Moment(NamedTuple):
@@ -156,15 +158,13 @@ class Admission:
         self.last_refusal = reason
         self._answer(command, reason, refused=True)
 
-    def leave_out(self, command: ChunkCommand, reason: str) -> None:
+    def leave_out(self, command: ChunkCommand, reason: str, cut_by: CutBy = "") -> None:
         """Answer a chunk that was interrupted before it began."""
-        self._answer(command, reason, refused=False)
+        self._answer(command, reason, refused=False, cut_by=cut_by)
 
-    def _answer(self, command: ChunkCommand, reason: str, *, refused: bool) -> None:
-        nothing = np.empty((0, self.codec.dim))
-        self._refused.append(
-            Report(command.episode, command.chunk, refused, reason, nothing, source=command.source)
-        )
+    def _answer(self, command: ChunkCommand, reason: str, *, refused: bool, cut_by: CutBy = "") -> None:
+        which, nothing = (command.episode, command.chunk), np.empty((0, self.codec.dim))
+        self._refused.append(Report(*which, refused, reason, nothing, source=command.source, cut_by=cut_by))
 
     def override(self, command: ChunkCommand) -> None:
         """A person has the arm: the chunk's sender is told what was done in its time."""

@@ -284,7 +284,8 @@ class ArmBridge(LifecycleNode):
         if problem:
             self._controller.refuse(command, f"chunk {command.name}: {problem}")
         elif self._lockstep is not None and self._state in BETWEEN:
-            self._controller.leave_out(command, f"labelled before it began: the session is {self._state}")
+            reason = f"labelled before it began: the session is {self._state}"
+            self._controller.leave_out(command, reason, "label")
         elif self._controller.command(command, now_ns):
             self._motion.chunk(self._controller)
             if self._lockstep is not None:

@@ -24,7 +24,7 @@ from zprl_arms.watch import Watch
 from zprl_core.config import ArmConfig, TaskConfig
 from zprl_core.errors import SafetyError
 from zprl_core.safety import ChunkCommand, lease_for, may_move
-from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, Setpoint, Status
+from zprl_core.trajectory import Chunk, ChunkInterpolator, ChunkOutcome, CutBy, Setpoint, Status
 
 NOT_HOMED = 0
 _UNSTAMPED = -1
@@ -161,7 +161,7 @@ class ArmController:
         if cleared:
             self.clear(t_ns, measured)
         elif moved and not moves:
-            self._interpolator.stop(t_ns, f"the session is {state}")
+            self._interpolator.stop(t_ns, f"the session is {state}", "label" if state == "labelled" else "")
         elif moves and not moved and self._interpolator.status is Status.STOPPED and not self.fault:
             self._go_on_from(t_ns, measured)
 
@@ -261,9 +261,9 @@ class ArmController:
         """Answer a chunk with a refusal."""
         self._admission.refuse(command, reason)
 
-    def leave_out(self, command: ChunkCommand, reason: str) -> None:
+    def leave_out(self, command: ChunkCommand, reason: str, cut_by: CutBy = "") -> None:
         """Answer a chunk that was interrupted before it began."""
-        self._admission.leave_out(command, reason)
+        self._admission.leave_out(command, reason, cut_by)
 
     def setpoint(self, t_ns: int, step_s: float) -> Setpoint:
         """The setpoint to be reached at `t_ns`, the end of a servo period that is `step_s` long.
@@ -372,6 +372,7 @@ class ArmController:
             outcome,
             shadow=self._shadow,
             source=outcome.source,
+            cut_by=outcome.cut_by,
         )
 
     def _takes_chunks(self, state: str) -> bool:

@@ -23,6 +23,12 @@ from zprl_core.safety import ChunkCommand
 from zprl_core.smoothness import QUANTITIES, Smoothness
 from zprl_core.smoothness.episode import MotionRecord
 
+_CUT_SHORT = {
+    "": ChunkReport.INTERRUPTED,
+    "label": ChunkReport.LABELLED,
+    "person": ChunkReport.TAKEN_OVER,
+}
+
 
 def chunk_command(message: ActionChunk) -> ChunkCommand:
     """A chunk as it came; the numbers are looked at later."""
@@ -152,4 +158,4 @@ def _status(report: Report) -> int:
         return int(ChunkReport.OVERRIDDEN if report.overridden else ChunkReport.REFUSED)
     if report.shadow:
         return int(ChunkReport.SHADOW)
-    return int(ChunkReport.INTERRUPTED if report.reason else ChunkReport.EXECUTED)
+    return int(_CUT_SHORT[report.cut_by] if report.reason else ChunkReport.EXECUTED)

@@ -189,7 +189,7 @@ class Latest:
         which = f"{report.arm}, chunk {report.episode}/{report.chunk}: {report.reason}"
         if report.status == report.REFUSED:
             self._note(wall_s, "refused", which)
-        elif report.status == report.INTERRUPTED:
+        elif report.status in (report.INTERRUPTED, report.LABELLED, report.TAKEN_OVER):
             self._note(wall_s, "interrupted", which)
         elif report.status == report.EXECUTED and report.reason:
             share = f" ({100 * report.clamped_fraction:.0f} % of its servo periods)"

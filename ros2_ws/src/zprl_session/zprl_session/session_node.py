@@ -54,6 +54,8 @@ CLEAR_S = 5.0  # how long an arm's fault may take to clear
 HOMING_S = 60.0
 COUNTDOWN_S = 3.0  # before real arms begin by themselves, or after they went home again
 HALTED = ("stopped", "faulted")
+BY_HAND = (ChunkReport.OVERRIDDEN, ChunkReport.TAKEN_OVER)
+CUT = (*BY_HAND, ChunkReport.INTERRUPTED, ChunkReport.LABELLED, ChunkReport.SHADOW)
 NOBODY = "session"
 
 
@@ -263,11 +265,11 @@ class SessionNode(Node):
         mine = report.source == "policy" and report.episode == view.episode
         if not mine or view.state not in ("running", "paused"):
             return
-        if report.status == ChunkReport.OVERRIDDEN:
+        if report.status in BY_HAND:
             self._session.helped(report.episode, report.chunk)
         elif report.status == ChunkReport.SHADOW:
             self._session.shadowed(report.episode, report.chunk)
-        cut = report.status in (ChunkReport.INTERRUPTED, ChunkReport.OVERRIDDEN, ChunkReport.SHADOW)
+        cut = report.status in CUT
         if report.status == ChunkReport.EXECUTED or (cut and not self._setup.lockstep):
             # Its time is over; a chunk that a pause or a person cut short is not learned from.
             self._progress_ns = self._now_ns()

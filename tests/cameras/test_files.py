@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,8 +16,8 @@ from zprl_cameras.drivers.files import FilesCamera
 from zprl_core.errors import RigError
 
 
-def camera(device: Path, rate_hz: float = 100.0) -> FilesCamera:
-    return FilesCamera(config("files", str(device), rate_hz=rate_hz), time.time_ns)
+def camera(device: Path, rate_hz: float = 100.0, now_ns: Callable[[], int] = time.time_ns) -> FilesCamera:
+    return FilesCamera(config("files", str(device), rate_hz=rate_hz), now_ns)
 
 
 def read(camera: FilesCamera, count: int) -> list[Frame]:
@@ -52,9 +53,20 @@ def test_a_video_is_played_again_and_again(tmp_path: Path) -> None:
 def test_stamps_are_ticks_and_frames_come_when_they_are_due(tmp_path: Path) -> None:
     played = camera(write_folder(tmp_path / "pictures", [numbered(n) for n in range(3)]), rate_hz=50.0)
     played.open()
-    for frame in read(played, 10):
+    for _ in range(10):
+        (frame,) = read(played, 1)
         assert frame.stamp_ns % 20_000_000 == 0
         assert 0 <= time.time_ns() - frame.stamp_ns < 200_000_000
+
+
+def test_a_picture_does_not_come_before_its_tick(tmp_path: Path) -> None:
+    now_ns = 1_000_000_000
+    played = camera(write_folder(tmp_path / "pictures", [numbered(0)]), rate_hz=50.0, now_ns=lambda: now_ns)
+    played.open()
+    assert played.read(0.0) is None
+    now_ns += 20_000_000
+    frame = played.read(0.0)
+    assert frame is not None and frame.stamp_ns == now_ns
     assert played.read(0.0) is None
 
 

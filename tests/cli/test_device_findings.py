@@ -151,16 +151,15 @@ def test_processors_and_priorities_that_a_rig_asks_for() -> None:
 
 def test_what_runs_aside_may_hang_end_and_raise() -> None:
     began = time.monotonic()
+    assert run_aside([Job(time.sleep, (600.0,))], 6.0) == [Failure("no answer within 6 s")]
+    assert time.monotonic() - began < 60.0
     jobs = [
-        Job(time.sleep, (60.0,)),
         Job(os._exit, (3,)),
         Job(math.sqrt, (-1.0,)),
         Job(math.sqrt, (4.0,)),
         Job(Finding, (True, "fine")),
     ]
-    hung, ended, raised, root, finding = run_aside(jobs, 6.0)
-    assert time.monotonic() - began < 20.0
-    assert hung == Failure("no answer within 6 s")
+    ended, raised, root, finding = run_aside(jobs, 60.0)
     assert isinstance(ended, Failure) and "exit code 3" in ended.reason
     assert isinstance(raised, Failure) and raised.reason.startswith("ValueError: ")
     assert root == 2.0 and finding == Finding(True, "fine")

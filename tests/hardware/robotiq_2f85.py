@@ -25,6 +25,7 @@ class Fake2F85:
         answers: whether it answers at all.
         delay_s: before each answer.
         requests: positions it was sent to.
+        activations: how often it was told to activate while it was not.
     """
 
     def __init__(self, *, activated: bool = True) -> None:
@@ -33,6 +34,7 @@ class Fake2F85:
         self.port = os.ttyname(self._slave)
         self.fault, self.obstacle, self.answers, self.delay_s = 0, None, True, 0.0
         self.requests: list[int] = []
+        self.activations = 0
         self._command = bytes((1, 0, 0, 0, 0, 0)) if activated else bytes(6)
         self._ready_s = 0.0 if activated else float("inf")
         self._from, self._since_s = 3.0, time.monotonic()
@@ -85,6 +87,7 @@ class Fake2F85:
 
     def _take(self, command: bytes) -> None:
         if command[0] & 1 and not self._command[0] & 1:
+            self.activations += 1
             self._ready_s = time.monotonic() + 0.1
             self.fault = 0
         if command[0] & 8:

@@ -116,23 +116,20 @@ def test_it_is_activated_once() -> None:
     worker = serve(cold)
     assert time.monotonic() - began > 0.1
     worker.close()
-    began = time.monotonic()
     serve(cold).close()
-    assert time.monotonic() - began < 0.1
+    assert cold.activations == 1
     cold.close()
 
 
 def test_the_newest_width_wins_and_nobody_waits(fake: Fake2F85) -> None:
     fake.delay_s = 0.05
     worker = serve(fake)
-    began = time.monotonic()
     for width in (0.01, 0.02, 0.03, 0.04):
         worker.command(width)
         worker.read()
-    assert time.monotonic() - began < 0.1, "four answers take twice that"
     wait_for(lambda: abs(worker.read()[0] - 0.04) < 5e-4, 3.0, lambda: str(worker.read()))
     assert fake.requests[-1] == robotiq.position_of(0.04)
-    assert len(fake.requests) <= 2
+    assert len(fake.requests) <= 2, "who waited for answers would have made four"
     worker.close()
 
 

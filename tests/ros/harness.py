@@ -39,10 +39,19 @@ SPECIAL: dict[str, dict[str, Any]] = {
 MANAGED = ("world", "bridge")
 
 
+def without_domain() -> dict[str, str]:
+    """This process's environment, whatever domain it names: a graph gets one of its own."""
+    return {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
+
+
 def patient(task: TaskConfig, rig: RigConfig, watchdog_s: float) -> tuple[TaskConfig, RigConfig]:
-    """The same for a machine that does other things too: more lead, older images, a later watchdog."""
+    """The same for a machine that does other things too: more lead, older images, a later watchdog, and a
+    session that may be silent for as long.
+    """
     observation = replace(task.observation, lead_steps=LEAD_STEPS, max_age_s=1.0)
-    arms = tuple(replace(arm, watchdog_s=watchdog_s) for arm in rig.arms)
+    arms = tuple(
+        replace(arm, watchdog_s=watchdog_s, lease_s=max(arm.lease_s, watchdog_s)) for arm in rig.arms
+    )
     return replace(task, observation=observation), replace(rig, arms=arms)
 
 
@@ -185,8 +194,7 @@ class Graph:
 def graph(folder: Path, **arguments: Any) -> Iterator[Graph]:
     """A graph that is gone afterwards, shared memory included."""
     folder.mkdir(parents=True, exist_ok=True)
-    others = {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
-    with single_host.free_domain(others) as domain:
+    with single_host.free_domain(without_domain()) as domain:
         made = Graph(folder, domain=domain, **arguments)
         try:
             yield made

@@ -62,14 +62,15 @@ class LearnerAtHand(Observer):
 
 
 @contextmanager
-def training_of(folder: Path) -> Iterator[tuple[Graph, Path, TaskConfig, LearnerAtHand]]:
-    """A graph for three chunks of training, its base policy and task, and a learner with an actor."""
+def training_of(folder: Path, chunks: int = 3) -> Iterator[tuple[Graph, Path, TaskConfig, LearnerAtHand]]:
+    """A graph for an episode of training, its base policy and task, and a learner with an actor."""
     use_threads(1)
     patient = {**training.TINY["observation"], "lead_steps": LEAD_STEPS, "max_age_s": 1.0}
     task_file = folder / "patient.yaml"
-    task_file.write_text(yaml.safe_dump({**training.TINY, "observation": patient}))
+    changed = {"observation": patient, "horizon_steps": 16 * chunks}
+    task_file.write_text(yaml.safe_dump({**training.TINY, **changed}))
     base, task = training.tiny_base(folder, task_file), load_task(str(task_file))
-    actor, blocks = new_actor(load_base(base, task)[0], task), (Block("train", "explore", chunks=3),)
+    actor, blocks = new_actor(load_base(base, task)[0], task), (Block("train", "explore", chunks=chunks),)
     with graph(folder / "g", lockstep=False, task=task, blocks=blocks) as made:
         yield made, base, task, LearnerAtHand(made.domain, weights.to_bytes(actor))
 

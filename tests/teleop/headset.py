@@ -114,7 +114,13 @@ class Headset:
         """Press and let go of a controller's button, such as "a-button"."""
         for value in (1, 0):
             self.hold(hand, button, value)
-            time.sleep(0.1)
+            self.seen()
+
+    def seen(self) -> None:
+        """The page has drawn some frames since: it looks at buttons once in each."""
+        time.sleep(0.1)
+        for _ in range(3):
+            self.run("() => new Promise(requestAnimationFrame)")
 
     def hold(self, hand: str, button: str, value: float) -> None:
         """Press a controller's button so far, 0 to 1, and leave it so."""

@@ -207,7 +207,7 @@ class Teleoperation:
         return found
 
     def fit_latency(self, now_ns: int) -> None:
-        """Every second of a movement: how far behind each hand its arm is. Takes some ms, with chunks sent."""
+        """Every second of a movement: how far behind each hand its arm is. Takes some ms."""
         for side in self._sides.values():
             if side.pilot.clutch.closed and now_ns - side.fitted_ns > FIT_EVERY_S * 1e9:
                 side.latency_s, side.fitted_ns = _latency_s(side), now_ns

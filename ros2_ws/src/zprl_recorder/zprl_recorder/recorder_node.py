@@ -208,9 +208,12 @@ class RecorderNode(LifecycleNode):
 
     def _record_until(self, now_ns: int | None) -> None:
         """Record what has arrived, in the order in which it was sent; without a time, all of it."""
-        for tap in self._taps.values():
-            for arrival in () if tap is None else tap.take():
-                self._arrived.add(self._sent_ns(arrival), arrival.info["received_timestamp"], arrival)
+        taps = [tap for tap in self._taps.values() if tap is not None]
+        taps.sort(key=lambda tap: tap.source.name == SESSION)
+        arrivals = [arrival for tap in taps for arrival in tap.take()]
+        arrivals.sort(key=lambda arrival: arrival.tap.source.name != SESSION)
+        for arrival in arrivals:  # a reset taken last and looked at first: the others are told from it
+            self._arrived.add(self._sent_ns(arrival), arrival.info["received_timestamp"], arrival)
         try:
             for arrival in self._arrived.take(now_ns):
                 if self._bags is not None:

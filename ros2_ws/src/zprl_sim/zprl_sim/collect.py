@@ -13,6 +13,7 @@ The arrays of an episode:
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -188,7 +189,7 @@ def _run(jobs: list[tuple[CollectConfig, int]], workers: int) -> Iterator[Episod
         waiting: deque[Future[Episode]] = deque()
         try:
             for job in jobs:  # pictures are large: no more are made ahead than the workers need
-                waiting.append(pool.submit(_work, job))
+                waiting.append(_submit(pool, job))
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -196,6 +197,17 @@ def _run(jobs: list[tuple[CollectConfig, int]], workers: int) -> Iterator[Episod
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _submit(pool: ProcessPoolExecutor, job: tuple[CollectConfig, int]) -> Future[Episode]:
+    """Workers are started by it, which a terminal's Ctrl-C is not for: one that is hit while it hands an
+    episode over would leave half of it in the pipe.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_work, job)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _collectors: list[Collector] = []  # of a worker process

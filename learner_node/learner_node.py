@@ -28,10 +28,9 @@ from zprl_core.plan import position, read_plan
 from zprl_core.provenance import Provenance
 from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
-from zprl_core.rl.learner import Learner, Setup
+from zprl_core.rl.learner import LatentSpec, Learner
 from zprl_core.rl.transition import Transition
 from zprl_core.run_folder import RunFolder
-from zprl_core.runtime import steering_dim
 
 
 class LearnerNode(LifecycleNode):
@@ -55,16 +54,10 @@ class LearnerNode(LifecycleNode):
         setup = self._setup
         if setup.run_dir is None:
             raise ConfigError("learner_node: parameter run_dir is empty; name the folder of the run")
-        if setup.task.rl.lambda_ is None:
-            raise ConfigError(
-                f"task {setup.task.name}: rl.lambda is null; a run's own task file has a number"
-            )
         self._folder = RunFolder(setup.run_dir)
         self._checkpoint = self._folder.learner_checkpoint
         model, _, _ = load_base(Path(self._base), setup.task)
-        bottleneck = model.bottleneck
-        moments = (bottleneck.c_mean.numpy(), bottleneck.c_std.numpy())
-        latent = Setup(*moments, steering_dim(model, setup.task), setup.task.rl.lambda_)
+        latent = LatentSpec.of(model, setup.task)
         log = RecordLog(self._folder.transitions_file)
         cell = Provenance.of(setup.rig, setup.task, lockstep=setup.lockstep)
         device, tell = setup.rig.compute.learner, self.get_logger().info

@@ -14,8 +14,8 @@ from zprl_core.arithmetic import fast_matmul
 from zprl_core.base import load_base
 from zprl_core.config import TaskConfig, load_rig
 from zprl_core.record_log import RecordLog
-from zprl_core.rl.learner import Learner, Setup
-from zprl_core.runtime import PolicyRuntime, steering_dim
+from zprl_core.rl.learner import LatentSpec, Learner
+from zprl_core.runtime import PolicyRuntime
 from zprl_core.session.layouts import layout_seed
 from zprl_core.stats import Proportion
 
@@ -41,8 +41,7 @@ class Experiment:
         self.seed, self.episode = seed, 0
         self.runtime = PolicyRuntime(model, self.task, lambda_)
         self._folder = tempfile.TemporaryDirectory()
-        moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
-        latent = Setup(*moments, steering_dim(model, self.task), lambda_)
+        latent = LatentSpec.of(model, self.task)
         log = RecordLog(Path(self._folder.name) / "transitions.log")
         self.learner = Learner(self.task, latent, seed, log)
         self._loops = {learns: self._loop(learns) for learns in (True, False)}

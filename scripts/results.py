@@ -23,11 +23,10 @@ from zprl_core.config import load_task
 from zprl_core.measurement import proportion
 from zprl_core.plan import TRAIN
 from zprl_core.plots import learning_curve
+from zprl_core.policy_modes import BASES
 from zprl_core.records import EpisodeRecord, read_records
 from zprl_core.run_folder import RunFolder
 from zprl_core.stats import Proportion, apart, difference, pooled
-
-PATHS = ("base_c", "base_z")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Seed:
     @property
     def base(self) -> Proportion:
         """The better of the two base paths."""
-        return max((self.rate(path) for path in PATHS), key=lambda p: p.rate)
+        return max((self.rate(path) for path in BASES), key=lambda p: p.rate)
 
 
 def read(demo: Path, seed: int) -> Seed:
@@ -68,10 +67,7 @@ def read(demo: Path, seed: int) -> Seed:
 
 def text(p: Proportion | None) -> str:
     """A rate with its interval and episodes."""
-    if p is None or not p.trials:
-        return "-"
-    low, high = p.wilson()
-    return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}"
+    return "-" if p is None else p.told("-")
 
 
 def row(
@@ -92,9 +88,9 @@ def table(seeds: Sequence[Seed]) -> str:
     ]
     for s in seeds:
         rest = [text(s.constant), f"{s.pretrain_s:.0f}", f"{s.summary['wall_s']:.0f}"]
-        paths = [s.rate(path) for path in PATHS]
+        paths = [s.rate(path) for path in BASES]
         lines.append(row(str(s.seed), paths, s.base, s.rate("final"), rest))
-    *paths, final = (pooled(s.rate(block) for s in seeds) for block in (*PATHS, "final"))
+    *paths, final = (pooled(s.rate(block) for s in seeds) for block in (*BASES, "final"))
     base = pooled(s.base for s in seeds)
     constants = [s.constant for s in seeds if s.constant]
     lines.append(row("pooled", paths, base, final, [text(pooled(constants)) if constants else "-", "", ""]))

@@ -40,6 +40,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Task file and base checkpoint that are small enough to train on in seconds."""
+    from tests.ros import training  # needs torch
+
+    folder = tmp_path_factory.mktemp("tiny")
+    task = training.tiny_task(folder)
+    return str(task), str(training.tiny_base(folder, task))
+
+
 # A shell without job control starts background jobs with SIGINT ignored, and their children inherit that. The
 # tests press Ctrl-C on their own processes, so they need it whoever started them.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -224,6 +224,28 @@ class ActionCodec:
             )
         return self.check(np.concatenate([self._encode_arm(arm) for arm in waypoints], axis=1))
 
+    def apart(self, actions: ArrayLike, others: ArrayLike) -> tuple[Array, Array, Array]:
+        """How far two chunks ``(H, dim)`` lie apart at every waypoint, one arm behind the other.
+
+        Returns:
+            Of positions, m, rotations, rad, and gripper widths, m, each ``(arms * H,)``; the widths ``(0,)``
+            without a gripper.
+
+        Raises:
+            DataError: see `decode`; rotation "none" has no poses to compare.
+        """
+        pairs = list(zip(self.decode(actions), self.decode(others), strict=True))
+        widths = [
+            np.abs(a.gripper_width - b.gripper_width)
+            for a, b in pairs
+            if a.gripper_width is not None and b.gripper_width is not None
+        ]
+        return (
+            np.concatenate([np.linalg.norm(a.position - b.position, axis=1) for a, b in pairs]),
+            np.concatenate([transforms.angle_between(a.quaternion, b.quaternion) for a, b in pairs]),
+            np.concatenate(widths) if widths else np.empty(0),
+        )
+
     def _decode_arm(self, part: Array) -> ArmWaypoints:
         width = _WIDTH[self.rotation]
         relative = _TO_QUATERNION[self.rotation](part[:, 3 : 3 + width])

@@ -14,8 +14,10 @@ from zprl_core.bags.named import bags_named
 from zprl_core.config import load_task
 from zprl_core.config.loader import did_you_mean
 from zprl_core.errors import ConfigError
-from zprl_core.graph import Mode
+from zprl_core.prepared import Prepared
 from zprl_core.replay.modes import AUTO, MODES
+from zprl_core.run_folder import Mode
+from zprl_core.session_options import SessionOptions
 from zprl_core.wanted_evaluation import ERROR_RATE, ONLY, SEED
 
 if TYPE_CHECKING:
@@ -80,9 +82,6 @@ LAUNCH_ARGUMENTS: dict[str, dict[str, str]] = {
     },
 }
 """Arguments of launch/<mode>.launch.py and of `zprl launch <mode>`, and what they mean."""
-_LOCKSTEP = {"": None, "true": False, "false": True}
-"""What the launch argument `realtime` means."""
-_YES_OR_NO = {"": None, "true": True, "false": False}
 
 
 def split_arguments(mode: str, settings: Sequence[str]) -> dict[str, str]:
@@ -116,7 +115,7 @@ def _option(known: Mapping[str, str], text: str, after: Sequence[str]) -> Config
     return ConfigError(f"'{option}' is not of the form name:=value; write {name}:={value or '...'}")
 
 
-def prepare(mode: Mode, given: Mapping[str, str]) -> start.Prepared:
+def prepare(mode: Mode, given: Mapping[str, str]) -> Prepared:
     """What launch/<mode>.launch.py and `zprl launch <mode>` start; an empty value means the default.
 
     Raises:
@@ -133,19 +132,21 @@ def prepare(mode: Mode, given: Mapping[str, str]) -> start.Prepared:
         "task": values["task"],
         "out": Path(values.get("out") or home / time.strftime(f"{mode}-%Y%m%d-%H%M%S")),
         "seed": SEED if seed is None and mode == "evaluate" else seed or 0,
-        "panel": panel_address.wanted(values.get("panel")),
     }
     episodes = _number(values, "episodes")
+    panel, teleop = panel_address.wanted(values.get("panel")), values.get("teleop", "")
     if mode == "collect":
-        teleop = values.get("teleop", panel_address.DEFAULT_TELEOP)
-        return start.collection(episodes=episodes, teleop=teleop, **common)
-    common |= {
-        "lockstep": _LOCKSTEP[_choice(values, "realtime", tuple(_LOCKSTEP))],
-        "shadow": _choice(values, "shadow", ("", "false", "true")) == "true",
-        "operator": _choice(values, "operator", ("", "false", "true")) == "true",
-        "record": _YES_OR_NO[_choice(values, "record", tuple(_YES_OR_NO))],
-        "teleop": values.get("teleop", ""),
-    }
+        options = SessionOptions.of_demonstrations(panel, teleop)
+        return start.collection(episodes=episodes, options=options, **common)
+    realtime = _flag(values, "realtime")
+    common["options"] = SessionOptions(
+        lockstep=None if realtime is None else not realtime,
+        shadow=_flag(values, "shadow") or False,
+        operator=_flag(values, "operator") or False,
+        panel=panel,
+        record=_flag(values, "record"),
+        teleop=teleop,
+    )
     if mode == "train":
         base = Path(values.get("base") or home / "base.ckpt")
         return start.training(base=base, chunks=_number(values, "chunks"), eval_episodes=episodes, **common)
@@ -175,8 +176,8 @@ def replay(given: Mapping[str, str]) -> Replay:
         mode=_choice(values, "mode", ("", *MODES)) or AUTO,
         rate=_positive(values, "rate"),
         start_s=_positive(values, "start") or 0.0,
-        loop=_choice(values, "loop", ("", "false", "true")) == "true",
-        skip_bad=_choice(values, "skip_bad", ("", "false", "true")) == "true",
+        loop=_flag(values, "loop") or False,
+        skip_bad=_flag(values, "skip_bad") or False,
     )
     return Replay.prepare(request)
 
@@ -196,8 +197,8 @@ def _positive(values: Mapping[str, str], name: str) -> float | None:
 
 def _evaluation(
     values: Mapping[str, str], home: Path, episodes: int | None, common: Mapping[str, Any]
-) -> start.Prepared:
-    early = _choice(values, "stop_early", ("", "false", "true")) == "true"
+) -> Prepared:
+    early = _flag(values, "stop_early")
     return start.evaluation(
         policy=Path(values.get("policy") or home / "base.ckpt"),
         episodes=episodes,
@@ -205,7 +206,7 @@ def _evaluation(
         only=_choice(values, "only", ("", *ONLY)) or None,
         cases=tuple(filter(None, values.get("cases", "").split(","))),
         layouts=Path(values["layouts"]) if "layouts" in values else None,
-        open_=_choice(values, "open", ("", "false", "true")) == "true",
+        open_=_flag(values, "open") or False,
         error_rate=_share(values, "error_rate", ERROR_RATE) if early else None,
         **common,
     )
@@ -228,6 +229,11 @@ def _share(values: Mapping[str, str], name: str, default: float) -> float:
     if not 0.0 < value < 1.0:
         raise ConfigError(f"launch argument {name}:={values.get(name)}: not a number between 0 and 1")
     return value
+
+
+def _flag(values: Mapping[str, str], name: str) -> bool | None:
+    """Whether it is "true"; None where nothing was said."""
+    return {"": None, "true": True, "false": False}[_choice(values, name, ("", "true", "false"))]
 
 
 def _choice(values: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

@@ -19,6 +19,7 @@ from torch import Tensor
 from zprl_core.base import load_base
 from zprl_core.bottleneck.vib import Bottleneck
 from zprl_core.errors import CheckpointError
+from zprl_core.steering.guard import rms
 from zprl_core.steering.latents import LatentDistribution
 
 GUIDELINE = (0.10, 0.20)
@@ -48,11 +49,6 @@ class SweepRow:
     mahalanobis_base: float
     displacement: float
     displacement_relative: float
-
-
-def rms(x: NDArray[np.float32]) -> float:
-    """Root mean square over all numbers of x."""
-    return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
 
 
 def untrained_dz(count: int, dim: int, seed: int) -> NDArray[np.float32]:

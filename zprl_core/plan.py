@@ -9,16 +9,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from zprl_core.errors import DataError
 from zprl_core.pairing import pair
+from zprl_core.policy_modes import BlockMode, Mode
 from zprl_core.records import EpisodeRecord
 from zprl_core.run_folder import write_json
 from zprl_core.stats import decided
 
-Mode = Literal["base_c", "base_z", "explore", "steer", "human"]
-MODES: tuple[str, ...] = get_args(Mode)
+MODES: tuple[str, ...] = get_args(BlockMode)
 TRAIN, DEMONSTRATIONS = "train", "demonstrations"
 MEASURED: dict[Mode, str] = {"base_c": "base_c", "base_z": "base_z", "steer": "final"}
 """Names of the blocks that measure a checkpoint or a finished run, by the path of the policy."""
@@ -30,9 +30,7 @@ class Block:
 
     Attributes:
         name: base_c, base_z, train, eval_<n>, final or demonstrations.
-        mode: path of the policy: base_c (through c), base_z (through z, not steered), explore (the actor
-            samples and the learner learns), steer (the actor's mean, nothing is learned); human: no policy
-            drives, a person does.
+        mode: what drives: a path of the policy, or a person; see `zprl_core.policy_modes`.
         episodes: how many that were not void, for every block but "train".
         chunks: for "train": how many training chunks the run has had when the block ends, counted over
             all its training blocks. The episode under way then is finished.
@@ -45,7 +43,7 @@ class Block:
     """
 
     name: str
-    mode: Mode
+    mode: BlockMode
     episodes: int | None = None
     chunks: int | None = None
     case: str = ""

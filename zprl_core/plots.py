@@ -9,11 +9,11 @@ import numpy as np
 
 from zprl_core.measurement import proportion
 from zprl_core.plan import TRAIN
+from zprl_core.policy_modes import BASES
 from zprl_core.records import EpisodeRecord
 from zprl_core.stats import Proportion
 
 WINDOW = 50
-BASE = ("base_c", "base_z")
 
 
 def learning_curve(runs: Mapping[str, Sequence[EpisodeRecord]], path: Path, title: str) -> None:
@@ -51,8 +51,8 @@ def learning_curve(runs: Mapping[str, Sequence[EpisodeRecord]], path: Path, titl
 
 def _ends(records: Sequence[EpisodeRecord]) -> str:
     """The rates of the base and after training, for a legend."""
-    rates = {block: proportion(records, block) for block in (*BASE, "final")}
-    base, final = " / ".join(f"{rates[block].rate:.2f}" for block in BASE), rates["final"]
+    rates = {block: proportion(records, block) for block in (*BASES, "final")}
+    base, final = " / ".join(f"{rates[block].rate:.2f}" for block in BASES), rates["final"]
     return f"base {base}, after ZPRL {final.rate:.2f} (n = {final.trials})"
 
 

@@ -9,7 +9,7 @@ z is the bottleneck's latent; with `rl.steering: action_residual` it is the base
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from zprl_core.config.compute import ComputeConfig
 from zprl_core.data.observation import noise
 from zprl_core.inference.backend import Notice, choose
 from zprl_core.planned import Plan
+from zprl_core.policy_modes import STEERED, Mode
 from zprl_core.rl import weights
 from zprl_core.rl.actor import Actor
 from zprl_core.steering.action_residual import ActionResidual
@@ -33,9 +34,7 @@ from zprl_core.steering.latent import LatentSteering
 if TYPE_CHECKING:
     from zprl_core.config import TaskConfig
 
-Mode = Literal["base_c", "base_z", "explore", "steer"]
 Array = NDArray[np.float32]
-STEERED = ("explore", "steer")
 
 
 ON_CPU = ComputeConfig(backends=("torch",))
@@ -144,7 +143,7 @@ class PolicyRuntime:
             scale: of lambda.
         """
         base, dz = _tensor(z), self._perturbation(mode, c, z, noise)
-        z_tilde = self.steering.apply(base, scale * dz)
+        z_tilde = base + self.steering.scale * (scale * dz)  # eq. (7)
         actions = self._act(mode, _tensor(c), z_tilde, _tensor(w))
         return Plan(
             c=c,
@@ -184,7 +183,7 @@ class PolicyRuntime:
     def _perturbation(self, mode: str, c: Array, z: Array, noise: Array) -> Tensor:
         if mode in ("base_c", "base_z"):
             return torch.zeros(1, self.steering.dim)
-        standard = (_tensor(c) - self.model.bottleneck.c_mean) / self.model.bottleneck.c_std
+        standard = self.model.bottleneck.standardise(_tensor(c))
         if mode == "steer":
             return self.actor.mean(standard, _tensor(z))
         if mode == "explore":

@@ -37,6 +37,11 @@ class Proportion:
         """Wilson's score interval of the rate."""
         return wilson(self.successes, self.trials, z)
 
+    def told(self, nothing: str = "not measured") -> str:
+        """ "0.83 [0.78, 0.87] of 300", with Wilson's 95 % interval; `nothing` when there were no trials."""
+        low, high = self.wilson()
+        return f"{self.rate:.2f} [{low:.2f}, {high:.2f}] of {self.trials}" if self.trials else nothing
+
 
 def wilson(successes: int, n: int, z: float = Z95) -> tuple[float, float]:
     """Wilson's score interval for a proportion (E. B. Wilson, JASA 1927).

@@ -14,7 +14,6 @@ Keys that nodes leave and this module reads (each node writes those that it know
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from zprl_core.plan import TRAIN, Block, position
 from zprl_core.records import EpisodeRecord
 from zprl_core.run_folder import RunFolder, RunSpec, write_text
 from zprl_core.stats import Proportion, difference
+from zprl_core.tables import or_none
 
 RECENT = 50
 COUNTERS = ("updates", "stalls", "skipped_steps", "excluded")
@@ -100,12 +100,8 @@ def write_summary(
     return summary
 
 
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
 def _rate(p: Proportion) -> float | None:
-    return _number(p.rate)
+    return or_none(p.rate)
 
 
 def _interval(p: Proportion) -> list[float] | None:

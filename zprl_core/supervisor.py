@@ -51,11 +51,9 @@ def node_command(node: NodeSpec, folder: Path, python: str = sys.executable) -> 
     # JSON is YAML whose texts are always quoted: ROS's parser reads a bare 1e5 as a number, PyYAML does not.
     parameters = {"/**": {"ros__parameters": node.plain_parameters()}}
     file.write_text(json.dumps(parameters, indent=2), encoding="utf-8")
-    remappings = [("__node", node.name), ("__ns", node.namespace), *node.remappings]
-    arguments = [python, "-m", f"{node.package}.{node.executable}", "--ros-args", "--params-file", str(file)]
-    for old, new in remappings:
-        arguments += ["-r", f"{old}:={new}"]
-    return Command(node.name, tuple(arguments), node.environment, node.respawn)
+    ros = ("--ros-args", "--params-file", str(file), "-r", f"__node:={node.name}")
+    arguments = (python, "-m", f"{node.package}.{node.executable}", *ros)
+    return Command(node.name, arguments, node.environment, node.respawn)
 
 
 @dataclass

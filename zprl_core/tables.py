@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows as CSV and as Markdown."""
+"""Rows as CSV and as Markdown, and numbers for JSON."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+
+def or_none(value: float) -> float | None:
+    """For JSON, which has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
 
 
 def flat(row: Any, prefix: str = "") -> dict[str, Any]:

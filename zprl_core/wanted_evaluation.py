@@ -11,7 +11,7 @@ from zprl_core.config import ALL_CASES, CaseConfig, RigConfig, TaskConfig, loade
 from zprl_core.config.files import read_yaml
 from zprl_core.config.region import RegionConfig
 from zprl_core.errors import ConfigError
-from zprl_core.plan import Mode
+from zprl_core.policy_modes import BASES, Mode
 
 ERROR_RATE = 0.05
 """Of an evaluation that may end early, unless another one is asked for."""
@@ -33,7 +33,7 @@ def modes(only: str | None, policy: Path, *, steered: bool) -> tuple[Mode, ...]:
         ConfigError: there is no such path.
     """
     if only is None:
-        return ("base_c", "steer") if steered else ("base_c", "base_z")
+        return ("base_c", "steer") if steered else BASES
     if only not in ONLY:
         raise ConfigError(f"only {only!r}: allowed: {', '.join(ONLY)}")
     if only == "steered" and not steered:

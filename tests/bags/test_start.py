@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.ros import training
 from zprl_core import launch_arguments, start
 from zprl_core.errors import ConfigError
+from zprl_core.prepared import Prepared
+from zprl_core.resuming import resume
+from zprl_core.session_options import SessionOptions
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tiny")
-    task = training.tiny_task(folder)
-    return task, training.tiny_base(folder, task)
-
-
-def records(prepared: start.Prepared) -> bool:
+def records(prepared: Prepared) -> bool:
     return "recorder_node" in {node.name for node in prepared.nodes}
 
 
@@ -33,23 +27,25 @@ def records(prepared: start.Prepared) -> bool:
         ("xarm6_place_orange", "false", False),
     ],
 )
-def test_a_session(tiny: Any, tmp_path: Path, rig: str, asked: str, expected: bool) -> None:
+def test_a_session(tiny: tuple[str, str], tmp_path: Path, rig: str, asked: str, expected: bool) -> None:
     task, base = tiny
-    words = {"rig": rig, "task": str(task), "policy": str(base), "out": str(tmp_path / "run")}
+    words = {"rig": rig, "task": task, "policy": base, "out": str(tmp_path / "run")}
     assert records(launch_arguments.prepare("evaluate", {**words, "record": asked})) is expected
 
 
-def test_a_resumed_run(tiny: Any, tmp_path: Path) -> None:
+def test_a_resumed_run(tiny: tuple[str, str], tmp_path: Path) -> None:
     task, base = tiny
-    out = tmp_path / "run"
-    assert records(start.training(rig="sim_xarm6", task=str(task), base=base, out=out, chunks=8, record=True))
-    assert records(start.resume(out))
-    assert not records(start.resume(out, record=False))
-    assert records(start.resume(out))
+    out, options = tmp_path / "run", SessionOptions(record=True)
+    assert records(
+        start.training(rig="sim_xarm6", task=task, base=Path(base), out=out, chunks=8, options=options)
+    )
+    assert records(resume(out))
+    assert not records(resume(out, options=SessionOptions(record=False)))
+    assert records(resume(out))
 
 
-def test_another_answer_is_refused(tiny: Any, tmp_path: Path) -> None:
+def test_another_answer_is_refused(tiny: tuple[str, str], tmp_path: Path) -> None:
     task, base = tiny
-    words = {"rig": "sim_xarm6", "task": str(task), "policy": str(base), "record": "maybe"}
+    words = {"rig": "sim_xarm6", "task": task, "policy": base, "record": "maybe"}
     with pytest.raises(ConfigError, match="record:=maybe: allowed: true, false"):
         launch_arguments.prepare("evaluate", {**words, "out": str(tmp_path / "run")})

@@ -208,7 +208,7 @@ def test_multiply_adds_of_an_update(critics: int, passes: int) -> None:
     than two critics the target needs two.
     """
     rl = replace(load_task("box_close_state").rl, critics=critics)
-    sac = SAC(3, 2, lambda z, dz: z + dz, rl)
+    sac = SAC(3, 2, 1.0, rl)
     critic = 5 * 256 + 3 * 256 * 256 + 256
     actor = 5 * 256 + 3 * 256 * 256 + 256 * 4
     assert updates.multiply_adds(sac) == 256 * (passes * critic + 4 * actor)

@@ -16,9 +16,11 @@ from zprl_core import checkpoint, cli, start
 from zprl_core.base import KIND, new_model, save_base
 from zprl_core.config import DelayConfig, load_rig, load_task
 from zprl_core.errors import CheckpointError
+from zprl_core.prepared import Prepared
 from zprl_core.provenance import Provenance
 from zprl_core.record_log import RecordLog
-from zprl_core.rl.learner import CHECKPOINT, Learner, Setup
+from zprl_core.resuming import resume
+from zprl_core.rl.learner import CHECKPOINT, LatentSpec, Learner
 
 TASK = load_task("place_orange_demo")
 Calibrate = Callable[[str, float], Path]
@@ -55,7 +57,7 @@ def base(path: Path, provenance: Provenance | None) -> Path:
     return path
 
 
-def train(rig: Path, base: Path, out: Path) -> start.Prepared:
+def train(rig: Path, base: Path, out: Path) -> Prepared:
     return start.training(rig=str(rig), task=TASK.name, base=base, out=out)
 
 
@@ -81,13 +83,13 @@ def test_a_run_that_goes_on_keeps_its_calibration(
     run, rig = tmp_path / "run", calibrate("cell-1", 0.02)
     train(rig, base(tmp_path / "base.ckpt", of(rig)), run)
     calibrate("cell-2", 0.03)
-    resumed = start.resume(run, rig=str(rig))
+    resumed = resume(run, rig=str(rig))
     said = capsys.readouterr().err
     assert "which the run keeps: made under calibration cell-1" in said and "cell-2" in said
     assert resumed.rig.calibration is not None and resumed.rig.calibration.id == "cell-1"
     calibrate("cell-3", 0.05)
     with pytest.raises(CheckpointError, match=r"cell-1.*cell-3"):
-        start.resume(run, rig=str(rig))
+        resume(run, rig=str(rig))
 
 
 def test_an_actor_is_measured_where_it_learned(
@@ -101,9 +103,9 @@ def test_an_actor_is_measured_where_it_learned(
     )
     task, moments = load_task(folder.task_file), np.ones(new_model(TASK, 0).policy.c_dim, np.float32)
     assert task.rl.lambda_ is not None
-    setup = Setup(moments, moments, task.bottleneck.latent_dim, task.rl.lambda_)
+    latent = LatentSpec(moments, moments, task.bottleneck.latent_dim, task.rl.lambda_)
     log = RecordLog(folder.transitions_file)
-    Learner(task, setup, 0, log, of(rig)).save(run / CHECKPOINT)
+    Learner(task, latent, 0, log, of(rig)).save(run / CHECKPOINT)
     calibrate("cell-2", 0.05)
     with pytest.raises(CheckpointError, match=rf"{run}: made under calibration cell-1.*cell-2"):
         start.evaluation(rig=str(rig), task=TASK.name, policy=run, out=tmp_path / "evaluation")

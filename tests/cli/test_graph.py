@@ -14,26 +14,23 @@ import pytest
 from zprl_core import launch_arguments
 from zprl_core.config import RigConfig, load_rig, load_task
 from zprl_core.errors import ConfigError, DataError, RigError
-from zprl_core.graph import NodeSpec, RunSettings, graph
+from zprl_core.graph import NodeSpec, graph
 from zprl_core.plan import evaluation_plan
+from zprl_core.prepared import Prepared
 from zprl_core.run_folder import RunFolder, RunSpec, read_json
-from zprl_core.start import Prepared
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = RunSettings(
-    rig_file="/run/config/rig.yaml",
-    task_file="/run/config/task.yaml",
-    run_dir="/run",
-    run_id="id",
-    base="/base.ckpt",
-    seed=5,
-    lockstep=True,
-)
+SPEC = RunSpec("id", "train", "place_orange_demo", "sim_xarm6", "/base.ckpt", "", 5, True, 0, 0)
+REAL_TIME = dataclasses.replace(SPEC, lockstep=False)
+FOLDER = RunFolder(Path("/run"))
 
 
-def _graph(mode: str = "train", **changes: object) -> dict[str, NodeSpec]:
-    run = dataclasses.replace(SETTINGS, **changes)  # type: ignore[arg-type]
-    nodes = graph(load_rig("sim_xarm6"), load_task("place_orange_demo"), mode, run)  # type: ignore[arg-type]
+def _graph(
+    mode: str = "train", resume: bool = False, panel: str = "", **changes: object
+) -> dict[str, NodeSpec]:
+    spec = dataclasses.replace(SPEC, mode=mode, **changes)
+    rig, task = load_rig("sim_xarm6"), load_task("place_orange_demo")
+    nodes = graph(rig, task, spec, FOLDER, resume=resume, panel=panel)
     assert len({node.name for node in nodes}) == len(nodes)
     return {node.name: node for node in nodes}
 
@@ -108,19 +105,19 @@ def _xarm_rig() -> RigConfig:
 def test_lockstep_needs_arms_in_simulated_time() -> None:
     task = load_task("place_orange_demo")
     with pytest.raises(RigError, match=r"lockstep needs arms of driver sim; arm arm runs on the wall clock"):
-        graph(_xarm_rig(), task, "train", SETTINGS)
+        graph(_xarm_rig(), task, SPEC, FOLDER)
     rig = dataclasses.replace(load_rig("sim_xarm6"), simulation=None)
     with pytest.raises(RigError, match="lockstep needs arms of driver sim; a real cell runs on"):
-        graph(rig, task, "train", SETTINGS)
+        graph(rig, task, SPEC, FOLDER)
     with pytest.raises(RigError, match="shadow mode runs on the wall clock"):
-        graph(load_rig("sim_xarm6"), task, "train", dataclasses.replace(SETTINGS, shadow=True))
+        graph(load_rig("sim_xarm6"), task, dataclasses.replace(SPEC, shadow=True), FOLDER)
     with pytest.raises(RigError, match="a hand moves arms on the wall clock; add --realtime to --teleop"):
-        graph(load_rig("sim_xarm6"), task, "train", dataclasses.replace(SETTINGS, teleop="127.0.0.1:8771"))
+        graph(load_rig("sim_xarm6"), task, SPEC, FOLDER, teleop="127.0.0.1:8771")
 
 
 def test_a_real_cell_has_an_operator_and_no_judge() -> None:
     rig = dataclasses.replace(_xarm_rig(), simulation=None)
-    nodes = graph(rig, load_task("place_orange_demo"), "train", dataclasses.replace(SETTINGS, lockstep=False))
+    nodes = graph(rig, load_task("place_orange_demo"), REAL_TIME, FOLDER)
     told = {node.name: node.parameters for node in nodes}
     assert told["session_node"]["operator"] is True
     assert not {"auto_judge", "world_node"} & set(told)
@@ -138,8 +135,8 @@ def test_a_person_takes_the_judges_place_and_gets_a_panel() -> None:
 
 
 def test_a_simulated_controller_gets_its_world() -> None:
-    settings = dataclasses.replace(SETTINGS, lockstep=False, shadow=True)
-    nodes = {n.name: n for n in graph(_xarm_rig(), load_task("place_orange_demo"), "train", settings)}
+    spec = dataclasses.replace(REAL_TIME, shadow=True)
+    nodes = {n.name: n for n in graph(_xarm_rig(), load_task("place_orange_demo"), spec, FOLDER)}
     assert "world_node" in nodes
     assert nodes["session_node"].parameters["operator"] is False
     assert nodes["arm_bridge"].parameters["shadow"] is True
@@ -150,8 +147,8 @@ def test_a_simulated_controller_gets_its_world() -> None:
     [("dual_open_box_sim", "open_box", False), ("xarm6_place_orange_sim", "place_orange", True)],
 )
 def test_every_simulated_controller_is_started_before_its_bridge(rig: str, task: str, judged: bool) -> None:
-    settings = dataclasses.replace(SETTINGS, lockstep=False)
-    nodes = {n.name: n for n in graph(load_rig(rig), load_task(task), "evaluate", settings)}
+    spec = dataclasses.replace(REAL_TIME, mode="evaluate")
+    nodes = {n.name: n for n in graph(load_rig(rig), load_task(task), spec, FOLDER)}
     bridges = tuple(f"/{arm.name}_bridge" for arm in load_rig(rig).arms)
     session = nodes["session_node"].parameters
     assert session["managed_nodes"] == ("/world_node", *bridges, "/policy_node")
@@ -173,7 +170,7 @@ def test_two_arms_get_two_bridges() -> None:
         action=dataclasses.replace(task.action, arms=2, dim=14),
         observation=dataclasses.replace(task.observation, proprio_dim=14),
     )
-    bridges = [n for n in graph(rig, task, "train", SETTINGS) if n.executable == "arm_bridge"]
+    bridges = [n for n in graph(rig, task, SPEC, FOLDER) if n.executable == "arm_bridge"]
     assert [(b.name, b.parameters["arm"]) for b in bridges] == [
         ("left_bridge", "left"),
         ("right_bridge", "right"),

@@ -10,11 +10,13 @@ import pytest
 from tests.panel.bench import free_port
 from zprl_core import single_host, start
 from zprl_core.errors import RigError
+from zprl_core.prepared import Prepared
+from zprl_core.session_options import SessionOptions
 
 
-def collection(out: Path, teleop: str = "") -> start.Prepared:
-    address = teleop or f"127.0.0.1:{free_port()}"
-    return start.collection(rig="sim_xarm6", task="place_orange_demo", out=out, episodes=1, teleop=address)
+def collection(out: Path, teleop: str = "") -> Prepared:
+    options = SessionOptions.of_demonstrations(teleop=teleop or f"127.0.0.1:{free_port()}")
+    return start.collection(rig="sim_xarm6", task="place_orange_demo", out=out, episodes=1, options=options)
 
 
 def test_a_page_that_cannot_be_served_leaves_no_folder(tmp_path: Path) -> None:

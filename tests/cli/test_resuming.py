@@ -15,7 +15,8 @@ from zprl_core.base import load_base
 from zprl_core.config import load_task
 from zprl_core.errors import CheckpointError, DataError
 from zprl_core.record_log import RecordLog
-from zprl_core.rl.learner import CHECKPOINT, Learner, Setup
+from zprl_core.resuming import resume
+from zprl_core.rl.learner import CHECKPOINT, LatentSpec, Learner
 
 RIG = "sim_xarm6"
 
@@ -35,8 +36,8 @@ def learner(run: Path) -> Learner:
     model, _, _ = load_base(run.parent / "base.ckpt", task)
     moments, lambda_ = np.ones(model.policy.c_dim, np.float32), task.rl.lambda_
     assert lambda_ is not None
-    setup = Setup(moments, moments, task.bottleneck.latent_dim, lambda_)
-    return Learner(task, setup, 0, RecordLog(run / "transitions.log"))
+    latent = LatentSpec(moments, moments, task.bottleneck.latent_dim, lambda_)
+    return Learner(task, latent, 0, RecordLog(run / "transitions.log"))
 
 
 def test_an_evaluation_goes_on_with_the_actor_that_it_began_with_and_no_other(
@@ -45,13 +46,13 @@ def test_an_evaluation_goes_on_with_the_actor_that_it_began_with_and_no_other(
     run, file = trained
     out = tmp_path / "evaluation"
     start.evaluation(rig=RIG, task=str(file), policy=run, out=out)
-    start.resume(out, mode="evaluate")
+    resume(out, mode="evaluate")
     other = learner(run)
     with torch.no_grad():
         next(other.sac.actor.parameters()).add_(1.0)
     other.save(run / CHECKPOINT)
     with pytest.raises(CheckpointError, match=r"learner\.ckpt or .*base\.ckpt has changed since"):
-        start.resume(out, mode="evaluate")
+        resume(out, mode="evaluate")
 
 
 def test_an_evaluation_steers_as_the_run_did_whatever_the_task_says_today(
@@ -67,11 +68,11 @@ def test_an_evaluation_steers_as_the_run_did_whatever_the_task_says_today(
 
 def test_a_live_run_s_files_are_left_alone(trained: tuple[Path, Path]) -> None:
     run, _ = trained
-    prepared = start.resume(run)
+    prepared = resume(run)
     with prepared.folder.lock():
         files = [path for path in run.rglob("*") if path.is_file()]
         before = {path: path.read_bytes() for path in files}
         with pytest.raises(DataError, match="another process is running in this folder"):
-            start.resume(run)
+            resume(run)
         assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-    assert start.resume(run).folder == prepared.folder
+    assert resume(run).folder == prepared.folder

@@ -19,9 +19,9 @@ from zprl_core.config import load_rig, load_task
 from zprl_core.errors import DataError, SessionError
 from zprl_core.graph import NodeSpec
 from zprl_core.plan import training_plan, write_plan
+from zprl_core.prepared import Prepared
 from zprl_core.records import read_records
 from zprl_core.run_folder import RunFolder
-from zprl_core.start import Prepared
 
 SESSION = """
 import signal, sys, time

@@ -191,13 +191,13 @@ def test_a_second_start_appends_to_the_log_and_quotes_only_itself(tmp_path: Path
 
 def test_node_command_writes_typed_parameters(tmp_path: Path) -> None:
     parameters = {"seed": 3, "rate": 1e-05, "lockstep": True, "base": "1e5", "actor": ""}
-    spec = NodeSpec("pkg", "exe", "node", namespace="/a", parameters=parameters, remappings=(("/x", "/y"),))
+    spec = NodeSpec("pkg", "exe", "node", parameters=parameters)
     command = node_command(spec, tmp_path, python="python3")
     file = tmp_path / "node.params.yaml"
     assert json.loads(file.read_text()) == {"/**": {"ros__parameters": parameters}}
     assert command.arguments == (
         "python3", "-m", "pkg.exe", "--ros-args", "--params-file", str(file),
-        "-r", "__node:=node", "-r", "__ns:=/a", "-r", "/x:=/y",
+        "-r", "__node:=node",
     )  # fmt: skip
 
 
@@ -209,10 +209,10 @@ def test_ros_reads_the_parameters_with_their_types(tmp_path: Path) -> None:
         "n = rclpy.create_node('x', automatically_declare_parameters_from_overrides=True)\n"
         f"print(n.get_fully_qualified_name(), {{k: n.get_parameter(k).value for k in {list(parameters)}}})"
     )
-    command = node_command(NodeSpec("p", "e", "node", namespace="/a", parameters=parameters), tmp_path)
+    command = node_command(NodeSpec("p", "e", "node", parameters=parameters), tmp_path)
     arguments = command.arguments[command.arguments.index("--ros-args") :]
     run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
-    assert run.stdout.strip() == f"/a/node {parameters}", run.stderr
+    assert run.stdout.strip() == f"/node {parameters}", run.stderr
 
 
 def test_an_interrupt_while_things_are_started_comes_once_they_are() -> None:

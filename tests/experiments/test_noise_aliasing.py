@@ -19,7 +19,7 @@ def made(**rl: object) -> NoiseAliasedSAC:
     use_threads(1)
     torch.manual_seed(0)
     config = dataclasses.replace(small_task().rl, **rl)
-    return NoiseAliasedSAC(C, DIM, lambda base, dz: base + 1.5 * dz, config, False, lambda c, w: w.abs())
+    return NoiseAliasedSAC(C, DIM, 1.5, config, False, lambda c, w: w.abs())
 
 
 def batch(size: int = B) -> Batch:

@@ -101,6 +101,14 @@ def stream_for(
         time.sleep(max(0.0, start + (n + 1) / rate_hz - time.monotonic()))
 
 
+def until(holds: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
+    """Wait until a condition holds."""
+    end_s = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < end_s, what
+        time.sleep(0.02)
+
+
 def wait_for(arm: xarm.XArm, holds: Callable[[ArmReading], bool], what: str) -> ArmReading:
     """Read until a condition holds."""
     end = time.monotonic() + PATIENCE_S

@@ -20,7 +20,7 @@ from zprl_interfaces.msg import ActionChunk, ArmState, ChunkReport
 
 from policy_node.messages import chunk_message
 from tests.hardware.boxes import own_address
-from tests.ros.harness import OBSERVERS_NEED
+from tests.ros.harness import OBSERVERS_NEED, without_domain
 from tests.ros.observer import Observer
 from zprl_bringup import qos
 from zprl_core import single_host
@@ -29,7 +29,7 @@ from zprl_core.agent import SendChunk
 from zprl_core.config import RigConfig, TaskConfig, load_rig, load_task
 from zprl_core.config.arm import PlacementConfig, XArmConfig
 from zprl_core.config.rig import SimulationConfig
-from zprl_core.graph import Parameter, RunSettings, graph
+from zprl_core.graph import Parameter, graph
 from zprl_core.kinematics import ArmKinematics
 from zprl_core.plan import Block, write_plan
 from zprl_core.planned import Plan
@@ -187,29 +187,23 @@ class Stage:
 def stage(folder: Path) -> Iterator[Stage]:
     """The graph without the policy node, up and waiting for its operator."""
     rig, task = cell(), dance()
-    run = RunFolder.create(
-        folder, RunSpec("two", "evaluate", task.name, rig.name, "", "", 3, False, 0, 0), task, rig
-    )
+    spec = RunSpec("two", "evaluate", task.name, rig.name, "", "", 3, False, 0, 0)
+    run = RunFolder.create(folder, spec, task, rig)
     write_plan(run.plan_file, (Block("base_c", "base_c", episodes=99),))
-    settings = RunSettings(
-        str(run.rig_file), str(run.task_file), str(run.path), "two", base="", seed=3, lockstep=False
-    )
-    nodes = [node for node in graph(rig, task, "evaluate", settings) if node.name != "policy_node"]
+    nodes = [node for node in graph(rig, task, spec, run) if node.name != "policy_node"]
     managed = tuple(f"/{node.name}" for node in nodes if node.lifecycle)
     session: dict[str, Parameter] = {"managed_nodes": managed, "operator": True}
     nodes = [
         replace(node, parameters={**node.parameters, **session}) if node.name == "session_node" else node
         for node in nodes
     ]
-    others = {key: value for key, value in os.environ.items() if key != "ROS_DOMAIN_ID"}
+    ours = {**without_domain(), "OMP_NUM_THREADS": "1"}
     with (
-        single_host.free_domain({**others, "OMP_NUM_THREADS": "1"}) as domain,
+        single_host.free_domain(ours) as domain,
         contextlib.ExitStack() as stack,
     ):
         profile = single_host.dds_profile("single_host_shm")
-        environment = single_host.environment(
-            profile, domain, run.logs / "ros", {**others, "OMP_NUM_THREADS": "1"}
-        )
+        environment = single_host.environment(profile, domain, run.logs / "ros", ours)
         os.environ.update({key: environment[key] for key in OBSERVERS_NEED})
         commands = [node_command(node, folder / "config") for node in nodes]
         stack.callback(single_host.clean_shared_memory)

@@ -48,6 +48,20 @@ def test_constant_components_are_not_blown_up() -> None:
     bottleneck = Bottleneck(2, 1, 4, 1)
     bottleneck.fit_moments(torch.tensor([[3.0, 0.0], [3.0, 1.0]]))
     assert bottleneck.c_std.tolist() == [1.0, 0.5]
+    standard = bottleneck.standardise(torch.tensor([[5.0, 1.0]]))
+    assert standard.tolist() == [[2.0, 1.0]]
+    assert bottleneck.unstandardise(standard).tolist() == [[5.0, 1.0]]
+
+
+def test_a_constant_component_stays_one_however_long_its_moments_are_followed() -> None:
+    torch.manual_seed(0)
+    bottleneck, seen = Bottleneck(2, 1, 4, 1), set[float]()
+    for step in range(2000):
+        c = torch.stack((torch.full((16,), 3.0), torch.randn(16)), dim=1)
+        bottleneck.track_moments(c, rate=1.0 if step == 0 else 0.01)
+        seen.add(bottleneck.c_std[0].item())
+    assert seen == {1.0} and bottleneck.c_mean[0].item() == pytest.approx(3.0)
+    assert bottleneck.c_std[1].item() == pytest.approx(1.0, abs=0.1)
 
 
 def test_extreme_inputs_stay_finite() -> None:

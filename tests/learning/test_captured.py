@@ -32,7 +32,7 @@ BATCH = Batch(
 def make() -> SAC:
     use_threads(1)
     torch.manual_seed(0)
-    return SAC(3, 2, lambda z, dz: z + 0.3 * dz, load_task("box_close_state").rl)
+    return SAC(3, 2, 0.3, load_task("box_close_state").rl)
 
 
 def losses(sac: SAC, count: int) -> list[dict[str, float]]:

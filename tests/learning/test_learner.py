@@ -11,14 +11,15 @@ import torch
 
 from tests.learning.tiny import change
 from zprl_core import record_log
+from zprl_core.base import new_model
 from zprl_core.config import TaskConfig
-from zprl_core.errors import CheckpointError, DataError
+from zprl_core.errors import CheckpointError, ConfigError, DataError
 from zprl_core.record_log import RecordLog
-from zprl_core.rl.learner import Correction, Learner, Setup, load_actor
+from zprl_core.rl.learner import Correction, LatentSpec, Learner, load_actor
 from zprl_core.rl.transition import Transition
 
 C, Z = 6, 4
-SETUP = Setup(np.full(C, 2.0, np.float32), np.full(C, 4.0, np.float32), Z, 0.5)
+LATENT = LatentSpec(np.full(C, 2.0, np.float32), np.full(C, 4.0, np.float32), Z, 0.5)
 
 
 def transitions(count: int, chunks: int = 5) -> list[Transition]:
@@ -47,7 +48,7 @@ def transitions(count: int, chunks: int = 5) -> list[Transition]:
 
 
 def learner(task: TaskConfig, path: Path, seed: int = 0) -> Learner:
-    return Learner(task, SETUP, seed, RecordLog(path))
+    return Learner(task, LATENT, seed, RecordLog(path))
 
 
 def everything(one: Learner) -> dict[str, bytes]:
@@ -193,7 +194,7 @@ def test_networks_that_diverge_are_said_to_and_are_not_kept(task: TaskConfig, tm
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 def test_what_a_gpu_needs_is_made_before_the_first_episode(task: TaskConfig, tmp_path: Path) -> None:
     lines = list[str]()
-    asked = Learner(task, SETUP, 0, RecordLog(tmp_path / "a"), device="cuda", notice=lines.append)
+    asked = Learner(task, LATENT, 0, RecordLog(tmp_path / "a"), device="cuda", notice=lines.append)
     asked.prepare()
     assert lines == ["learner on cuda: torch finds no CUDA GPU here; the CPU is used"]
     plain = learner(task, tmp_path / "b")
@@ -358,14 +359,27 @@ def test_a_checkpoint_must_fit_the_run(task: TaskConfig, tmp_path: Path) -> None
     one.save(tmp_path / "ckpt")
     with pytest.raises(CheckpointError, match="seed is 0, this run has 1"):
         learner(task, tmp_path / "log", seed=1).load(tmp_path / "ckpt")
-    moved = dataclasses.replace(SETUP, c_mean=SETUP.c_mean + 1.0)
+    moved = dataclasses.replace(LATENT, c_mean=LATENT.c_mean + 1.0)
     with pytest.raises(CheckpointError, match="c_mean is another one"):
         Learner(task, moved, 0, RecordLog(tmp_path / "log")).load(tmp_path / "ckpt")
-    setup = dataclasses.replace(SETUP, lambda_=0.7)
+    other = dataclasses.replace(LATENT, lambda_=0.7)
     with pytest.raises(CheckpointError, match=r"lambda is 0\.5, this run has 0.7"):
-        Learner(task, setup, 0, RecordLog(tmp_path / "log")).load(tmp_path / "ckpt")
+        Learner(task, other, 0, RecordLog(tmp_path / "log")).load(tmp_path / "ckpt")
     with pytest.raises(CheckpointError, match=r"has seen 7 records, but .*short holds only 0"):
         learner(task, tmp_path / "short").load(tmp_path / "ckpt")
+
+
+def test_what_a_learner_knows_of_a_model(task: TaskConfig) -> None:
+    """4 numbers of z, or a chunk of 4 waypoints of 7 numbers."""
+    model = new_model(task, 0)
+    model.bottleneck.c_mean.fill_(3.0)
+    for interface, dim in (("latent", 4), ("action_residual", 28)):
+        found = LatentSpec.of(model, change(task, "rl", steering=interface, lambda_=0.25))
+        assert (found.dim, found.lambda_) == (dim, 0.25)
+        assert found.c_mean.tolist() == [3.0] * model.policy.c_dim
+        assert found.c_std.tolist() == [1.0] * model.policy.c_dim
+    with pytest.raises(ConfigError, match=r"rl\.lambda is null"):
+        LatentSpec.of(model, change(task, "rl", lambda_=None))
 
 
 def test_the_actor_for_evaluation(task: TaskConfig, tmp_path: Path) -> None:

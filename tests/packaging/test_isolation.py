@@ -68,6 +68,7 @@ CONTROL_CORE = (
     "errors",
     "graph",
     "noise",
+    "policy_modes",
     "safety",
     "session",
     "snapshot",

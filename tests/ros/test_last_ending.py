@@ -19,7 +19,7 @@ from zprl_core.config import load_task
 from zprl_core.plan import Block
 from zprl_core.record_log import RecordLog
 from zprl_core.records import append_record
-from zprl_core.rl.learner import Learner, Setup
+from zprl_core.rl.learner import LatentSpec, Learner
 from zprl_core.rl.transition import Transition
 
 
@@ -65,11 +65,9 @@ def test_what_was_learned_on_a_robot_before_a_crash_is_kept(tmp_path: Path, lock
 def leave_an_ending(log: Path, base: Path, task_file: Path) -> None:
     """Of episode 0, by its first chunk."""
     task = load_task(str(task_file))
-    bottleneck = load_base(base, task)[0].bottleneck
-    assert task.rl.lambda_ is not None
-    moments = bottleneck.c_mean.numpy(), bottleneck.c_std.numpy()
-    learner = Learner(task, Setup(*moments, task.bottleneck.latent_dim, task.rl.lambda_), 0, RecordLog(log))
-    c, z = np.zeros(len(moments[0]), np.float32), np.zeros(task.bottleneck.latent_dim, np.float32)
+    latent = LatentSpec.of(load_base(base, task)[0], task)
+    learner = Learner(task, latent, 0, RecordLog(log))
+    c, z = np.zeros(len(latent.c_mean), np.float32), np.zeros(latent.dim, np.float32)
     ending = Transition(
         episode=0, chunk=0, c=c, z=z, z_tilde=z, reward=1.0, terminal=True, last=True, c_next=c + 1, z_next=z
     )

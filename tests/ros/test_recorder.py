@@ -46,22 +46,13 @@ PUBLISHED = {
 }
 OF_AN_EPISODE = ("/arms/arm/command", "/arms/arm/report", "/arms/arm/motion", "/policy/status")
 SLACK_BYTES = GIB // 4
-Setup = tuple[str, str]
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
-    """Task file and base checkpoint."""
-    folder = tmp_path_factory.mktemp("tiny")
-    task = training.tiny_task(folder)
-    return str(task), str(training.tiny_base(folder, task))
-
-
-@pytest.fixture(scope="module")
-def recorded(setup: Setup, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def recorded(tiny: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of three blocks that nothing disturbed."""
     run = tmp_path_factory.mktemp("runs") / "recorded"
-    task, base = setup
+    task, base = tiny
     words = ["--rig", "sim_xarm6", "--task", task, "--base", base, "--out", str(run), "--record"]
     done = training.zprl("train", *words, "--chunks", "6", "--eval-episodes", "1", "--seed", "5")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -148,9 +139,9 @@ def test_the_rig_in_a_bag_is_the_run_s(recorded: Path, tmp_path: Path) -> None:
     assert load_rig(tmp_path / "rig.yaml") == load_rig(recorded / "config" / "rig.yaml")
 
 
-def running(setup: Setup, run: Path, bags: int, rig: str = "sim_xarm6") -> subprocess.Popen[str]:
+def running(tiny: tuple[str, str], run: Path, bags: int, rig: str = "sim_xarm6") -> subprocess.Popen[str]:
     """An evaluation without end, once it has finished so many bags and begun the next one."""
-    task, base = setup
+    task, base = tiny
     words = ["--rig", rig, "--task", task, "--policy", base, "--out", str(run), "--record"]
     process = training.start("evaluate", *words, "--only", "base", "--episodes", "100000")
     deadline = time.monotonic() + 90.0
@@ -168,10 +159,10 @@ def recover(path: Path) -> str:
 
 
 def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
-    setup: Setup, tmp_path: Path
+    tiny: tuple[str, str], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    process = running(setup, run, 3)
+    process = running(tiny, run, 3)
     os.kill(training.node_pid(run, RECORDER), signal.SIGKILL)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -189,13 +180,13 @@ def test_a_killed_recorder_leaves_whole_bags_and_one_that_can_be_recovered(
     assert describe(paths[0]).damage.finished
 
 
-def test_a_write_that_fails_ends_episode_and_run_with_a_reason(setup: Setup, tmp_path: Path) -> None:
+def test_a_write_that_fails_ends_episode_and_run_with_a_reason(tiny: tuple[str, str], tmp_path: Path) -> None:
     """A limit on the recorder's files: the kernel refuses the same call as on a full disk. An episode takes
     longer than the recorder needs to notice and to have the session stop.
     """
     run, task = tmp_path / "run", tmp_path / "longer.yaml"
     task.write_text(yaml.safe_dump({**training.TINY, "horizon_steps": 480}))
-    process = running((str(task), setup[1]), run, 2)
+    process = running((str(task), tiny[1]), run, 2)
     resource.prlimit(training.node_pid(run, RECORDER), resource.RLIMIT_FSIZE, (30_000, 30_000))
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
@@ -213,7 +204,7 @@ def test_a_write_that_fails_ends_episode_and_run_with_a_reason(setup: Setup, tmp
     assert read_metadata(paths[-1])["custom_data"]["outcome"] == records(run)[cut].outcome
 
 
-def test_a_disk_that_fills_up_ends_the_run_with_whole_bags(setup: Setup, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_ends_the_run_with_whole_bags(tiny: tuple[str, str], tmp_path: Path) -> None:
     """A rig that keeps just less room than there is; a file takes it away."""
     free = shutil.disk_usage(tmp_path).free
     rig = tmp_path / "rig.yaml"
@@ -222,7 +213,7 @@ def test_a_disk_that_fills_up_ends_the_run_with_whole_bags(setup: Setup, tmp_pat
         f"extends: sim_xarm6\nname: full\nrecording:\n  flush_s: 0.02\n  reserve_gib: {reserve_gib}\n"
     )
     run = tmp_path / "run"
-    process = running(setup, run, 2, rig=str(rig))
+    process = running(tiny, run, 2, rig=str(rig))
     with (tmp_path / "other").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, 2 * SLACK_BYTES)
     said, _ = process.communicate(timeout=60)

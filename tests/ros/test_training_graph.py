@@ -19,7 +19,7 @@ from zprl_core.noise import digest
 from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
 from zprl_core.replay.policies import find_policy
-from zprl_core.rl.learner import Learner, Setup
+from zprl_core.rl.learner import LatentSpec, Learner
 from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.steering.guard import Guard
@@ -41,25 +41,17 @@ NEEDED = [
 ]
 
 
-@pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Task file and base checkpoint."""
-    folder = tmp_path_factory.mktemp("tiny")
-    task = training.tiny_task(folder)
-    return str(task), str(training.tiny_base(folder, task))
-
-
-def _arguments(setup: tuple[str, str], run: Path) -> list[str]:
-    task, base = setup
+def _arguments(tiny: tuple[str, str], run: Path) -> list[str]:
+    task, base = tiny
     words = ["train", "--rig", "sim_xarm6", "--task", task, "--base", base, "--out", str(run)]
     return [*words, "--chunks", CHUNKS, "--eval-episodes", "1", "--seed", "5"]
 
 
 @pytest.fixture(scope="module")
-def finished(setup: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(tiny: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     run = tmp_path_factory.mktemp("runs") / "undisturbed"
-    done = training.zprl(*_arguments(setup, run))
+    done = training.zprl(*_arguments(tiny, run))
     assert done.returncode == 0, done.stdout + done.stderr
     return run
 
@@ -100,21 +92,21 @@ def test_the_guard_scaled_lambda_down_in_these_runs(finished: Path) -> None:
     assert scales[0] == 1.0 and 0.1 <= min(scales) < 0.7
 
 
-def test_two_runs_with_one_seed_are_identical(setup: tuple[str, str], finished: Path, tmp_path: Path) -> None:
+def test_two_runs_with_one_seed_are_identical(tiny: tuple[str, str], finished: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    assert training.zprl(*_arguments(setup, again)).returncode == 0
+    assert training.zprl(*_arguments(tiny, again)).returncode == 0
     assert _hashes(again) == _hashes(finished)
 
 
-def test_a_killed_learner_loses_nothing(setup: tuple[str, str], finished: Path, tmp_path: Path) -> None:
+def test_a_killed_learner_loses_nothing(tiny: tuple[str, str], finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "killed"
-    process = training.start(*_arguments(setup, run))
+    process = training.start(*_arguments(tiny, run))
     training.kill_after(run, "learner_node.learner_node", 5, process)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
     assert "learner_node" in output
     assert "Traceback" not in output
-    resumed = training.zprl(*_arguments(setup, run), "--resume")
+    resumed = training.zprl(*_arguments(tiny, run), "--resume")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert _hashes(run) == _hashes(finished)
 
@@ -126,9 +118,7 @@ def test_the_graph_plans_what_one_process_plans(finished: Path, tmp_path: Path) 
     task, rig = load_task(str(folder.task_file)), load_rig(str(folder.rig_file))
     model, _, _ = load_base(Path(folder.spec.base), task)
     assert task.rl.lambda_ is not None
-    moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
-    latent = Setup(*moments, model.bottleneck.latent_dim, task.rl.lambda_)
-    learner = Learner(task, latent, folder.spec.seed, RecordLog(tmp_path / "log"))
+    learner = Learner(task, LatentSpec.of(model, task), folder.spec.seed, RecordLog(tmp_path / "log"))
     agent = EpisodeAgent(
         PolicyRuntime(model, task, task.rl.lambda_),
         folder.spec.seed,
@@ -150,17 +140,17 @@ def _digests(send: SendChunk) -> tuple[str, ...]:
     return (send.weights, *(digest(array) for array in (plan.c, plan.z_tilde, plan.actions)))
 
 
-def _evaluation(setup: tuple[str, str], finished: Path, out: Path, *more: str) -> list[str]:
-    words = ["evaluate", "--rig", "sim_xarm6", "--task", setup[0], "--policy", str(finished)]
+def _evaluation(tiny: tuple[str, str], finished: Path, out: Path, *more: str) -> list[str]:
+    words = ["evaluate", "--rig", "sim_xarm6", "--task", tiny[0], "--policy", str(finished)]
     return [*words, "--out", str(out), "--seed", "5", *more]
 
 
 def test_a_state_that_was_kept_is_evaluated_in_robustness_cases(
-    setup: tuple[str, str], finished: Path, tmp_path: Path
+    tiny: tuple[str, str], finished: Path, tmp_path: Path
 ) -> None:
     chunks, path = next(iter(RunFolder(finished).kept_checkpoints().items()))
     out = tmp_path / "evaluation"
-    words = _evaluation(setup, finished, out, "--only", "steered", "--episodes", "1")
+    words = _evaluation(tiny, finished, out, "--only", "steered", "--episodes", "1")
     layouts = tmp_path / "layouts.yaml"
     layouts.write_text("layouts: [{name: middle, places: [{object: orange half, x_m: 0.0, y_m: 0.0}]}]")
     words += ["--case", "model_orange", "--case", "distractors", "--layouts", str(layouts)]
@@ -184,10 +174,10 @@ def test_a_state_that_was_kept_is_evaluated_in_robustness_cases(
 
 
 def test_a_run_is_evaluated_in_turns_with_its_base_and_over_a_kill(
-    setup: tuple[str, str], finished: Path, tmp_path: Path
+    tiny: tuple[str, str], finished: Path, tmp_path: Path
 ) -> None:
     out, killed = tmp_path / "evaluation", tmp_path / "killed"
-    done = training.zprl(*_evaluation(setup, finished, out, "--episodes", "3"))
+    done = training.zprl(*_evaluation(tiny, finished, out, "--episodes", "3"))
     assert done.returncode == 0, done.stdout + done.stderr
     records = read_records(out / "episodes.jsonl")
     for first, second in zip(records[::2], records[1::2], strict=True):
@@ -199,7 +189,7 @@ def test_a_run_is_evaluated_in_turns_with_its_base_and_over_a_kill(
     assert summary["comparison"]["says"] in done.stdout
     assert "trial" in done.stderr and "final" not in done.stderr and "base" not in done.stderr
 
-    process = training.start(*_evaluation(setup, finished, killed, "--episodes", "3"))
+    process = training.start(*_evaluation(tiny, finished, killed, "--episodes", "3"))
     training.kill_after(killed, "policy_node.policy_node", 3, process)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0 and "steered" not in output

@@ -13,7 +13,7 @@ from zprl_core.base import BaseModel, new_model, save_base
 from zprl_core.config import TaskConfig, load_rig
 from zprl_core.perturbation import fit_latents
 from zprl_core.record_log import RecordLog
-from zprl_core.rl.learner import Learner, Setup
+from zprl_core.rl.learner import LatentSpec, Learner
 from zprl_core.rl.transition import Transition
 from zprl_core.run_folder import RunFolder, RunSpec
 
@@ -54,8 +54,8 @@ def run(path: Path, base: BaseModel, count: int, task: TaskConfig = TASK) -> Pat
     folder = RunFolder.create(path, spec, task, load_rig("sim_xarm6"))
     assert task.rl.lambda_ is not None
     size, dim = base.policy.c_dim, base.bottleneck.latent_dim
-    setup = Setup(np.zeros(size, np.float32), np.ones(size, np.float32), dim, task.rl.lambda_)
-    learner = Learner(task, setup, 0, RecordLog(folder.transitions_file))
+    latent = LatentSpec(np.zeros(size, np.float32), np.ones(size, np.float32), dim, task.rl.lambda_)
+    learner = Learner(task, latent, 0, RecordLog(folder.transitions_file))
     c = embeddings(count + 1)
     z = np.zeros(dim, np.float32)
     for number in range(count):

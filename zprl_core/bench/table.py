@@ -15,7 +15,7 @@ import torch
 
 from zprl_core.bench.rows import Row
 from zprl_core.bench.turns import rate
-from zprl_core.tables import markdown
+from zprl_core.tables import markdown, or_none
 from zprl_core.versions import package_version, versions
 
 HEADER = (
@@ -75,7 +75,7 @@ def told(about: dict[str, Any], rows: Sequence[Row]) -> str:
 
 def data(about: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
     """For a file: what cannot be had here is null."""
-    derived = ({"ratio": _or_none(row.ratio), "met": row.met} for row in rows)
+    derived = ({"ratio": or_none(row.ratio), "met": row.met} for row in rows)
     return {
         "machine": about,
         "rows": [_known(asdict(row)) | more for row, more in zip(rows, derived, strict=True)],
@@ -83,11 +83,7 @@ def data(about: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _known(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: _or_none(value) if isinstance(value, float) else value for key, value in row.items()}
-
-
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    return {key: or_none(value) if isinstance(value, float) else value for key, value in row.items()}
 
 
 def _cells(row: Row) -> list[str]:

@@ -105,7 +105,7 @@ def multiply_adds(sac: SAC) -> int:
 def example(critics: int) -> SAC:
     """The paper's agent for Place Orange with so many critics."""
     rl = dataclasses.replace(load_task("place_orange").rl, critics=critics)
-    return seeded(0, lambda: SAC(C_DIM, DIM, lambda z, dz: z + 0.2 * dz, rl))
+    return seeded(0, lambda: SAC(C_DIM, DIM, 0.2, rl))
 
 
 def filled(count: int) -> ReplayBuffer:

@@ -36,6 +36,7 @@ class Bottleneck(nn.Module):
 
     c_mean: Tensor
     c_std: Tensor
+    _tracked_std: Tensor
 
     def __init__(self, c_dim: int, latent_dim: int, hidden: int = 256, layers: int = 4) -> None:
         super().__init__()
@@ -44,6 +45,7 @@ class Bottleneck(nn.Module):
         self.decoder = mlp(latent_dim, hidden, layers, c_dim)
         self.register_buffer("c_mean", torch.zeros(c_dim))
         self.register_buffer("c_std", torch.ones(c_dim))
+        self.register_buffer("_tracked_std", torch.ones(c_dim), persistent=False)
 
     @torch.no_grad()
     def fit_moments(self, c: Tensor) -> None:
@@ -53,16 +55,24 @@ class Bottleneck(nn.Module):
     @torch.no_grad()
     def track_moments(self, c: Tensor, rate: float = 0.01) -> None:
         """Follow the moments of a batch c (B, c_dim) while the encoder is still learning."""
-        mean = self.c_mean.lerp(c.mean(dim=0), rate)
-        self._set_moments(mean, self.c_std.lerp(c.std(dim=0, correction=0), rate))
+        self._tracked_std.lerp_(c.std(dim=0, correction=0), rate)
+        self._set_moments(self.c_mean.lerp(c.mean(dim=0), rate), self._tracked_std)
 
     def _set_moments(self, mean: Tensor, std: Tensor) -> None:
         self.c_mean.copy_(mean)
         self.c_std.copy_(torch.where(std < MIN_STD, torch.ones_like(std), std))
 
+    def standardise(self, c: Tensor) -> Tensor:
+        """c (B, c_dim) with mean 0 and standard deviation 1 over the demonstrations."""
+        return (c - self.c_mean) / self.c_std
+
+    def unstandardise(self, standard: Tensor) -> Tensor:
+        """The inverse of `standardise`."""
+        return standard * self.c_std + self.c_mean
+
     def posterior(self, c: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of p(z|c)."""
-        mean, log_variance = self.encoder((c - self.c_mean) / self.c_std).float().chunk(2, dim=-1)
+        mean, log_variance = self.encoder(self.standardise(c)).float().chunk(2, dim=-1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def sample(self, c: Tensor, noise: Tensor) -> Tensor:
@@ -72,7 +82,7 @@ class Bottleneck(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """c^ = g(z)."""
-        return self.decoder(z) * self.c_std + self.c_mean
+        return self.unstandardise(self.decoder(z))
 
 
 def reparameterise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 
 from zprl_core import panel_address
+from zprl_core.session_options import SessionOptions
 
 LARGEST_SEED = 2**62
 """What a ROS parameter holds, with room to spare."""
@@ -127,4 +128,16 @@ def add_session(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--verbose", action="store_true", help="show what the nodes print; it is in OUT/logs anyway"
+    )
+
+
+def session_options(args: argparse.Namespace) -> SessionOptions:
+    """What the arguments of `add_session` mean."""
+    return SessionOptions(
+        lockstep=False if args.realtime else None,
+        shadow=args.shadow,
+        operator=args.operator,
+        panel=panel_address.wanted(args.panel),
+        record=args.record,
+        teleop=args.teleop,
     )

@@ -7,10 +7,11 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from zprl_core import panel_address, start
+from zprl_core import panel_address, resuming, start
 from zprl_core.cli import arguments
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
 from zprl_core.errors import ConfigError
+from zprl_core.session_options import SessionOptions
 
 if TYPE_CHECKING:
     from zprl_sim.collect import CollectConfig
@@ -106,22 +107,23 @@ def run(args: argparse.Namespace) -> int:
 def _by_a_person(args: argparse.Namespace) -> int:
     from zprl_core.cli.running import run_session
 
-    given = {
-        "episodes": args.episodes,
-        "teleop": args.teleop or panel_address.DEFAULT_TELEOP,
-        "panel": panel_address.wanted(args.panel),
-    }
+    options = SessionOptions.of_demonstrations(panel_address.wanted(args.panel), args.teleop or "")
     if args.resume:
         fixed = [f"--{name.replace('_', '-')}" for name in FIXED if getattr(args, name) is not None]
         if fixed:
             raise ConfigError(
                 f"{', '.join(fixed)}: a collection keeps what it was started with; leave it out"
             )
-        prepared = start.resume_collection(args.out, rig=args.rig, **given)
+        prepared = resuming.resume_collection(args.out, rig=args.rig, episodes=args.episodes, options=options)
     else:
-        limit_s = args.limit_s or start.LIMIT_S
         prepared = start.collection(
-            rig=args.rig, task=args.task, out=args.out, seed=args.seed or 0, limit_s=limit_s, **given
+            rig=args.rig,
+            task=args.task,
+            out=args.out,
+            episodes=args.episodes,
+            seed=args.seed or 0,
+            limit_s=args.limit_s or start.LIMIT_S,
+            options=options,
         )
     return run_session(prepared, verbose=args.verbose)
 

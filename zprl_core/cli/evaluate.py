@@ -6,10 +6,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zprl_core import panel_address, start
+from zprl_core import resuming, start
 from zprl_core.cli import arguments
 from zprl_core.config import ALL_CASES
 from zprl_core.errors import ConfigError
+from zprl_core.prepared import Prepared
 from zprl_core.wanted_evaluation import ERROR_RATE, ONLY, SEED
 
 NAME = "evaluate"
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     return run_session(prepared, verbose=args.verbose)
 
 
-def _new(args: argparse.Namespace) -> start.Prepared:
+def _new(args: argparse.Namespace) -> Prepared:
     missing = [f"--{name}" for name in ("rig", "task", "policy") if getattr(args, name) is None]
     if missing:
         raise ConfigError(f"{', '.join(missing)}: required unless --resume goes on with an evaluation")
@@ -113,16 +114,11 @@ def _new(args: argparse.Namespace) -> start.Prepared:
         open_=args.open,
         layouts=args.layouts,
         seed=SEED if args.seed is None else args.seed,
-        lockstep=False if args.realtime else None,
-        shadow=args.shadow,
-        operator=args.operator,
-        panel=panel_address.wanted(args.panel),
-        record=args.record,
-        teleop=args.teleop,
+        options=arguments.session_options(args),
     )
 
 
-def _resumed(args: argparse.Namespace) -> start.Prepared:
+def _resumed(args: argparse.Namespace) -> Prepared:
     """What it was started with is read from its folder; only what may change is taken from here."""
     given = {name: getattr(args, name) for name in ("rig", "task", "seed") if getattr(args, name) is not None}
     fixed = ("policy", "episodes", "checkpoint", "only", "case", "layouts", "open", "stop_early")
@@ -131,9 +127,4 @@ def _resumed(args: argparse.Namespace) -> start.Prepared:
         raise ConfigError(
             f"{', '.join(unwanted)}: stands in the evaluation that --resume goes on with; leave it out"
         )
-    given |= {"lockstep": False} if args.realtime else {}
-    given |= {name: True for name in ("shadow", "operator") if getattr(args, name)}
-    panel = panel_address.wanted(args.panel)
-    return start.resume(
-        args.out, mode="evaluate", panel=panel, record=args.record, teleop=args.teleop, **given
-    )
+    return resuming.resume(args.out, mode="evaluate", options=arguments.session_options(args), **given)

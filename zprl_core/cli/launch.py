@@ -9,25 +9,26 @@ from zprl_core import launch_arguments
 
 NAME = "launch"
 HELP = "start a node graph with arguments in the style of ros2 launch"
-DESCRIPTION = """\
+
+
+def _listed() -> str:
+    """The launch arguments, under the modes in which they mean the same; `zprl replay --help` has its own."""
+    modes: dict[tuple[str, str], list[str]] = {}
+    for mode, known in launch_arguments.LAUNCH_ARGUMENTS.items():
+        for argument in known.items() if mode != launch_arguments.REPLAY else ():
+            modes.setdefault(argument, []).append(mode)
+    parts: dict[str, list[str]] = {}
+    for (name, text), found in modes.items():
+        parts.setdefault(", ".join(found), []).append(f"  {name:<12}{text}\n")
+    return "\n".join(f"{title}:\n{''.join(lines)}" for title, lines in parts.items())
+
+
+DESCRIPTION = f"""\
 Starts the same graph as `ros2 launch launch/train.launch.py ...` does, on machines where ROS 2 came from pip
 and `ros2 launch` does not exist. Arguments are name:=value; all but rig and task (bag and policy) have
-defaults; `zprl replay --help` explains those of replay:
+defaults; `zprl replay --help` explains those of replay.
 
-  rig, task       names from hardware_config, or .yaml files
-  base            train: the base checkpoint (default runs/<task>/base.ckpt)
-  policy          evaluate: a checkpoint or a run (default runs/<task>/base.ckpt)
-  out             folder of the run (default runs/<task>/<mode>-<date>-<time>)
-  chunks          train: training chunks (default: the task's budget)
-  episodes        episodes of each evaluation, or demonstrations (default: the task's)
-  seed            of every random draw (default 0; evaluate: 1000000; replay: the recorded one)
-  realtime        true: wall clock; false: lockstep (default: the rig's)
-  shadow          true: motors off (default false)
-  operator        true: a person labels instead of the judge, on a simulated rig (default false)
-  record          true: every episode becomes a bag in OUT/bags (default: where the rig is real)
-  panel           host:port of the operator's panel, or none (default: on, where a person labels)
-  teleop          host:port of the teleoperation page (default: collect: on this machine; else none)
-"""
+{_listed()}"""
 EXAMPLE = """\
   zprl launch train rig:=sim_xarm6 task:=place_orange
   zprl launch collect rig:=sim_xarm6 task:=place_orange_demo teleop:=192.0.2.10:8771

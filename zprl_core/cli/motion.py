@@ -16,6 +16,7 @@ import numpy as np
 from zprl_core.config import ArmConfig, RigConfig
 from zprl_core.errors import RigError, SafetyError
 from zprl_core.safety.supervision import contact_problem, tracking_problem
+from zprl_core.trajectory import quintic
 from zprl_core.transforms import Pose
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ HEIGHT_M, TIMES = 0.02, 2
 QUIET_S = 0.6  # before and after the motion
 _ONE_WAY_S = 0.8
 _SHARE = 0.5  # of the rig's limits
-_PEAKS = (1.875, 5.7736, 60.0)  # of the quintic's first three derivatives by its share of time
 _PLACES = 20  # at which the way is checked
 _REST_S = 2.0
 _NOW_NS = 0  # the other arms stand still: the present is any time
@@ -47,12 +47,9 @@ class Track:
 def one_way_s(arm: ArmConfig) -> float:
     """How long the way up takes, so that half of every limit suffices."""
     limits = arm.limits
-    most = (limits.linear_velocity_m_s, limits.linear_acceleration_m_s2, limits.linear_jerk_m_s3)
-    times = [
-        (peak * HEIGHT_M / (_SHARE * m)) ** (1 / n)
-        for n, (peak, m) in enumerate(zip(_PEAKS, most, strict=True), 1)
-    ]
-    return max(_ONE_WAY_S, *times)
+    speed, acceleration = _SHARE * limits.linear_velocity_m_s, _SHARE * limits.linear_acceleration_m_s2
+    most = (speed, acceleration, _SHARE * limits.linear_jerk_m_s3)
+    return max(_ONE_WAY_S, quintic.duration_s(HEIGHT_M, most))
 
 
 def height_m(elapsed_s: float, way_s: float) -> float:

@@ -20,9 +20,9 @@ from zprl_core.curves import CurveWriter
 from zprl_core.host import PAGES, check_host
 from zprl_core.measurement import proportion
 from zprl_core.plan import TRAIN, Block, position
+from zprl_core.prepared import Prepared, note_versions
 from zprl_core.records import EpisodeRecord, read_records, size_of
 from zprl_core.run_folder import RunFolder
-from zprl_core.start import Prepared, note_versions
 from zprl_core.summary import recent, trained_chunks, write_summary
 from zprl_core.supervisor import Supervisor, interrupts_held, node_command
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zprl_core.cli import arguments
+from zprl_core.policy_modes import BASES
 
 if TYPE_CHECKING:
     from zprl_core.smoothness.report import Row
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     arguments.add_out(parser, "folder of the result, new or empty", "DIR")
     parser.add_argument(
         "--base",
-        choices=("base_c", "base_z"),
+        choices=BASES,
         default="base_c",
         help="the base policy's path that ratios are to: through c, or through z without steering "
         "(default base_c)",

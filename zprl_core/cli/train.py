@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from zprl_core import panel_address, start
+from zprl_core import resuming, start
 from zprl_core.cli import arguments
 from zprl_core.errors import ConfigError
 
@@ -82,20 +82,12 @@ def run(args: argparse.Namespace) -> int:
         for name in ("rig", "task", "base", "chunks", "seed", "eval_episodes", "eval_every", *SETTLED)
         if getattr(args, name) is not None
     }
-    if args.realtime:
-        given["lockstep"] = False
-    if args.shadow:
-        given["shadow"] = True
-    if args.operator:
-        given["operator"] = True
-    given["panel"] = panel_address.wanted(args.panel)
-    given["record"] = args.record
-    given["teleop"] = args.teleop
+    options = arguments.session_options(args)
     if args.resume:
-        prepared = start.resume(args.out, **given)
+        prepared = resuming.resume(args.out, options=options, **given)
     else:
         missing = [f"--{name}" for name in ("rig", "task", "base") if name not in given]
         if missing:
             raise ConfigError(f"{', '.join(missing)}: required unless --resume goes on with a run")
-        prepared = start.training(out=args.out, **given)
+        prepared = start.training(out=args.out, options=options, **given)
     return run_session(prepared, verbose=args.verbose)

@@ -175,7 +175,7 @@ def _episodes(
         return
     recording, done = repaired(recording, task, options.repairs, resize)
     if first:
-        same_cell(bag, recording.rig, task, first[0])
+        same_cell(recording.rig, task, first[0])
     episodes = [_episode(recording, each, task, options, done) for each in wanted]
     if not first:
         first.append((bag, Provenance.of(recording.rig, task, lockstep=False)))

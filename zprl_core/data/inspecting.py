@@ -150,7 +150,7 @@ def _pair(recording: Recording, task: TaskConfig, repairs: Collection[str]) -> l
     return problems
 
 
-def same_cell(path: object, rig: RigConfig, task: TaskConfig, first: tuple[object, Provenance]) -> None:
+def same_cell(rig: RigConfig, task: TaskConfig, first: tuple[object, Provenance]) -> None:
     """Hold a bag's rig and calibration against the first bag's.
 
     Raises:

@@ -36,7 +36,7 @@ def make_steering(cell: CellConfig, task: TaskConfig, model: BaseModel) -> Steer
         case "noise_steering" | "noise_aliasing":
             return NoiseSteering(policy, scale)
         case "embedding_steering":
-            return EmbeddingSteering(policy, bottleneck.c_mean, bottleneck.c_std, scale)
+            return EmbeddingSteering(policy, bottleneck, scale)
         case _:
             raise ConfigError(
                 f"cell {cell.name}: method {cell.method} fine-tunes the policy, it steers nothing"
@@ -47,14 +47,14 @@ def make_sac(cell: CellConfig, task: TaskConfig, model: BaseModel, steering: Ste
     """The learner of a cell's method, with initial weights from torch's global generator."""
     sizes = model.policy.c_dim, steering.dim
     if cell.method != "noise_aliasing":
-        return SAC(*sizes, steering.apply, task.rl, task.dense_reward)
+        return SAC(*sizes, steering.scale, task.rl, task.dense_reward)
     policy, bottleneck = model.policy, model.bottleneck
 
     def decode(standard: Tensor, w: Tensor) -> Tensor:
-        c = bottleneck.c_mean + bottleneck.c_std * standard
+        c = bottleneck.unstandardise(standard)
         return policy.actions(policy.act(c, w.view(-1, policy.chunk, policy.action_dim))).flatten(1)
 
-    return NoiseAliasedSAC(*sizes, steering.apply, task.rl, task.dense_reward, decode)
+    return NoiseAliasedSAC(*sizes, steering.scale, task.rl, task.dense_reward, decode)
 
 
 def steered_share(cell: CellConfig, task: TaskConfig, steps: int, chunks: int) -> float:

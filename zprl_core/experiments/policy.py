@@ -75,7 +75,7 @@ class SteeredPolicy:
 
     def __init__(self, model: BaseModel, steering: Steering, actor: Actor, seed: int) -> None:
         self.model, self.steering, self.actor, self.seed = model, steering, actor, seed
-        self.c_mean, self.c_std = model.bottleneck.c_mean, model.bottleneck.c_std
+        self.device = model.bottleneck.c_mean.device
 
     @torch.inference_mode()
     def look(self, slots: Collection[Slot]) -> dict[int, Place]:
@@ -100,12 +100,12 @@ class SteeredPolicy:
         at = [(each.episode, each.chunk) for each in places]
         c = self._tensor([each.c for each in places])
         base = self._tensor([each.base for each in places])
-        w, standard = self._w(at), (c - self.c_mean) / self.c_std
+        w, standard = self._w(at), self.model.bottleneck.standardise(c)
         explored, _ = self.actor.sample(
             standard, base, self._normal(at, Stream.PERTURBATION, (self.steering.dim,))
         )
-        steered = self.steering.apply(base, explored)
-        steered = _where(modes, "steer", self.steering.apply(base, self.actor.mean(standard, base)), steered)
+        dz = _where(modes, "steer", self.actor.mean(standard, base), explored)
+        steered = base + self.steering.scale * dz  # eq. (7)
         steered = _where(modes, "base", self.steering.unsteered(base, w), steered)
         return steered.cpu().numpy(), self.steering.act(c, steered, w).cpu().numpy()
 
@@ -114,10 +114,10 @@ class SteeredPolicy:
         return self._normal(at, Stream.FLOW, (policy.chunk, policy.action_dim))
 
     def _normal(self, at: Sequence[At], stream: Stream, shape: tuple[int, ...]) -> Tensor:
-        return normal(self.seed, at, stream, shape).to(self.c_mean.device)
+        return normal(self.seed, at, stream, shape).to(self.device)
 
     def _tensor(self, rows: Sequence[Array]) -> Tensor:
-        return torch.from_numpy(np.stack(rows)).to(self.c_mean.device)
+        return torch.from_numpy(np.stack(rows)).to(self.device)
 
 
 def episodes(

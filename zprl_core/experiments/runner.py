@@ -140,10 +140,8 @@ def _is_done(trial: Trial, points: Sequence[Point]) -> bool:
 
 def told(point: Point) -> str:
     """A point in one line."""
-    found = point.evaluation.success
-    low, high = found.wilson()
-    rate = f"{found.rate:.2f} [{low:.2f}, {high:.2f}] of {found.trials}"
-    return f"{point.steps} steps, success {rate}, {point.evaluation.steps:.0f} steps an episode"
+    found = point.evaluation
+    return f"{point.steps} steps, success {found.success.told()}, {found.steps:.0f} steps an episode"
 
 
 def run_trials(

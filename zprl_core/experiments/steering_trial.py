@@ -97,7 +97,7 @@ class SteeringTrial(LearningTrial):
         if not isinstance(steering, LatentSteering):
             return {}
         z, steered = np.stack([place.base for place in measured.places]), measured.chosen
-        device = self.steered.c_mean.device
+        device = self.steered.device
         before, after = (
             steering.condition(torch.from_numpy(x).to(device)).cpu().numpy() for x in (z, steered)
         )

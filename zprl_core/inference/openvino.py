@@ -43,7 +43,7 @@ def make(policy: BasePolicy, precision: str, observation: Observation) -> Backen
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    return Compiled(policy, observation, openvino, core, settings)
+    return Compiled(policy, observation, core, settings)
 
 
 class _Embed(nn.Module):
@@ -70,7 +70,7 @@ class Compiled:
     """Both functions; each camera's encoder, and the flow, with a request of its own."""
 
     def __init__(
-        self, policy: BasePolicy, observation: Observation, openvino: Any, core: Any, settings: dict[str, Any]
+        self, policy: BasePolicy, observation: Observation, core: Any, settings: dict[str, Any]
     ) -> None:
         images, _ = observation.batch()
         asked = (torch.zeros(1, policy.c_dim), torch.zeros(1, policy.chunk, policy.action_dim))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,16 +12,17 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import beta
 
-from zprl_core import transforms
 from zprl_core.actions import ActionCodec
 from zprl_core.base import BaseModel
 from zprl_core.config import TaskConfig
 from zprl_core.planned import Plan
+from zprl_core.policy_modes import STEERED
 from zprl_core.replay.critics import Critics
 from zprl_core.replay.episodes import Moment, PlannedBefore, ReplayEpisode
 from zprl_core.replay.plans import Planned
-from zprl_core.runtime import STEERED, PolicyRuntime
-from zprl_core.steering.guard import GuardValues, measure
+from zprl_core.rl.transition import REWARDS, TERMINAL
+from zprl_core.runtime import PolicyRuntime
+from zprl_core.steering.guard import GuardValues, measure, rms
 
 Array = NDArray[np.float64]
 FAR_SHARE = 0.01
@@ -55,17 +56,8 @@ def action_error(
     if codec.rotation == "none":
         away = np.linalg.norm(np.asarray(actions, np.float64) - others, axis=1)
         return ActionError(float(away.mean()), float(away.max()), *[math.nan] * 4)
-    pairs = list(zip(codec.decode(actions), codec.decode(others), strict=True))
-    position = np.concatenate([np.linalg.norm(a.position - b.position, axis=1) for a, b in pairs])
-    rotation = np.concatenate([transforms.angle_between(a.quaternion, b.quaternion) for a, b in pairs])
-    widths = [
-        np.abs(a.gripper_width - b.gripper_width)
-        for a, b in pairs
-        if a.gripper_width is not None and b.gripper_width is not None
-    ]
-    gripper = np.concatenate(widths) if widths else np.array([math.nan])
-    values = [(float(x.mean()), float(x.max())) for x in (position, rotation, gripper)]
-    return ActionError(*[number for pair in values for number in pair])
+    apart = [each if each.size else np.array([math.nan]) for each in codec.apart(actions, others)]
+    return ActionError(*[float(number) for each in apart for number in (each.mean(), each.max())])
 
 
 @dataclass(frozen=True)
@@ -162,7 +154,7 @@ def _row(
         mode=planned.mode,
         at_s=(moment.start_ns - episode.moments[0].start_ns) * 1e-9,
         error=action_error(codec, plan.actions, moment.executed) if known else UNKNOWN,  # type: ignore[arg-type]
-        dz_rms=float(np.sqrt(np.mean(np.square(plan.dz, dtype=np.float64)))),
+        dz_rms=rms(plan.dz),
         scale=plan.scale,
         rms_ratio=guard.rms_ratio,
         mahalanobis=guard.mahalanobis,
@@ -211,11 +203,10 @@ def reproduced(before: PlannedBefore | None, plan: Plan, runtime: PolicyRuntime)
 
 def value_that_followed(episode: ReplayEpisode, chunk: int, gamma: float) -> float:
     """gamma ** (chunks until the last one) * r for an episode that succeeded or failed, else NaN."""
-    rewards: Mapping[str, float] = {"success": 1.0, "failure": 0.0}
-    reward = rewards.get(episode.running.outcome)
-    if reward is None or chunk > episode.last_chunk:  # in real time one more may have been planned
+    outcome = episode.running.outcome
+    if outcome not in TERMINAL or chunk > episode.last_chunk:  # in real time one more may have been planned
         return math.nan
-    return reward * gamma ** (episode.last_chunk - chunk)
+    return REWARDS[outcome] * gamma ** (episode.last_chunk - chunk)
 
 
 @dataclass(frozen=True)

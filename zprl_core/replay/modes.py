@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from zprl_core.errors import ConfigError
+from zprl_core.policy_modes import BASES
 
 AUTO, RECORDED = "auto", "recorded"
-MODES = (AUTO, RECORDED, "base_c", "base_z", "steer")
+MODES = (AUTO, RECORDED, *BASES, "steer")
 """Paths of the policy that a replay can be told: "auto" steers where there is an actor."""
 
 
@@ -21,7 +22,7 @@ def replayed_mode(wanted: str, recorded: str, *, steers: bool) -> str:
         ConfigError: a base policy cannot steer.
     """
     if wanted == RECORDED:
-        if recorded in ("base_c", "base_z"):
+        if recorded in BASES:
             return recorded
         wanted = AUTO
     if wanted == AUTO:

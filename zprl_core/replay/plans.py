@@ -12,7 +12,6 @@ import numpy as np
 from zprl_core import record_log
 from zprl_core.errors import DataError
 from zprl_core.planned import PLAN_ARRAYS, Plan, plan_of
-from zprl_core.record_log import RecordLog
 
 PLANS, STATS = "plans.log", "player.json"
 """Files of one policy's folder: its plans, and what was played."""
@@ -70,18 +69,3 @@ def read_plans(path: Path) -> list[Planned]:
         DataError: see `record_log.read`; or a record is another one.
     """
     return [Planned.from_record(record) for _, record in record_log.read(path)]
-
-
-class PlanLog:
-    """Takes plans in as they come; the file holds all that were, whatever ends the process."""
-
-    def __init__(self, path: Path) -> None:
-        self._log = RecordLog(path)
-
-    def add(self, planned: Planned) -> None:
-        """Append one."""
-        self._log.append(planned.to_record())
-
-    def close(self) -> None:
-        """Wait for the disk."""
-        self._log.close()

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from zprl_core.agent import EpisodeAgent
 from zprl_core.data.recording import Recording
+from zprl_core.record_log import RecordLog
 from zprl_core.replay import figures
 from zprl_core.replay.analysis import ChunkRow, calibration, chunk_rows, differences, episode_rows
 from zprl_core.replay.checking import NormaliserCheck
@@ -18,7 +19,7 @@ from zprl_core.replay.critics import Critics
 from zprl_core.replay.episodes import ReplayEpisode, filled_snapshots
 from zprl_core.replay.modes import replayed_mode
 from zprl_core.replay.planning import plan_episode
-from zprl_core.replay.plans import PlanLog, Planned
+from zprl_core.replay.plans import Planned
 from zprl_core.replay.policies import ReplayPolicy
 from zprl_core.replay.summary import Comparison, PolicyResult, described, summarised
 from zprl_core.run_folder import write_text
@@ -68,14 +69,14 @@ def plan_in_process(
     bag: Bag,
     episodes: Sequence[ReplayEpisode],
     mode: str,
-    log: PlanLog,
+    log: RecordLog,
 ) -> None:
     """Plan all chunks of a bag, without a graph. The plans go into the log as they come."""
     snapshots = filled_snapshots(bag.recording, policy.task, lockstep=bag.lockstep)
     for episode in episodes:
         path = replayed_mode(mode, episode.running.mode, steers=policy.steers)
         for planned in plan_episode(agent, episode, snapshots, path):
-            log.add(planned)
+            log.append(planned.to_record())
 
 
 def analyse(loaded: Loaded, bag: Bag, episodes: Sequence[ReplayEpisode]) -> None:

@@ -18,16 +18,17 @@ from zprl_core.arithmetic import use_threads
 from zprl_core.config import RigConfig, load_rig
 from zprl_core.data.problems import BadBagError, listed, refuse
 from zprl_core.errors import CheckpointError, ConfigError, DataError
-from zprl_core.graph import NodeSpec, RunSettings, replay_graph
+from zprl_core.graph import NodeSpec, common_parameters, replay_graph
 from zprl_core.provenance import Provenance, compare
+from zprl_core.record_log import RecordLog
 from zprl_core.replay import results
 from zprl_core.replay.checking import require_task
 from zprl_core.replay.episodes import ReplayEpisode, replay_episodes
 from zprl_core.replay.modes import AUTO, replayed_mode
 from zprl_core.replay.planning import replay_agent
-from zprl_core.replay.plans import PLANS, PlanLog, read_plans
+from zprl_core.replay.plans import PLANS, read_plans
 from zprl_core.replay.policies import ReplayPolicy, distinct, find_policy
-from zprl_core.run_folder import make_folder, new_run_id, refuse_used, write_text
+from zprl_core.run_folder import RunFolder, make_folder, new_run_id, refuse_used, write_text
 from zprl_core.runtime import PolicyRuntime
 
 if TYPE_CHECKING:
@@ -99,27 +100,18 @@ class Replay:
 
     def nodes(self, policy: ReplayPolicy) -> tuple[NodeSpec, ...]:
         """The processes that replay one policy; writes what they are told."""
-        folder, request = self.folder(policy), self.request
+        folder, request = RunFolder(self.folder(policy).absolute()), self.request
         for name in ("config", "logs", "stats", "tb"):
-            make_folder(folder / name)
-        task_file, rig_file = folder / "config" / "task.yaml", folder / "config" / "rig.yaml"
-        write_text(task_file, yaml.safe_dump(policy.task.to_dict(), sort_keys=False))
+            make_folder(self.folder(policy) / name)
+        write_text(folder.task_file, yaml.safe_dump(policy.task.to_dict(), sort_keys=False))
         rig = self.bags.rig
         here = replace(rig, compute=replace(rig.compute, processes=()))  # those are of the rig's computer
-        write_text(rig_file, yaml.safe_dump(here.to_dict(), sort_keys=False))
-        settings = RunSettings(
-            rig_file=str(rig_file.absolute()),
-            task_file=str(task_file.absolute()),
-            run_dir=str(folder.absolute()),
-            run_id=new_run_id(),
+        write_text(folder.rig_file, yaml.safe_dump(here.to_dict(), sort_keys=False))
+        return replay_graph(
+            common_parameters(folder, run_id=new_run_id(), seed=self.seed, lockstep=self.bags.lockstep),
+            [str(bag) for bag in self.bags.paths],
             base=str(policy.base),
             actor=str(policy.actor or ""),
-            seed=self.seed,
-            lockstep=self.bags.lockstep,
-        )
-        return replay_graph(
-            settings,
-            [str(bag) for bag in self.bags.paths],
             mode=request.mode,
             rate=request.rate,
             start_s=request.start_s,
@@ -139,7 +131,7 @@ class Replay:
     def plan_here(self, policy: ReplayPolicy) -> None:
         """Plan everything in this process, without a graph."""
         use_threads(self.bags.rig.compute.threads)  # as the policy node does: the last bits depend on it
-        log = PlanLog(self.folder(policy) / PLANS)
+        log = RecordLog(self.folder(policy) / PLANS)
         agent = replay_agent(self._runtime(policy), self.seed)
         for bag, episodes in self.bags.read():
             results.plan_in_process(agent, policy, bag, episodes, self.request.mode, log)

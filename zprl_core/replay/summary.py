@@ -10,7 +10,7 @@ from typing import Any
 
 from zprl_core.replay.analysis import CalibrationBin, ChunkRow, DifferenceRow, EpisodeRow, mean
 from zprl_core.stats import percentile
-from zprl_core.tables import markdown
+from zprl_core.tables import markdown, or_none
 
 LISTED = 10
 """Episodes that are listed of a kind."""
@@ -69,8 +69,7 @@ def _result(result: PolicyResult) -> dict[str, Any]:
             f"{row.source}#{row.episode}" for row in result.episodes if row.out_of_distribution
         ],
         "calibration": [
-            {name: value if math.isfinite(value) else None for name, value in asdict(each).items()}
-            for each in result.bins
+            {name: or_none(value) for name, value in asdict(each).items()} for each in result.bins
         ],
         "inference_ms": _spread([1e3 * row.inference_s for row in rows]),
         "reproduced": {

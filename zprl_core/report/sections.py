@@ -118,14 +118,6 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def rate_text(p: Proportion) -> str:
-    """A rate with its interval and episodes."""
-    if not p.trials:
-        return "not measured"
-    low, high = p.wilson()
-    return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}"
-
-
 def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
     table, bars = [], []
     for run in runs:
@@ -135,7 +127,7 @@ def _rates(runs: Sequence[ReportRun], out: Path) -> list[Part]:
             seconds = [1e-9 * (record.end_stamp_ns - record.start_stamp_ns) for record in valid]
             name, p = block_name(point.block), point.successes
             table.append([
-                run.name, name, _trained(run, point), rate_text(p), f"{point.length:.0f}",
+                run.name, name, _trained(run, point), p.told(), f"{point.length:.0f}",
                 f"{sum(seconds) / len(seconds):.1f}", str(helped),
             ])  # fmt: skip
             bars.append(figures.Bar(f"{run.name}: {name}", valid[0].mode, p.rate, *p.wilson()))
@@ -201,12 +193,12 @@ def _table_one(found: Sequence[Method]) -> list[Part]:
         mean = f"{sum(known) / len(known):.0f}" if len(known) == len(reached) else "N/A"
         finals = [proportion(run.records, "final") for run in method.runs]
         final = pooled(finals)
-        each = "; ".join(rate_text(p) if p.trials else "-" for p in finals)
+        each = "; ".join(p.told("-") for p in finals)
         last = [running(run.trained).success for run in method.runs]
         train = "; ".join(
-            rate_text(Proportion(round(curve[-1] * WINDOW), WINDOW)) if len(curve) else "-" for curve in last
+            Proportion(round(curve[-1] * WINDOW), WINDOW).told() if len(curve) else "-" for curve in last
         )
-        table.append([method.name, str(len(method.runs)), mean, seeds, rate_text(final), each, train])
+        table.append([method.name, str(len(method.runs)), mean, seeds, final.told(), each, train])
     header = ["setting", "seeds", f"steps to {RATE:g}, mean", "by seed", "final, pooled", "final by seed",
               f"last {WINDOW} training episodes"]  # fmt: skip
     note = (
@@ -273,10 +265,10 @@ def _table_four(runs: Sequence[ReportRun]) -> list[Part]:
         found = run.summary["cases"]
         for row in found["rows"] if found else ():
             p = Proportion(row["successes"], row["episodes"])
-            table.append([run.task.name, row["case"], run.name, block_name(row["block"]), rate_text(p)])
+            table.append([run.task.name, row["case"], run.name, block_name(row["block"]), p.told()])
         for block, rate in (found["average"] if found else {}).items():
             cases = [Proportion(r["successes"], r["episodes"]) for r in found["rows"] if r["block"] == block]
-            told = f"{rate:.2f} over {len(cases)} cases; all trials together {rate_text(pooled(cases))}"
+            told = f"{rate:.2f} over {len(cases)} cases; all trials together {pooled(cases).told()}"
             table.append([run.task.name, "average", run.name, block_name(block), told])
     if not table:
         return ["No robustness case was measured: `zprl evaluate --case all` does."]

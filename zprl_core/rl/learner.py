@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 
 from zprl_core import checkpoint, record_log
-from zprl_core.errors import CheckpointError, DataError
+from zprl_core.errors import CheckpointError, ConfigError, DataError
 from zprl_core.inference.backend import Notice
 from zprl_core.record_log import RecordLog
 from zprl_core.rl import weights
@@ -32,8 +32,10 @@ from zprl_core.rl.replay import ReplayBuffer
 from zprl_core.rl.sac import SAC
 from zprl_core.rl.transition import REWARDS, TERMINAL, Transition, outcome_of
 from zprl_core.rl.updates import draw, seeded
+from zprl_core.runtime import steering_dim
 
 if TYPE_CHECKING:
+    from zprl_core.base import BaseModel
     from zprl_core.config import TaskConfig
     from zprl_core.provenance import Provenance
 
@@ -44,16 +46,29 @@ CHECKPOINT = Path("checkpoints/learner.ckpt")
 
 
 @dataclass(frozen=True)
-class Setup:
-    """What a learner needs to know of the frozen policy.
+class LatentSpec:
+    """What a learner needs to know of the frozen policy, and how far it is steered.
 
-    c_mean, c_std: float32 (c_dim,), moments of c over the demonstrations. dim: of z. lambda_: eq. (7).
+    c_mean, c_std: float32 (c_dim,), moments of c over the demonstrations. dim: of z, or of the flat action
+    chunk in its place. lambda_: eq. (7).
     """
 
     c_mean: NDArray[np.float32]
     c_std: NDArray[np.float32]
     dim: int
     lambda_: float
+
+    @classmethod
+    def of(cls, model: BaseModel, task: TaskConfig) -> LatentSpec:
+        """That of a model on the CPU, for this task's `rl.steering` and lambda.
+
+        Raises:
+            ConfigError: the task has no lambda.
+        """
+        if task.rl.lambda_ is None:
+            raise ConfigError(f"task {task.name}: rl.lambda is null; a run's own task file has a number")
+        moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
+        return cls(*moments, steering_dim(model, task), task.rl.lambda_)
 
 
 @dataclass
@@ -98,7 +113,7 @@ class Learner:
     """SAC, its replay buffer and its log.
 
     Args:
-        task: rl settings, kind of reward. setup: see there. seed: of the run. log: open for appending; a log
+        task: rl settings, kind of reward. latent: see there. seed: of the run. log: open for appending; a log
             that already holds records is first replayed with `replay_log`, or after `load`.
         provenance: of the run, for its checkpoints; None: not known.
         device: "cpu" or "cuda". notice: told in one line what becomes of "cuda".
@@ -107,26 +122,26 @@ class Learner:
     def __init__(
         self,
         task: TaskConfig,
-        setup: Setup,
+        latent: LatentSpec,
         seed: int,
         log: RecordLog,
         provenance: Provenance | None = None,
         device: str = "cpu",
         notice: Notice = lambda _: None,
     ) -> None:
-        self.task, self.setup, self.seed, self.log = task, setup, seed, log
+        self.task, self.latent, self.seed, self.log = task, latent, seed, log
         self.provenance, self._device, self._notice = provenance, device, notice
         self.metrics: dict[str, float] = {}
         self.update_s = 0.0
         self._start_from_nothing()
 
     def _start_from_nothing(self) -> None:
-        self.sac = new_sac(self.task, self.setup, self.seed)
+        self.sac = new_sac(self.task, self.latent, self.seed)
         self._update: Update | None = None
         self._forget_records()
 
     def _forget_records(self) -> None:
-        self.replay = ReplayBuffer(self.setup.c_mean, self.setup.c_std, self.setup.dim)
+        self.replay = ReplayBuffer(self.latent.c_mean, self.latent.c_std, self.latent.dim)
         self.counters = Counters()
         self._seen: set[tuple[int, int]] = set()
         self._endings: dict[tuple[int, int], _Ending] = {}  # those that are learned from
@@ -146,8 +161,8 @@ class Learner:
         """Before the first episode: what a GPU needs for its first update takes longer than a chunk."""
         if self._device != "cuda" or self._update is not None:
             return
-        like = ReplayBuffer(self.setup.c_mean, self.setup.c_std, self.setup.dim)
-        rng, (c_dim, dim) = np.random.default_rng(0), (len(self.setup.c_mean), self.setup.dim)
+        like = ReplayBuffer(self.latent.c_mean, self.latent.c_std, self.latent.dim)
+        rng, (c_dim, dim) = np.random.default_rng(0), (len(self.latent.c_mean), self.latent.dim)
         c, c_next = rng.standard_normal((2, c_dim), np.float32)
         z, z_tilde, z_next = rng.standard_normal((3, dim), np.float32)
         like.append(Transition(0, 0, c, z, z_tilde, 0.0, False, False, c_next, z_next))
@@ -213,10 +228,10 @@ class Learner:
             "optimizers": {name: o.state_dict() for name, o in self.sac.optimizers.items()},
             "counters": asdict(self.counters),
             "seed": self.seed,
-            "lambda": self.setup.lambda_,
-            "dim": self.setup.dim,
-            "c_mean": torch.from_numpy(self.setup.c_mean.copy()),
-            "c_std": torch.from_numpy(self.setup.c_std.copy()),
+            "lambda": self.latent.lambda_,
+            "dim": self.latent.dim,
+            "c_mean": torch.from_numpy(self.latent.c_mean.copy()),
+            "c_std": torch.from_numpy(self.latent.c_std.copy()),
             "metrics": self.metrics,
         }
         checkpoint.save(path, KIND, self.task.to_dict(), state, self.provenance)
@@ -231,10 +246,10 @@ class Learner:
                 than the checkpoint says.
         """
         state = checkpoint.load(path, KIND).state
-        for key, mine in (("seed", self.seed), ("lambda", self.setup.lambda_), ("dim", self.setup.dim)):
+        for key, mine in (("seed", self.seed), ("lambda", self.latent.lambda_), ("dim", self.latent.dim)):
             if state[key] != mine:
                 raise CheckpointError(f"{path}: {key} is {state[key]}, this run has {mine}")
-        for key, moments in (("c_mean", self.setup.c_mean), ("c_std", self.setup.c_std)):
+        for key, moments in (("c_mean", self.latent.c_mean), ("c_std", self.latent.c_std)):
             if not np.array_equal(state[key].numpy(), moments):
                 raise CheckpointError(
                     f"{path}: {key} is another one; was the base policy's checkpoint replaced?"
@@ -395,11 +410,11 @@ class Learner:
 
     def _check(self, transition: Transition) -> None:
         where = f"transition of episode {transition.episode}, chunk {transition.chunk}"
-        lengths = {"c": len(self.setup.c_mean), "c_next": len(self.setup.c_mean)}
+        lengths = {"c": len(self.latent.c_mean), "c_next": len(self.latent.c_mean)}
         for name in ("c", "z", "z_tilde", "c_next", "z_next"):
             array = getattr(transition, name)
-            if array.shape != (lengths.get(name, self.setup.dim),):
-                wanted = lengths.get(name, self.setup.dim)
+            if array.shape != (lengths.get(name, self.latent.dim),):
+                wanted = lengths.get(name, self.latent.dim)
                 raise DataError(f"{where}: {name} has shape {array.shape}, this learner needs ({wanted},)")
             if not np.isfinite(array).all():
                 raise DataError(f"{where}: {name} is not finite")
@@ -407,13 +422,10 @@ class Learner:
             raise DataError(f"{where}: reward is {transition.reward}")
 
 
-def new_sac(task: TaskConfig, setup: Setup, seed: int) -> SAC:
+def new_sac(task: TaskConfig, latent: LatentSpec, seed: int) -> SAC:
     """SAC on the latent with initial weights that depend on the seed alone."""
-
-    def steered(base: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
-        return base + setup.lambda_ * dz  # eq. (7)
-
-    return seeded(seed, lambda: SAC(len(setup.c_mean), setup.dim, steered, task.rl, task.dense_reward))
+    sizes = len(latent.c_mean), latent.dim
+    return seeded(seed, lambda: SAC(*sizes, latent.lambda_, task.rl, task.dense_reward))
 
 
 def learned_transitions(run: Path) -> int:
@@ -440,13 +452,13 @@ def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:
     data = checkpoint.load(path, KIND)
     checkpoint.require_same_task(path, data.task_config(), task)
     state = data.state
-    setup = Setup(state["c_mean"].numpy(), state["c_std"].numpy(), state["dim"], state["lambda"])
+    latent = LatentSpec(state["c_mean"].numpy(), state["c_std"].numpy(), state["dim"], state["lambda"])
     if (learned := data.task_config().rl.steering) != task.rl.steering:
         raise CheckpointError(
             f"{path}: its actor steers by rl.steering: {learned}, the task at hand by {task.rl.steering}"
         )
-    if task.rl.lambda_ not in (None, setup.lambda_):
-        raise CheckpointError(f"{path}: lambda is {setup.lambda_}, the task at hand has {task.rl.lambda_}")
-    sac = new_sac(data.task_config(), setup, 0)
+    if task.rl.lambda_ not in (None, latent.lambda_):
+        raise CheckpointError(f"{path}: lambda is {latent.lambda_}, the task at hand has {task.rl.lambda_}")
+    sac = new_sac(data.task_config(), latent, 0)
     sac.load_state_dict(state["sac"])
     return state["counters"]["records"], weights.to_bytes(sac.actor)

@@ -32,7 +32,7 @@ class NoiseAliasedSAC(SAC):
     """SAC on the flow's noise, whose critic is distilled from one of chunks.
 
     Args:
-        c_dim, dim, apply, config, dense_reward: those of `SAC`, of noise steering.
+        c_dim, dim, scale, config, dense_reward: those of `SAC`, of noise steering.
         decode: the frozen flow.
     """
 
@@ -42,12 +42,12 @@ class NoiseAliasedSAC(SAC):
         self,
         c_dim: int,
         dim: int,
-        apply: Callable[[Tensor, Tensor], Tensor],
+        scale: float,
         config: RLConfig,
         dense_reward: bool,
         decode: Decode,
     ) -> None:
-        super().__init__(c_dim, dim, apply, config, dense_reward)
+        super().__init__(c_dim, dim, scale, config, dense_reward)
         self.decode = decode
         del self.target_critics  # only Q^A bootstraps
         self.action_critics = CriticEnsemble(
@@ -69,7 +69,8 @@ class NoiseAliasedSAC(SAC):
     def target(self, batch: Batch, noise: UpdateNoise) -> Tensor:
         """y = r + gamma Q^A(c', flow(c', w')), w' of the actor, (B,)."""
         dz, _ = self.actor.sample(batch.c_next, batch.z_next, noise.next)
-        chunk = self.decode(batch.c_next, self.apply_steering(batch.z_next, dz))
+        w = batch.z_next + self.scale * dz  # eq. (7)
+        chunk = self.decode(batch.c_next, w)
         return self.bootstrapped(batch, self.target_action_critics, chunk, noise)
 
     def action_critic_loss(self, batch: Batch, y: Tensor) -> tuple[Tensor, Tensor]:

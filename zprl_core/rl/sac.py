@@ -1,4 +1,4 @@
-"""Soft actor-critic on the steering interface, eq. (8) to (11).
+"""Soft actor-critic on the steering interface, eq. (7) to (11).
 
 Differences from textbook SAC, all the paper's: the critics value the steered latent z~ and not the action
 dz, eq. (8); the target has no entropy term. What the paper leaves open is a config key marked ours: how
@@ -20,8 +20,6 @@ from zprl_core.rl.actor import Actor
 from zprl_core.rl.critic import CriticEnsemble, aggregated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zprl_core.config import RLConfig
 
 
@@ -59,7 +57,7 @@ class SAC(nn.Module):
 
     Args:
         c_dim, dim: lengths of c and of dz.
-        apply: steered = apply(base, dz), differentiable in dz, see `Steering`; eq. (7) for ZPRL.
+        scale: lambda of eq. (7), or what another `Steering` has in its place.
         config: Table V and our keys.
         dense_reward: of the task; clamped targets are refused then, because returns are not in [0, 1].
     """
@@ -71,14 +69,14 @@ class SAC(nn.Module):
         self,
         c_dim: int,
         dim: int,
-        apply: Callable[[Tensor, Tensor], Tensor],
+        scale: float,
         config: RLConfig,
         dense_reward: bool = False,
     ) -> None:
         super().__init__()
         if config.clamp_targets and dense_reward:
             raise ValueError("clamp_targets needs returns in [0, 1]: set it to false for a dense reward")
-        self.config, self.apply_steering = config, apply
+        self.config, self.scale = config, scale
         self.target_entropy = config.target_entropy_per_dim * dim
         self.actor = Actor(c_dim, dim, config.hidden, config.layers, config.log_std_min, config.log_std_max)
         self.critics = CriticEnsemble(
@@ -122,7 +120,7 @@ class SAC(nn.Module):
     def target(self, batch: Batch, noise: UpdateNoise) -> Tensor:
         """y of eq. (11), (B,). No entropy term; a terminal state has no future, the horizon has one."""
         dz, _ = self.actor.sample(batch.c_next, batch.z_next, noise.next)
-        z_tilde = self.apply_steering(batch.z_next, dz)  # z~' = z' + lambda dz'
+        z_tilde = batch.z_next + self.scale * dz  # eq. (7)
         return self.bootstrapped(batch, self.target_critics, z_tilde, noise)
 
     def bootstrapped(
@@ -141,7 +139,7 @@ class SAC(nn.Module):
     def actor_loss(self, batch: Batch, noise: UpdateNoise) -> tuple[Tensor, Tensor]:
         """Eq. (9) and log pi (B,), detached."""
         dz, log_prob = self.actor.sample(batch.c, batch.z, noise.now)
-        z_tilde = self.apply_steering(batch.z, dz)
+        z_tilde = batch.z + self.scale * dz  # eq. (7)
         q = aggregated(self.critics, batch.c, z_tilde, self.config.actor_aggregation, noise.pair)
         alpha = self.log_alpha.detach().exp()
         return (alpha * log_prob - q).mean(), log_prob.detach()  # eq. (9)

@@ -137,9 +137,7 @@ class Session:
             "begin": lambda: self.begin(episode, now_ns),
             "pause": lambda: self._refusal(Event.PAUSE, episode) or self._pause(author),
             "resume": lambda: self._refusal(Event.RESUME, episode) or self._go(Event.RESUME, self._resume_to),
-            "stop": lambda: self._halt(
-                Event.STOP, State.STOPPED, stopped_by(author), author, command_id
-            ),
+            "stop": lambda: self._halt(Event.STOP, State.STOPPED, stopped_by(author), author, command_id),
             "abort": lambda: self._refusal(Event.ABORT, episode) or self._abort(author, command_id),
             "undo": lambda: self._refusal(Event.UNDO, episode) or self._undo(author, command_id),
             "clear": lambda: self._refusal(Event.CLEAR, episode) or self._clear(),

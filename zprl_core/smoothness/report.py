@@ -8,13 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from zprl_core.plan import TRAIN
+from zprl_core.policy_modes import BASES
 from zprl_core.records import EpisodeRecord
 from zprl_core.smoothness.episode import MotionRecord
 from zprl_core.smoothness.estimates import Estimate, mean, ratio
 from zprl_core.smoothness.metrics import QUANTITIES, Smoothness
 
-BASES = ("base_c", "base_z")
-"""Modes of the base policy: through c, and through z without steering."""
 VELOCITY, ACCELERATION = "vel_ee", "acc_ee"
 MEASURES: dict[str, str] = {
     VELOCITY: "m/s",

@@ -42,10 +42,6 @@ class ActionResidual:
         """The base policy's chunk for w, normalised to [-1, 1]."""
         return self.policy.actions(self.backend.act(c, w)).flatten(1)
 
-    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
-        """a_base + scale * da."""
-        return base + self.scale * dz
-
     def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
         """a_base."""
         return base

@@ -87,10 +87,10 @@ def steer(runtime: PolicyRuntime, c: Array, seed: int, *, actions: bool) -> Stee
     bottleneck = runtime.model.bottleneck
     draws = noise.normal(seed, 0, 0, Stream.LATENT, (len(c), bottleneck.latent_dim))
     z = bottleneck.sample(features, torch.from_numpy(draws))
-    standard = (features - bottleneck.c_mean) / bottleneck.c_std
-    z_tilde = runtime.steering.apply(z, runtime.actor.mean(standard, z))
+    standard, lambda_ = bottleneck.standardise(features), runtime.steering.scale
+    z_tilde = z + lambda_ * runtime.actor.mean(standard, z)  # eq. (7)
     drawn = torch.from_numpy(noise.normal(seed, 0, 0, Stream.PERTURBATION, tuple(z.shape)))
-    explored = runtime.steering.apply(z, runtime.actor.sample(standard, z, drawn)[0])
+    explored = z + lambda_ * runtime.actor.sample(standard, z, drawn)[0]  # eq. (7)
     w = noise.normal(seed, 0, 0, Stream.FLOW, (len(c), *runtime.action_shape)) if actions else None
     return replace(described(runtime, z, z_tilde, w), explored=explored.numpy())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zprl_core.bottleneck.vib import Bottleneck
 from zprl_core.policy.base_policy import BasePolicy
 
 
@@ -12,11 +13,12 @@ class EmbeddingSteering:
     """Steers the standardised embedding. Implements `Steering`.
 
     Standardised is ours: image embeddings and proprioception are then perturbed alike.
-    c_mean, c_std: (c_dim,), over the demonstrations.
+    bottleneck: knows the moments of c, and is not used otherwise.
+    scale: 1 is a standard deviation of each component of c over the demonstrations.
     """
 
-    def __init__(self, policy: BasePolicy, c_mean: Tensor, c_std: Tensor, scale: float) -> None:
-        self.policy, self.c_mean, self.c_std, self.scale = policy, c_mean, c_std, scale
+    def __init__(self, policy: BasePolicy, bottleneck: Bottleneck, scale: float) -> None:
+        self.policy, self.bottleneck, self.scale = policy, bottleneck, scale
 
     @property
     def dim(self) -> int:
@@ -25,11 +27,7 @@ class EmbeddingSteering:
 
     def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         """c, standardised."""
-        return (c - self.c_mean) / self.c_std
-
-    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
-        """c + scale * dc."""
-        return base + self.scale * dz
+        return self.bottleneck.standardise(c)
 
     def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
         """c."""
@@ -37,4 +35,4 @@ class EmbeddingSteering:
 
     def act(self, c: Tensor, steered: Tensor, w: Tensor) -> Tensor:
         """a ~ base(.|c~)."""
-        return self.policy.act(self.c_mean + self.c_std * steered, w)
+        return self.policy.act(self.bottleneck.unstandardise(steered), w)

@@ -111,13 +111,14 @@ def measure(
 ) -> GuardValues:
     """The values of one steered chunk: z and z~ (d,), g(z) and g(z~) (c_dim,)."""
     return GuardValues(
-        rms_ratio=_rounded(_rms(z_tilde - z) / max(_rms(z), 1e-9)),
+        rms_ratio=_rounded(rms(z_tilde - z) / max(rms(z), 1e-9)),
         mahalanobis=math.nan if latents is None else _rounded(float(latents.distance(z_tilde))),
         displacement=_rounded(float(np.linalg.norm(steered_feature - feature))),
     )
 
 
-def _rms(x: NDArray[np.float32]) -> float:
+def rms(x: NDArray[np.float32]) -> float:
+    """Root mean square over all numbers of x."""
     return float(np.sqrt(np.mean(np.square(x, dtype=np.float64))))
 
 

@@ -17,7 +17,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from zprl_core import transforms
 from zprl_core.actions import ActionCodec
 
 if TYPE_CHECKING:
@@ -77,19 +76,9 @@ def match_error(codec: ActionCodec, planned: ArrayLike, executed: ArrayLike) -> 
     """How far two chunks (H, da), physical units, lie apart.
 
     Raises:
-        DataError: see `ActionCodec.decode`; rotation "none" has no poses to compare.
+        DataError: see `ActionCodec.apart`.
     """
-    pairs = list(zip(codec.decode(planned), codec.decode(executed), strict=True))
-    return MatchError(
-        max(float(np.linalg.norm(a.position - b.position, axis=1).max()) for a, b in pairs),
-        max(float(transforms.angle_between(a.quaternion, b.quaternion).max()) for a, b in pairs),
-        max(
-            float(np.abs(a.gripper_width - b.gripper_width).max())
-            if a.gripper_width is not None and b.gripper_width is not None
-            else 0.0
-            for a, b in pairs
-        ),
-    )
+    return MatchError(*[float(each.max(initial=0.0)) for each in codec.apart(planned, executed)])
 
 
 def number_bounds(codec: ActionCodec, bound: HumanMatchConfig) -> NDArray[np.float32]:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class LatentSteering:
-    """z ~ p(z|c), z~ = z + lambda * dz, a ~ base(.|g(z~)). Implements `Steering`."""
+    """z ~ p(z|c), z~ = z + lambda * dz, a ~ base(.|g(z~)). Implements `Steering`; `scale` is lambda."""
 
     def __init__(self, policy: Backend, bottleneck: Bottleneck, lambda_: float) -> None:
-        self.policy, self.bottleneck, self.lambda_ = policy, bottleneck, lambda_
+        self.policy, self.bottleneck, self.scale = policy, bottleneck, lambda_
 
     @property
     def dim(self) -> int:
@@ -26,10 +26,6 @@ class LatentSteering:
     def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         """z ~ p(z|c)."""
         return self.bottleneck.sample(c, noise)
-
-    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
-        """z~ = z + lambda * dz."""
-        return base + self.lambda_ * dz  # eq. (7)
 
     def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
         """z."""

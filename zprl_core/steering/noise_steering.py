@@ -19,10 +19,13 @@ from zprl_core.policy.base_policy import BasePolicy
 
 
 class NoiseSteering:
-    """Steers w, flattened to (B, H * da). Implements `Steering`."""
+    """Steers w = magnitude * dz, flattened to (B, H * da). Implements `Steering`; `scale` is the magnitude.
+
+    magnitude: half width of w's box; 1 is a standard deviation of the Gaussian sample.
+    """
 
     def __init__(self, policy: BasePolicy, magnitude: float) -> None:
-        self.policy, self.magnitude = policy, magnitude
+        self.policy, self.scale = policy, magnitude
 
     @property
     def dim(self) -> int:
@@ -32,10 +35,6 @@ class NoiseSteering:
     def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
         """Zeros: nothing of w is left that a perturbation could be added to."""
         return c.new_zeros(len(c), self.dim)
-
-    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
-        """w = magnitude * dz."""
-        return base + self.magnitude * dz
 
     def unsteered(self, base: Tensor, w: Tensor) -> Tensor:
         """The Gaussian sample itself."""

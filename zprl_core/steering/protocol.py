@@ -12,19 +12,23 @@ from torch import Tensor
 
 
 class Steering(Protocol):
-    """One way to steer. B samples; c (B, c_dim); base, dz and steered (B, dim); w (B, H, da)."""
+    """One way to steer: steered = base + scale * dz, eq. (7), for dz in [-1, 1].
+
+    B samples, all float32; c (B, c_dim); base, dz and steered (B, dim); w (B, H, da).
+    """
 
     @property
     def dim(self) -> int:
         """Length of dz."""
         ...
 
-    def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
-        """The unperturbed base, from standard normal noise (B, dim) and the flow's noise w."""
+    @property
+    def scale(self) -> float:
+        """lambda of eq. (7), or what the method has in its place; above 0, in units of base."""
         ...
 
-    def apply(self, base: Tensor, dz: Tensor) -> Tensor:
-        """The steered value of base under dz in [-1, 1]. Differentiable in dz."""
+    def draw(self, c: Tensor, noise: Tensor, w: Tensor) -> Tensor:
+        """The unperturbed base, from standard normal noise (B, dim) and the flow's noise w."""
         ...
 
     def unsteered(self, base: Tensor, w: Tensor) -> Tensor:

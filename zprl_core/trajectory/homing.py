@@ -1,7 +1,7 @@
 """The way to the start of an episode: straight up as far as the arm reaches, then joint by joint. Time is an
 argument.
 
-Each phase goes from rest to rest with the quintic ``s = 10 u^3 - 15 u^4 + 6 u^5`` of its share of time ``u``.
+Each phase goes from rest to rest, see `quintic`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from zprl_core.config.arm import HomingConfig
 from zprl_core.errors import SafetyError
 from zprl_core.safety.limits import SafetyLimits
 from zprl_core.safety.region import Region, crosses
+from zprl_core.trajectory import quintic
 from zprl_core.trajectory.motion import Setpoint, as_vector
 from zprl_core.transforms import Array, Pose
 
-_PEAKS = (1.875, 5.7736, 60.0)  # of the quintic's first three derivatives by its share of time
 _SAMPLES = 200  # at which the tool's motion is measured
 _SHORTEST_S = 0.2
 _RISE_M, _TURN_RAD = 0.01, 0.03  # between the places at which a path is checked
@@ -94,14 +94,14 @@ class Homing:
             SafetyError: no joint angles are found for a place on the way up.
         """
         if elapsed_s < self._rise_s:
-            share = _quintic(elapsed_s / self._rise_s)
+            share = quintic.share(elapsed_s / self._rise_s)
             pose = self._risen(share)
             knot = share * (len(self._rising) - 1)
             before = int(knot)
             after = min(before + 1, len(self._rising) - 1)
             seed = self._rising[before] + (knot - before) * (self._rising[after] - self._rising[before])
             return self._setpoint(pose), self._joints_at(pose, seed)
-        share = _quintic((elapsed_s - self._rise_s) / self._turn_s) if self._turn_s else 1.0
+        share = quintic.share((elapsed_s - self._rise_s) / self._turn_s) if self._turn_s else 1.0
         joints = self._top + share * (self._goal - self._top)
         return self._setpoint(self._tool(joints)), joints
 
@@ -175,8 +175,9 @@ class Homing:
         speed = min(config.retract_m_s, limits.linear_m_s)
         fastest = float(np.abs(np.diff(self._rising, axis=0)).max()) * (len(self._rising) - 1)
         return max(
-            _duration(self._rise_m, (speed, limits.linear_m_s2, limits.linear_m_s3)),
-            _duration(fastest, (config.velocity_rad_s, None, None)),
+            _SHORTEST_S,
+            quintic.duration_s(self._rise_m, (speed, limits.linear_m_s2, limits.linear_m_s3)),
+            quintic.duration_s(fastest, (config.velocity_rad_s, None, None)),
         )
 
     def _turn_time(self, limits: SafetyLimits, speed: float) -> float:
@@ -184,7 +185,7 @@ class Homing:
         turn = float(np.abs(self._goal - self._top).max())
         if turn == 0.0:
             return 0.0
-        shares = [_quintic(i / _SAMPLES) for i in range(-2, _SAMPLES + 3)]
+        shares = [quintic.share(i / _SAMPLES) for i in range(-2, _SAMPLES + 3)]
         poses = [self._tool(self._top + share * (self._goal - self._top)) for share in shares]
         linear = (_SHARE * limits.linear_m_s, limits.linear_m_s2, limits.linear_m_s3)
         angular = (_SHARE * limits.angular_rad_s, limits.angular_rad_s2, limits.angular_rad_s3)
@@ -194,7 +195,10 @@ class Homing:
             transforms.quaternion_multiply(transforms.quaternion_conjugate(quaternions[:-1]), quaternions[1:])
         )
         return max(
-            _duration(turn, (speed, None, None)), _stretched(steps, linear), _stretched(turns, angular)
+            _SHORTEST_S,
+            quintic.duration_s(turn, (speed, None, None)),
+            _stretched(steps, linear),
+            _stretched(turns, angular),
         )
 
 
@@ -214,16 +218,6 @@ def _difference(nominal: Pose, measured: Pose) -> Pose:
     return nominal.inverse().compose(measured)
 
 
-def _duration(travel: float, most: tuple[float, float | None, float | None]) -> float:
-    """Seconds of a quintic over ``travel`` that keeps speed, acceleration and jerk."""
-    times = [
-        (peak * travel / limit) ** (1.0 / (order + 1))
-        for order, (peak, limit) in enumerate(zip(_PEAKS, most, strict=True))
-        if limit is not None
-    ]
-    return max(_SHORTEST_S, *times)
-
-
 def _stretched(steps: Array, most: tuple[float, float | None, float | None]) -> float:
     """Seconds in which steps ``(n, 3)`` keep speed, acceleration and jerk; `_SAMPLES` make the whole way."""
     times = []
@@ -231,8 +225,3 @@ def _stretched(steps: Array, most: tuple[float, float | None, float | None]) -> 
         peak = float(np.linalg.norm(np.diff(steps, n=order, axis=0), axis=1).max()) * _SAMPLES ** (order + 1)
         times.append(0.0 if limit is None else float((peak / limit) ** (1.0 / (order + 1))))
     return max(times)
-
-
-def _quintic(u: float) -> float:
-    u = min(max(u, 0.0), 1.0)
-    return u * u * u * (10.0 + u * (6.0 * u - 15.0))

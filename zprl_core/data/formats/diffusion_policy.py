@@ -24,12 +24,12 @@ from zprl_core.config import TaskConfig
 from zprl_core.data.formats.edges import reading
 from zprl_core.data.formats.library import library
 from zprl_core.data.formats.own import OwnHeader
+from zprl_core.data.formats.robosuite import as_columns, cameras_of, pose_of
 from zprl_core.data.formats.source import Defaults, SourceEpisode
 from zprl_core.errors import ConfigError, DataError
 
 _WHAT = "reading diffusion_policy's zarr"
 _ACTION, _TIMES = "action", "timestamp"
-_POSE = ("robot{}_eef_pos", "robot{}_eef_quat", "robot{}_gripper_qpos")
 
 
 class DiffusionPolicySource:
@@ -77,13 +77,9 @@ class DiffusionPolicySource:
     def defaults(self, task: TaskConfig) -> Defaults:
         """Cameras by their names, with _image behind them or without; q as robomimic's, the key action."""
         have = set(self.available())
-        cameras: dict[str, str] = {}
-        for view in task.observation.cameras:
-            found = [key for key in (f"{view.name}_image", view.name) if key in have]
-            cameras |= {view.name: found[0]} if found else {}
-        pose = tuple(part.format(arm) for arm in range(task.action.arms) for part in _POSE)
+        pose = pose_of(task)
         return Defaults(
-            cameras=cameras,
+            cameras=cameras_of(task, have),
             proprio=pose if set(pose) <= have else None,
             action=(_ACTION,) if _ACTION in have else None,
             rotation=None,
@@ -99,7 +95,7 @@ class DiffusionPolicySource:
             yield SourceEpisode(
                 name=f"episode_{number}",
                 images={key: self._pictures(key, first, end) for key in images},
-                vectors={key: _as_columns(self._read(key, first, end)) for key in vectors},
+                vectors={key: as_columns(self._read(key, first, end)) for key in vectors},
                 stamp_ns=self._stamps(number, first, end),
             )
             first = end
@@ -202,7 +198,3 @@ def _register_image_codecs() -> None:
 def _are_levels(frames: NDArray[Any]) -> bool:
     """Whether float pictures are whole numbers from 0 to 255, as in the published Push-T buffers."""
     return bool(((frames >= 0) & (frames <= 255) & (frames == np.floor(frames))).all())
-
-
-def _as_columns(array: NDArray[Any]) -> NDArray[Any]:
-    return array[:, None] if array.ndim == 1 else array

@@ -26,13 +26,13 @@ from zprl_core.data.formats import own, robomimic_actions
 from zprl_core.data.formats.edges import reading
 from zprl_core.data.formats.library import open_hdf5
 from zprl_core.data.formats.own import OwnHeader
+from zprl_core.data.formats.robosuite import as_columns, cameras_of, pose_of
 from zprl_core.data.formats.signals import signal_facts
 from zprl_core.data.formats.source import Defaults, SourceEpisode
 from zprl_core.errors import DataError
 
 PROPRIO = "proprio"
 STAMPS = "stamp_ns"
-_POSE = ("robot{}_eef_pos", "robot{}_eef_quat", "robot{}_gripper_qpos")
 _SUCCESS = 1.0
 """robomimic's reward of success; a shaped one stays below."""
 
@@ -97,15 +97,12 @@ class RobomimicSource:
         actions_abs is taken before actions. Both hold position, rotation vector and gripper command.
         """
         have = set(self.available())
-        cameras: dict[str, str] = {}
-        for view in task.observation.cameras:
-            found = [key for key in (f"{view.name}_image", view.name) if key in have]
-            cameras |= {view.name: found[0]} if found else {}
+        cameras = cameras_of(task, have)
         if self._own is not None:
             parts = tuple(key for key, _ in self._own.proprio_parts) or (PROPRIO,)
             return Defaults(cameras=cameras, proprio=parts, action=("actions",), rotation=self._own.rotation)
         action = "actions_abs" if "actions_abs" in have else "actions"
-        pose = tuple(part.format(arm) for arm in range(task.action.arms) for part in _POSE)
+        pose = pose_of(task)
         takes_pose = task.observation.proprioception == "end_effector_pose"
         return Defaults(
             cameras=cameras,
@@ -125,7 +122,7 @@ class RobomimicSource:
     def _refuse_deltas(self, action: Sequence[str], where: str) -> None:
         sample = [self._data[name] for name in self._demos[:3]]
         actions = [
-            np.concatenate([_as_columns(self._read(demo, key, where)) for key in action], axis=1)
+            np.concatenate([as_columns(self._read(demo, key, where)) for key in action], axis=1)
             for demo in sample
         ]
         arms = [key for key in self.available() if key.startswith("robot") and key.endswith("_eef_pos")]
@@ -150,7 +147,7 @@ class RobomimicSource:
         return SourceEpisode(
             name=name,
             images={key: self._read(demo, key, where) for key in images},
-            vectors={key: _as_columns(self._read(demo, key, where)) for key in vectors},
+            vectors={key: as_columns(self._read(demo, key, where)) for key in vectors},
             stamp_ns=self._read_if(demo, STAMPS, where),
             rewards=rewards,
             dones=dones,
@@ -209,10 +206,6 @@ def _keys_of(demo: Any) -> list[str]:
     top = [key for key in demo if hasattr(demo[key], "shape")]
     actions = [f"action_dict/{key}" for key in demo.get("action_dict", ())]
     return sorted((*demo.get("obs", ()), *top, *actions))
-
-
-def _as_columns(array: NDArray[Any]) -> NDArray[Any]:
-    return array[:, None] if array.ndim == 1 else array
 
 
 def _number(name: str) -> int | None:

@@ -22,7 +22,6 @@ from zprl_core.report.curves import Band, band
 from zprl_core.report.document import Caution, Document, Figure, Part, Section, Table
 from zprl_core.report.figures import COLOURS, figure
 from zprl_core.run_folder import make_folder, read_json
-from zprl_core.stats import Proportion
 
 
 def report(name: str, trials: Sequence[Trial], root: Path, out: Path, command: str) -> Document:
@@ -134,17 +133,17 @@ def _success_row(curve: Curve) -> list[str]:
     ]
     if not curve.points:
         return [*row, *["not run"] * (len(SUCCESS) - len(row))]
-    row.append(_rate(curve.base))
+    row.append(curve.base.told("none"))
     if not curve.done:
         return [*row, *["not finished"] * (len(SUCCESS) - len(row))]
     final, told = curve.final, "N/A" if curve.complete else "not finished"
     return [
         *row,
-        _rate(curve.last),
+        curve.last.told("none"),
         " ".join(f"{rate:.2f}" for rate in curve.late),
         told if final is None else f"{final:.2f}",
         *(told if steps is None else f"{steps:,.0f}" for steps in (curve.steps_to, curve.stays_from)),
-        _rate(curve.exploring),
+        curve.exploring.told("none"),
     ]
 
 
@@ -203,8 +202,3 @@ def _seeds(axes: Any, curve: Curve, found: Band | None, colour: str) -> None:
 def _line(points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
     steps = np.array([point.steps for point in points], np.float64)
     return steps, np.array([point.evaluation.success.rate for point in points])
-
-
-def _rate(p: Proportion) -> str:
-    low, high = p.wilson()
-    return f"{p.rate:.2f} [{low:.2f}, {high:.2f}] of {p.trials}" if p.trials else "none"

@@ -13,11 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zprl_core import launch_arguments, single_host, start
+from zprl_core import launch_arguments, single_host
 from zprl_core.config import RigConfig
 from zprl_core.errors import ConfigError
-from zprl_core.graph import Mode, NodeSpec
+from zprl_core.graph import NodeSpec
+from zprl_core.prepared import Prepared, note_versions
 from zprl_core.records import read_records
+from zprl_core.run_folder import Mode
 from zprl_core.summary import write_summary
 from zprl_core.supervisor import RESPAWN_S
 
@@ -31,9 +33,8 @@ def node_arguments(spec: NodeSpec, environment: Mapping[str, str]) -> dict[str, 
         "package": spec.package,
         "executable": spec.executable,
         "name": spec.name,
-        "namespace": spec.namespace,
+        "namespace": "/",
         "parameters": [spec.plain_parameters()],
-        "remappings": list(spec.remappings),
         "additional_env": {**environment, **spec.environment},
         "output": "both",
         "sigterm_timeout": GRACE_S,
@@ -80,11 +81,11 @@ def _session(mode: Mode, context: Any) -> list[Any]:
     prepared = launch_arguments.prepare(mode, _given(mode, context))
     environment = single_host_environment(prepared.rig, prepared.folder.logs)
     atexit.register(held(prepared, environment).close)
-    start.note_versions(prepared.folder)
+    note_versions(prepared.folder)
     return _processes(prepared.nodes, environment)
 
 
-def held(prepared: start.Prepared, environment: Mapping[str, str]) -> contextlib.ExitStack:
+def held(prepared: Prepared, environment: Mapping[str, str]) -> contextlib.ExitStack:
     """Holds the run's folder and says there how to reach its session, until it is closed: when all processes
     have ended. Then the run is summed up.
 

@@ -23,9 +23,10 @@ from zprl_bringup.node import Node, run
 from zprl_bringup.replayable import read_replayable
 from zprl_core.errors import ConfigError, RigError
 from zprl_core.observation import PROPRIOCEPTION
+from zprl_core.record_log import RecordLog
 from zprl_core.replay.episodes import filled_snapshots, replay_episodes
 from zprl_core.replay.modes import MODES, replayed_mode
-from zprl_core.replay.plans import PLANS, STATS, PlanLog, Planned
+from zprl_core.replay.plans import PLANS, STATS, Planned
 from zprl_core.replay.playback import Ask, Playback, Sample, events
 from zprl_core.run_folder import write_json
 from zprl_session.lifecycle import LifecycleManager
@@ -64,7 +65,7 @@ class PlayerNode(Node):
         self._kept: set[tuple[str, int, int]] = set()
         self._counts = {"images": 0, "vectors": 0, "chunks": 0}
         self._wall_s, self._bag_s, self._asked_s = 0.0, 0.0, 0.0
-        self._log = PlanLog(self._setup.run_dir / PLANS)
+        self._log = RecordLog(self._setup.run_dir / PLANS)
         self._open()
         self._lifecycle = LifecycleManager(self, managed, self._on_managed, self._give_up, PATIENCE_S)
 
@@ -219,7 +220,7 @@ class PlayerNode(Node):
         )
         if planned.key not in self._kept:
             self._kept.add(planned.key)
-            self._log.add(planned)
+            self._log.append(planned.to_record())
             self._counts["chunks"] += 1
         self._look()
 

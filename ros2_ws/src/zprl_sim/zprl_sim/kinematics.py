@@ -50,6 +50,9 @@ LOWER_RAD.flags.writeable = False
 UPPER_RAD.flags.writeable = False
 _LOWER = LOWER_RAD.tolist()
 _UPPER = UPPER_RAD.tolist()
+_TOLERANCE = 2e-5  # below which every component of the error (m, rad) ends the search
+_DAMPING = 1e-3  # of the least squares (m)
+_MAX_STEP_RAD = 0.2  # largest change of one joint in one step
 _TWISTS = tuple((round(math.cos(row.alpha)), round(math.sin(row.alpha))) for row in DH)
 
 
@@ -142,9 +145,6 @@ def inverse(
     tool_length_m: float = 0.0,
     *,
     iterations: int = 3,
-    tolerance: float = 2e-5,
-    damping: float = 1e-3,
-    max_step_rad: float = 0.2,
 ) -> Solution:
     """Damped least squares from `start_rad`: the solution on the same branch as the last one.
 
@@ -154,9 +154,6 @@ def inverse(
         start_rad: (6,) where to start, in rad; for a servo, the previous solution.
         tool_length_m: from the flange to the tcp.
         iterations: at most this many steps (a servo needs 1 or 2, a cold start up to 100).
-        tolerance: stop when every component of the error (m, rad) is below it.
-        damping: of the least squares (m).
-        max_step_rad: largest change of one joint in one step.
 
     Returns:
         Joint angles inside the joint limits, and the error that is left. It never raises: at a
@@ -165,15 +162,15 @@ def inverse(
     joints = [float(v) for v in start_rad]
     goal = (float(position_m[0]), float(position_m[1]), float(position_m[2]))
     axes = _quat_axes(quat_wxyz)
-    ridge = damping * damping * np.eye(JOINTS)
+    ridge = _DAMPING * _DAMPING * np.eye(JOINTS)
     for _ in range(iterations):
         chain = forward(joints, tool_length_m)
         error = _pose_error(chain, goal, axes)
-        if max(map(abs, error)) < tolerance:
+        if max(map(abs, error)) < _TOLERANCE:
             return Solution(joints, max(map(abs, error)))
         jac = jacobian(chain)
         step = (jac.T @ np.linalg.solve(jac @ jac.T + ridge, error)).tolist()
-        scale = min(1.0, max_step_rad / max(1e-12, max(map(abs, step))))
+        scale = min(1.0, _MAX_STEP_RAD / max(1e-12, max(map(abs, step))))
         joints = [
             min(max(q + scale * dq, low), high)
             for q, dq, low, high in zip(joints, step, _LOWER, _UPPER, strict=True)

@@ -224,6 +224,32 @@ class ActionCodec:
             )
         return self.check(np.concatenate([self._encode_arm(arm) for arm in waypoints], axis=1))
 
+    def turns(self, actions: ArrayLike) -> Array:
+        """How far each waypoint of actions ``(N, dim)`` is turned from the reference, rad, 0 to pi:
+        ``(N, arms)``; ``(N, 0)`` where rotations have no place at which they change their sign.
+
+        Raises:
+            DataError: see `decode`.
+        """
+        parts = self.split(actions)
+        if self.rotation not in _FLIPPING:
+            return np.empty((len(parts[0]), 0))
+        width = _WIDTH[self.rotation]
+        relative = [_TO_QUATERNION[self.rotation](part[:, 3 : 3 + width]) for part in parts]
+        return np.stack(
+            [transforms.angle_between(q, transforms.IDENTITY_QUATERNION) for q in relative], axis=1
+        )
+
+    def middle(self, actions: ArrayLike, arm: int) -> Array:
+        """The orientation ``(4,)`` from which an arm's waypoints are turned the least in the mean square of
+        the sine of half the angle: the reference that suits them.
+
+        Raises:
+            DataError: see `decode`.
+        """
+        quaternion = self.decode(actions)[arm].quaternion
+        return transforms.make_continuous(np.linalg.eigh(quaternion.T @ quaternion)[1][None, :, -1])[0]
+
     def apart(self, actions: ArrayLike, others: ArrayLike) -> tuple[Array, Array, Array]:
         """How far two chunks ``(H, dim)`` lie apart at every waypoint, one arm behind the other.
 
@@ -270,6 +296,8 @@ class ActionCodec:
             )
 
 
+_FLIPPING = ("rotvec", "quat")
+"""Rotations that change their sign at half a turn from the reference."""
 _TO_QUATERNION: dict[str, Callable[[Array], Array]] = {
     "rotvec": transforms.quaternion_from_rotvec,
     "rot6d": transforms.quaternion_from_rot6d,

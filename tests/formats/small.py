@@ -15,6 +15,7 @@ from zprl_core.data.episode import Episode, EpisodeInfo, Header
 from zprl_core.data.reading import StoredDataset, open_dataset
 from zprl_core.data.writing import DatasetWriter
 from zprl_core.provenance import Provenance
+from zprl_core.transforms import quaternion_multiply
 
 PLACE_ORANGE = load_task("place_orange_demo")
 PROVENANCE = Provenance(
@@ -43,7 +44,8 @@ def episode_of(header: Header, ticks: int, seed: int, outcome: str = "success") 
     assert codec is not None
     arms = []
     for _ in range(codec.arms):
-        turns = np.roll(Rotation.from_rotvec(rng.uniform(-1, 1, (ticks, 3))).as_quat(), 1, axis=1)
+        relative = np.roll(Rotation.from_rotvec(rng.uniform(-1, 1, (ticks, 3))).as_quat(), 1, axis=1)
+        turns = quaternion_multiply(codec.reference_quat_wxyz, relative)
         arms.append(
             ArmWaypoints(
                 rng.uniform(-0.5, 0.5, (ticks, 3)),

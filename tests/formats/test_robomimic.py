@@ -121,14 +121,13 @@ def test_round_trip_restores_the_dataset_and_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rotation", ["task", "quat_wxyz"])
 def test_an_export_knows_what_its_orientations_stand_for(tmp_path: Path, rotation: RotationForm) -> None:
-    """Rotation vectors from the tool pointing down are others from the identity."""
+    """Rotation vectors from the tool pointing down are others from a tool that is turned as well."""
     task = PLACE_ORANGE
     data = small_dataset(tmp_path / "data", task)
     assert data.header.action is not None
     write_robomimic(data, tmp_path / "out.hdf5", ActionForm(data.header.action, rotation))
-    upright = replace(task.action, reference_quat_wxyz=(1.0, 0.0, 0.0, 0.0))
-    assert upright.reference_quat_wxyz != task.action.reference_quat_wxyz
-    other = replace(task, action=upright)
+    assert task.action.reference_quat_wxyz == (0.0, 1.0, 0.0, 0.0)
+    other = replace(task, action=replace(task.action, reference_quat_wxyz=(0.0, 0.8, 0.6, 0.0)))
     if rotation == "task":
         with pytest.raises(DataError, match=r"are those of another task: .*--action-rotation quat_wxyz"):
             imported(tmp_path / "out.hdf5", tmp_path / "other", ImportOptions(), other)

@@ -26,7 +26,7 @@ STANDS_S = 8.0  # longer than a reset, which needs no actor
 def rig_file(folder: Path, bench: BoxClient) -> Path:
     """The Place Orange cell before this box, for a machine that does other things too."""
     rig = load_rig("xarm6_place_orange_sim")
-    arm = replace(rig.arms[0], address=bench.address, watchdog_s=2.0, lease_s=2.0)
+    arm = replace(rig.arms[0], address=bench.address, watchdog_s=0.8, lease_s=2.0)
     path = folder / "cell.yaml"
     path.write_text(yaml.safe_dump(replace(rig, arms=(arm,)).to_dict()))
     return path

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zprl_core.actions import ActionCodec
-from zprl_core.data.episode import Header, image_key
+from zprl_core.data.episode import Header, check_turns, image_key
 from zprl_core.data.reading import StoredDataset, open_dataset, read_npz
 from zprl_core.data.writing import INDEX
 from zprl_core.errors import DataError
@@ -85,6 +85,7 @@ def load_dataset(folder: Path, task: TaskConfig) -> Dataset:
     check_header(folder / INDEX, stored, task)
     cameras = [camera.name for camera in task.observation.cameras]
     arrays, lengths = (_mapped if stored.mapped else _joined)(stored, cameras)
+    check_turns(str(folder), stored.header.action, arrays["action"])
     history, chunk = windows(lengths, task.observation.steps, task.action.chunk, task.observation.lead_steps)
     if not len(history):
         raise DataError(f"{folder}: no episode is longer than lead_steps = {task.observation.lead_steps}")

@@ -22,6 +22,10 @@ ARRAYS: dict[str, type[np.generic]] = {"proprio": np.float32, "action": np.float
 """Arrays of every episode beside its images, and their types."""
 
 
+MOST_TURN_RAD = math.radians(165.0)
+"""How far an action may be turned from the reference of rotations that change their sign at half a turn."""
+
+
 def image_key(camera: str) -> str:
     """What the array of a camera's images is called."""
     return f"image_{camera}"
@@ -170,6 +174,7 @@ def check_episode(header: Header, episode: Episode) -> None:
     for name, (dtype, tail) in expected.items():
         check_array(source, name, arrays[name], dtype, (episode.info.length, *tail))
     check_stamps(source, episode.stamp_ns)
+    check_turns(source, header.action, episode.action)
 
 
 def check_array(
@@ -185,6 +190,26 @@ def check_array(
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         tick = int(np.argmin(np.isfinite(array).reshape(len(array), -1).all(axis=1)))
         raise DataError(f"{source}: '{name}' is not finite at tick {tick}; leave the episode out")
+
+
+def check_turns(source: str, codec: ActionCodec | None, action: NDArray[np.float32]) -> None:
+    """Refuse actions (T, da) that come near the place where their rotations change sign: of two ways of
+    saying nearly the same orientation, a policy that learns both says neither.
+
+    Raises:
+        DataError: names `source`, the tick, the arm, its angle and a better reference.
+    """
+    if codec is None or not (turns := codec.turns(action)).size or turns.max() <= MOST_TURN_RAD:
+        return
+    tick, arm = (int(i) for i in np.unravel_index(turns.argmax(), turns.shape))
+    middle = ", ".join(f"{value:.3f}" for value in codec.middle(action, arm).round(3) + 0.0)
+    which = f"arm {arm} is " if codec.arms > 1 else ""
+    raise DataError(
+        f"{source}: tick {tick}: {which}turned by {math.degrees(turns[tick, arm]):.0f} degrees from "
+        f"action.reference_quat_wxyz; {codec.rotation} changes its sign at 180, allowed: "
+        f"{math.degrees(MOST_TURN_RAD):.0f}. In the task, set that reference to the middle of what the arm "
+        f"does, here [{middle}], or action.rotation: rot6d"
+    )
 
 
 def check_stamps(source: str, stamp_ns: NDArray[np.int64]) -> None:

@@ -108,6 +108,7 @@ class PolicyNode(LifecycleNode):
                 f"task {setup.task.name}: rl.lambda is null; the task file of a run has a number"
             )
         model, _, _ = load_base(Path(self._base), setup.task)
+        base = model.digest()
         self._runtime = PolicyRuntime(
             model, setup.task, setup.task.rl.lambda_, setup.rig.compute, self.get_logger().info
         )
@@ -117,7 +118,7 @@ class PolicyNode(LifecycleNode):
                 f"add it by `zprl pretrain --latents {self._base} --data DIR --task ... --out CKPT`"
             )
         if self._actor:
-            self._runtime.set_actor(*load_actor(Path(self._actor), setup.task))
+            self._runtime.set_actor(*load_actor(Path(self._actor), setup.task, base))
         self._agent = EpisodeAgent(
             self._runtime,
             setup.seed,

@@ -61,9 +61,10 @@ class Studio:
         use_threads(1)  # as in the nodes: sums in another order differ in their last bits
         task, rig = load_task(str(run.task_file)), load_rig(str(run.rig_file))
         model, _, _ = load_base(Path(run.spec.base), task)
+        base = model.digest()
         assert task.rl.lambda_ is not None  # a run's own task file has a number
         self._runtime = PolicyRuntime(model, task, task.rl.lambda_)
-        self._runtime.set_actor(*load_actor(run.learner_checkpoint, task))
+        self._runtime.set_actor(*load_actor(run.learner_checkpoint, task, base))
         agent = EpisodeAgent(
             self._runtime, run.spec.seed, lockstep=True, max_chunks=task.chunks_per_episode, learner=False
         )

@@ -13,6 +13,7 @@ from zprl_core.bottleneck.vib import Bottleneck
 from zprl_core.config import TaskConfig
 from zprl_core.data.observation import Observation
 from zprl_core.errors import CheckpointError, DataError
+from zprl_core.noise import digest
 from zprl_core.policy.base_policy import BasePolicy
 from zprl_core.provenance import Provenance
 from zprl_core.steering.latents import LatentDistribution
@@ -34,6 +35,10 @@ class BaseModel(nn.Module):
         self.policy = BasePolicy(task)
         settings = task.bottleneck
         self.bottleneck = Bottleneck(self.policy.c_dim, settings.latent_dim, settings.hidden, settings.layers)
+
+    def digest(self) -> str:
+        """Sixteen hex digits that identify the weights: what an actor has learned to steer."""
+        return digest(*(value.detach().cpu().float().numpy() for value in self.state_dict().values()))
 
 
 def new_model(task: TaskConfig, seed: int) -> BaseModel:

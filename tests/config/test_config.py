@@ -349,6 +349,8 @@ def test_a_task_of_another_cell_is_refused() -> None:
     action = ActionConfig(dim=14, chunk=16, rotation="rotvec", arms=2)
     with pytest.raises(ConfigError, match=r"action\.arms: 2, the rig has 1"):
         check_pair(rig, dataclasses.replace(task, action=action))
+    with pytest.raises(ConfigError, match=r"action\.repeat: 2 is for simulated benchmarks, allowed: 1"):
+        check_pair(rig, dataclasses.replace(task, action=dataclasses.replace(task.action, repeat=2)))
     with pytest.raises(ConfigError, match=r"flip_egg does not fit rig sim_xarm6: scene: flip_egg"):
         check_pair(rig, dataclasses.replace(task, name="flip_egg", scene="flip_egg"))
     view = dataclasses.replace(task.observation, proprio_dim=9)

@@ -73,6 +73,10 @@ def test_bad_files_name_what_is_wrong(tmp_path: Path) -> None:
             "push_wall_state action_residual: scale is missing",
         ),
         ("{task: place_orange, method: zprl}", "place_orange has a rig, it is no benchmark"),
+        (
+            "{task: push_wall_state, method: zprl, set: {observation.steps: 2}}",
+            r"observation\.steps: 2, allowed in an experiment: 1",
+        ),
         ("{task: push_wall_state, method: zprl, set: {name.x: 1}}", r"'name' is .* and holds no 'x'"),
     ):
         path.write_text(f"title: t\nsource: s\nseeds: [0]\ncpu: [{cell}]\n")

@@ -393,3 +393,23 @@ def test_the_actor_for_evaluation(task: TaskConfig, tmp_path: Path) -> None:
         load_actor(tmp_path, change(task, "rl", lambda_=0.9))
     with pytest.raises(CheckpointError, match=r"action\.chunk"):
         load_actor(tmp_path, change(task, "action", chunk=8))
+
+
+def test_an_actor_steers_the_base_policy_that_it_learned_with(task: TaskConfig, tmp_path: Path) -> None:
+    """A bottleneck that was attached anew to the same flow has the same moments of c, and other latents."""
+    made = new_model(task, 0)
+    first = made.digest()
+    assert new_model(task, 0).digest() == first
+    with torch.no_grad():
+        made.bottleneck.decoder[0].bias[0] += 1e-3
+    second = made.digest()
+    assert len({first, second, new_model(task, 1).digest()}) == 3
+    one = Learner(task, dataclasses.replace(LATENT, base=first), 0, RecordLog(tmp_path / "log"))
+    one.save(tmp_path / "checkpoints" / "learner.ckpt")
+    assert load_actor(tmp_path, task, first) == load_actor(tmp_path, task)
+    said = rf"learner\.ckpt: learned to steer base policy {first}, this is {second}; was the base policy's"
+    with pytest.raises(CheckpointError, match=said):
+        load_actor(tmp_path, task, second)
+    with pytest.raises(CheckpointError, match=said):
+        other = Learner(task, dataclasses.replace(LATENT, base=second), 0, RecordLog(tmp_path / "other"))
+        other.load(tmp_path / "checkpoints" / "learner.ckpt")

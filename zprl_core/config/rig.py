@@ -186,6 +186,11 @@ def check_pair(rig: RigConfig, task: TaskConfig) -> None:
         raise ConfigError(
             f"{who}: action.layout: {task.action.layout!r} is for dexterous hands, allowed: end_effector"
         )
+    if task.action.repeat != 1:
+        raise ConfigError(
+            f"{who}: action.repeat: {task.action.repeat} is for simulated benchmarks, allowed: 1; "
+            "rate_hz is the rate of the waypoints"
+        )
     if task.action.arms != len(rig.arms):
         raise ConfigError(f"{who}: action.arms: {task.action.arms}, the rig has {len(rig.arms)}")
     for arm in rig.arms:

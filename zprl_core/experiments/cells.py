@@ -203,6 +203,11 @@ def trials(name: str, scale: Scale) -> list[Trial]:
     for trial in found:
         if trial.task.benchmark is None:
             raise ConfigError(f"cell {trial.cell.name}: task {trial.task.name} has a rig, it is no benchmark")
+        if trial.task.observation.steps != 1:
+            raise ConfigError(
+                f"cell {trial.cell.name}: task {trial.task.name}: observation.steps: "
+                f"{trial.task.observation.steps}, allowed in an experiment: 1"
+            )
         if trial.scale is None and trial.cell.method not in FINETUNING:
             raise ConfigError(
                 f"cell {trial.cell.name}: scale is missing; method {trial.cell.method} needs one"

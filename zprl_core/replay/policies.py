@@ -45,11 +45,12 @@ class ReplayPolicy:
             CheckpointError: it cannot be.
         """
         model, _, _ = load_base(self.base, self.task)
+        base = model.digest()
         lambda_ = self.task.rl.lambda_
         assert lambda_ is not None
         runtime = PolicyRuntime(model, self.task, lambda_, compute, notice)
         if self.actor is not None:
-            runtime.set_actor(*load_actor(self.actor, self.task))
+            runtime.set_actor(*load_actor(self.actor, self.task, base))
         return runtime
 
     def provenance(self) -> Provenance | None:

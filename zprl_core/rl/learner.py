@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 KIND = "learner"
 _NONE = -1
+_REPLACED = "was the base policy's checkpoint replaced? Give the one that the run was started with"
 CHECKPOINT = Path("checkpoints/learner.ckpt")
 """In a run folder."""
 
@@ -50,13 +51,14 @@ class LatentSpec:
     """What a learner needs to know of the frozen policy, and how far it is steered.
 
     c_mean, c_std: float32 (c_dim,), moments of c over the demonstrations. dim: of z, or of the flat action
-    chunk in its place. lambda_: eq. (7).
+    chunk in its place. lambda_: eq. (7). base: `BaseModel.digest` of the policy; empty: not known.
     """
 
     c_mean: NDArray[np.float32]
     c_std: NDArray[np.float32]
     dim: int
     lambda_: float
+    base: str = ""
 
     @classmethod
     def of(cls, model: BaseModel, task: TaskConfig) -> LatentSpec:
@@ -68,7 +70,7 @@ class LatentSpec:
         if task.rl.lambda_ is None:
             raise ConfigError(f"task {task.name}: rl.lambda is null; a run's own task file has a number")
         moments = model.bottleneck.c_mean.numpy(), model.bottleneck.c_std.numpy()
-        return cls(*moments, steering_dim(model, task), task.rl.lambda_)
+        return cls(*moments, steering_dim(model, task), task.rl.lambda_, model.digest())
 
 
 @dataclass
@@ -230,6 +232,7 @@ class Learner:
             "seed": self.seed,
             "lambda": self.latent.lambda_,
             "dim": self.latent.dim,
+            "base": self.latent.base,
             "c_mean": torch.from_numpy(self.latent.c_mean.copy()),
             "c_std": torch.from_numpy(self.latent.c_std.copy()),
             "metrics": self.metrics,
@@ -249,11 +252,10 @@ class Learner:
         for key, mine in (("seed", self.seed), ("lambda", self.latent.lambda_), ("dim", self.latent.dim)):
             if state[key] != mine:
                 raise CheckpointError(f"{path}: {key} is {state[key]}, this run has {mine}")
+        _check_base(path, state, self.latent.base)
         for key, moments in (("c_mean", self.latent.c_mean), ("c_std", self.latent.c_std)):
             if not np.array_equal(state[key].numpy(), moments):
-                raise CheckpointError(
-                    f"{path}: {key} is another one; was the base policy's checkpoint replaced?"
-                )
+                raise CheckpointError(f"{path}: {key} is another one; {_REPLACED}")
         self.sac.load_state_dict(state["sac"])
         for name, optimizer in self.sac.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
@@ -438,20 +440,22 @@ def learned_transitions(run: Path) -> int:
     return int(counters["transitions"])
 
 
-def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:
+def load_actor(path: Path, task: TaskConfig, base: str = "") -> tuple[int, bytes]:
     """Version and weights of a trained actor, for `PolicyRuntime.set_actor`.
 
     Args:
         path: a learner's checkpoint, or a run folder with one.
         task: what it is to be used for; a lambda in it must be the actor's.
+        base: `BaseModel.digest` of the policy that it is to steer; empty: not known.
 
     Raises:
-        CheckpointError: see `checkpoint.load`; another task or lambda.
+        CheckpointError: see `checkpoint.load`; another task, lambda or base policy.
     """
     path = path / CHECKPOINT if path.is_dir() else path
     data = checkpoint.load(path, KIND)
     checkpoint.require_same_task(path, data.task_config(), task)
     state = data.state
+    _check_base(path, state, base)
     latent = LatentSpec(state["c_mean"].numpy(), state["c_std"].numpy(), state["dim"], state["lambda"])
     if (learned := data.task_config().rl.steering) != task.rl.steering:
         raise CheckpointError(
@@ -462,3 +466,10 @@ def load_actor(path: Path, task: TaskConfig) -> tuple[int, bytes]:
     sac = new_sac(data.task_config(), latent, 0)
     sac.load_state_dict(state["sac"])
     return state["counters"]["records"], weights.to_bytes(sac.actor)
+
+
+def _check_base(path: Path, state: Mapping[str, Any], base: str) -> None:
+    """A latent means something for one policy and bottleneck only. Older checkpoints do not know theirs."""
+    learned = state.get("base", "")
+    if learned and base and learned != base:
+        raise CheckpointError(f"{path}: learned to steer base policy {learned}, this is {base}; {_REPLACED}")

@@ -176,12 +176,13 @@ def _some(c: Array, most: int) -> Array:
 
 def studied(run: Run, states: States, seed: int) -> Studied:
     """The effects of every kept state of a run, and of its last one."""
+    base = run.model.digest()
     runtime = PolicyRuntime(run.model, run.task, run.lambda_)
     effects: dict[int, Effect] = {}
     for chunks, path in run.folder.kept_checkpoints().items():
-        runtime.set_actor(*load_actor(path, run.task))
+        runtime.set_actor(*load_actor(path, run.task, base))
         effects[chunks] = effect(steer(runtime, states.c, seed, actions=False), run.model.latents)
-    runtime.set_actor(*load_actor(run.folder.path, run.task))
+    runtime.set_actor(*load_actor(run.folder.path, run.task, base))
     trained = learned_transitions(run.folder.path)
     effects[trained] = effect(steer(runtime, states.c, seed, actions=False), run.model.latents)
     last = steer(runtime, states.c[:MAPPED], seed, actions=True)

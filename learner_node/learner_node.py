@@ -30,7 +30,6 @@ from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records
 from zprl_core.rl.learner import LatentSpec, Learner
 from zprl_core.rl.transition import Transition
-from zprl_core.run_folder import RunFolder
 
 
 class LearnerNode(LifecycleNode):
@@ -52,9 +51,7 @@ class LearnerNode(LifecycleNode):
         use_threads(self._threads)
         fast_matmul()
         setup = self._setup
-        if setup.run_dir is None:
-            raise ConfigError("learner_node: parameter run_dir is empty; name the folder of the run")
-        self._folder = RunFolder(setup.run_dir)
+        self._folder = setup.folder
         self._checkpoint = self._folder.learner_checkpoint
         model, _, _ = load_base(Path(self._base), setup.task)
         latent = LatentSpec.of(model, setup.task)

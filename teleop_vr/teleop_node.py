@@ -21,10 +21,9 @@ from zprl_bringup import convert, qos
 from zprl_bringup.node import Setup, run
 from zprl_core.collection import collected, region_by_hand
 from zprl_core.config.region import RegionConfig
-from zprl_core.errors import ConfigError, DataError
+from zprl_core.errors import DataError
 from zprl_core.panel_address import DEFAULT_TELEOP, PanelAddress
 from zprl_core.records import read_records, size_of
-from zprl_core.run_folder import RunFolder
 from zprl_core.safety import ChunkCommand
 from zprl_core.teleop import ClutchSettings
 from zprl_core.teleop.pilot import PERSON
@@ -48,13 +47,10 @@ class TeleopNode(WebNode):
     def __init__(self) -> None:
         super().__init__("teleop_node")
         setup = self.setup()
-        if setup.run_dir is None:
-            raise ConfigError(
-                "teleop_node: parameter 'run_dir' is required: the folder that `zprl collect` makes"
-            )
+        folder = setup.folder
         text = self.parameter("address", DEFAULT_TELEOP, "host:port on which to listen")
         demonstrated = self.parameter("demonstrated", False, "no policy moves the arms, only a person")
-        self._records = RunFolder(setup.run_dir).episodes_file
+        self._records = folder.episodes_file
         self._region = region_by_hand(setup.rig, setup.task)
         self._collected: Mapping[str, Any] = {}
         self._records_size = -1
@@ -66,7 +62,7 @@ class TeleopNode(WebNode):
         self._teleoperation = Teleoperation(
             setup.rig, setup.task, ClutchSettings(), demonstrated=demonstrated
         )
-        where = place("teleoperation", PanelAddress.parse(text), setup.run_dir / "teleop", FEATURES)
+        where = place("teleoperation", PanelAddress.parse(text), folder.path / "teleop", FEATURES)
         self._server = Server(where, self, _cell(setup, self._region), self._teleoperation, setup.task.tick_s)
         self.serve(self._server, where, "--teleop")
         self._subscribe(setup)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -135,3 +136,22 @@ run(Configures)
 def test_the_collector_passes_over_what_was_configured_and_frees_it_when_it_is_configured_anew() -> None:
     done = execute(CONFIGURED_TWICE, 191)
     assert (done.returncode, done.stdout) == (0, "True\nNone\n"), done.stderr
+
+
+CRASH = """
+class Example(Node):
+    def __init__(self):
+        super().__init__("example")
+        self.create_timer(0.01, self.crash)
+
+    def crash(self):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+run(Example)
+"""
+
+
+def test_a_crash_of_native_code_leaves_what_called_it() -> None:
+    done = execute(CRASH, 191)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Segmentation fault" in done.stderr and "in crash" in done.stderr

@@ -185,8 +185,13 @@ class Graph:
         for process in self.processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
+        for name, process in self.processes.items():
             if process.poll() is None:
+                process.send_signal(signal.SIGABRT)  # says in its log what each thread does
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(5.0)
                 process.kill()
+                print(f"{name} did not end within 10 s:\n{self.log(name)}")
         return {name: process.wait() for name, process in self.processes.items()}
 
 

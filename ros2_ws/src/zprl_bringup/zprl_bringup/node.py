@@ -14,6 +14,7 @@ else is a bug and keeps its traceback.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
@@ -44,6 +45,7 @@ from rclpy.signals import SignalHandlerOptions
 from zprl_core import scheduling
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
 from zprl_core.errors import ConfigError, RigError, ZprlError
+from zprl_core.run_folder import RunFolder
 
 USER_ERROR = 2
 _LOOK_S = 0.02
@@ -69,6 +71,20 @@ class Setup:
     run_dir: Path | None
     seed: int
     lockstep: bool
+
+    @property
+    def folder(self) -> RunFolder:
+        """The session's folder, for a node that cannot do without.
+
+        Raises:
+            ConfigError: the parameter run_dir is empty.
+        """
+        if self.run_dir is None:
+            raise ConfigError(
+                "parameter 'run_dir' is required: the folder of the session, which "
+                "`zprl train`, `zprl evaluate` or `zprl collect` makes"
+            )
+        return RunFolder(self.run_dir)
 
 
 class _Patience:
@@ -285,6 +301,7 @@ def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None 
 
     Exit codes: 0 after SIGINT or SIGTERM or when the node has finished, 2 after a `ZprlError`.
     """
+    faulthandler.enable()  # where native code crashes, the log says from where it was called
     sys.setswitchinterval(_SWITCH_S)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     code, node = 0, None

@@ -29,11 +29,9 @@ from zprl_interfaces.msg import (
 from zprl_bringup import qos
 from zprl_bringup.node import Setup, run
 from zprl_core.collection import region_by_hand
-from zprl_core.errors import ConfigError
 from zprl_core.panel_address import DEFAULT, PanelAddress
 from zprl_core.plan import Trial, read_plan, trial
 from zprl_core.records import read_records
-from zprl_core.run_folder import RunFolder
 from zprl_panel.latest import Cell, Latest
 from zprl_panel.server import Server
 from zprl_web.connection import Verdict
@@ -52,24 +50,20 @@ class PanelNode(WebNode):
     def __init__(self) -> None:
         super().__init__("panel_node")
         setup = self.setup()
-        if setup.run_dir is None:
-            raise ConfigError(
-                "panel_node: parameter 'run_dir' is required: the folder that `zprl train` makes"
-            )
+        folder = setup.folder
         address = PanelAddress.parse(self.parameter("address", DEFAULT, "host:port on which to listen"))
         none: list[str] = []
         nodes = self.parameter("nodes", none, "names of the graph's nodes, whose absence is shown")
         managed = self.parameter("managed_nodes", none, "those of them with a lifecycle")
         blind = self.parameter("blind", False, "the page is not to tell which policy drives")
-        folder = RunFolder(setup.run_dir)
         plan = read_plan(folder.plan_file)
         self._plan = plan if trial(plan, (), 0) else ()
         self._records = folder.episodes_file
         self._trial: tuple[int, Trial | None] | None = None
         self._latest = Latest(_cell(setup, nodes, managed, blind), time.monotonic(), _decoder(ArmState))
-        self._run_dir = setup.run_dir
+        self._run_dir = folder.path
         self._make_clients(managed)
-        where = place("panel", address, setup.run_dir / "panel")
+        where = place("panel", address, folder.path / "panel")
         self._server = Server(where, self._records, self, self._latest)
         self.serve(self._server, where, "--panel")
         self._subscribe(setup)

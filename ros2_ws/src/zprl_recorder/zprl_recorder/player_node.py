@@ -21,7 +21,7 @@ from zprl_interfaces.srv import Seek
 from zprl_bringup import convert, qos
 from zprl_bringup.node import Node, run
 from zprl_bringup.replayable import read_replayable
-from zprl_core.errors import ConfigError, RigError
+from zprl_core.errors import RigError
 from zprl_core.observation import PROPRIOCEPTION
 from zprl_core.record_log import RecordLog
 from zprl_core.replay.episodes import filled_snapshots, replay_episodes
@@ -46,8 +46,7 @@ class PlayerNode(Node):
     def __init__(self) -> None:
         super().__init__("player_node")
         self._setup = self.setup()
-        if self._setup.run_dir is None:
-            raise ConfigError("player_node: parameter 'run_dir' is required: the folder that plans go into")
+        folder = self._setup.folder
         bags: list[str] = self.parameter("bags", [], "bags to play, in their order")
         self._mode = self.parameter("mode", "auto", "path of the policy", allowed=MODES)
         self._steers = self.parameter("steers", False, "whether the policy has an actor")
@@ -65,16 +64,15 @@ class PlayerNode(Node):
         self._kept: set[tuple[str, int, int]] = set()
         self._counts = {"images": 0, "vectors": 0, "chunks": 0}
         self._wall_s, self._bag_s, self._asked_s = 0.0, 0.0, 0.0
-        self._log = RecordLog(self._setup.run_dir / PLANS)
+        self._log = RecordLog(folder.path / PLANS)
         self._open()
         self._lifecycle = LifecycleManager(self, managed, self._on_managed, self._give_up, PATIENCE_S)
 
     def shut_down(self) -> None:
         """Keep what was planned, and say what was sent."""
         self._log.close()
-        assert self._setup.run_dir is not None
         times = {"wall_s": round(self._wall_s, 3), "recorded_s": round(self._bag_s, 3)}
-        write_json(self._setup.run_dir / STATS, {**self._counts, **times})
+        write_json(self._setup.folder.path / STATS, {**self._counts, **times})
 
     def _open(self) -> None:
         profile = qos.replayed()

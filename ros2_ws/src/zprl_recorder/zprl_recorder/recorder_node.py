@@ -28,8 +28,8 @@ from zprl_bringup.node import LifecycleNode, run
 from zprl_core.bags.definitions import find_definition
 from zprl_core.bags.episodes import EpisodeBags, RoomError, Source
 from zprl_core.bags.rosbag2 import DISTRO, qos_text
-from zprl_core.errors import ConfigError, DataError
-from zprl_core.run_folder import RunFolder, read_json
+from zprl_core.errors import DataError
+from zprl_core.run_folder import read_json
 from zprl_recorder import pictures, sources
 from zprl_recorder.in_order import InOrder
 
@@ -110,12 +110,8 @@ class RecorderNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__("recorder_node")
         self._setup = self.setup()
-        if self._setup.run_dir is None:
-            raise ConfigError(
-                "recorder_node: parameter 'run_dir' is required: the folder that `zprl train` makes"
-            )
         cv2.setNumThreads(1)
-        self._folder = RunFolder(self._setup.run_dir)
+        self._folder = self._setup.folder
         self._config = self._setup.rig.recording
         self._demonstrations = self._folder.spec.mode == "collect"
         self._cameras = {camera.topic for camera in self._setup.rig.cameras}

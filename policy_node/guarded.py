@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from zprl_core.agent import SendChunk
 from zprl_core.curves import CurveWriter
+from zprl_core.effects import SendChunk
 from zprl_core.steering.guard import GuardValues
 
 NAMES = tuple(field.name for field in dataclasses.fields(GuardValues))

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from zprl_interfaces.msg import ActionChunk, PlannedChunk, SteeringStatus
-from zprl_interfaces.msg import ChunkReport as ChunkReportMessage
+from zprl_interfaces.msg import ActionChunk, ChunkReport, PlannedChunk, SteeringStatus
 from zprl_interfaces.msg import Transition as TransitionMessage
 
 from zprl_bringup import convert
-from zprl_core.agent import ChunkReport, SendChunk, clamped_beyond
+from zprl_core.effects import ChunkExecution, SendChunk, clamped_beyond
 from zprl_core.planned import PLAN_ARRAYS
 from zprl_core.rl.transition import Transition
 
-CUT_SHORT = (ChunkReportMessage.INTERRUPTED, ChunkReportMessage.LABELLED, ChunkReportMessage.TAKEN_OVER)
+CUT_SHORT = (ChunkReport.INTERRUPTED, ChunkReport.LABELLED, ChunkReport.TAKEN_OVER)
 
 
 def chunk_message(
@@ -107,7 +106,7 @@ def transition_message(transition: Transition) -> TransitionMessage:
     )
 
 
-def chunk_report(message: ChunkReportMessage, clamped_limit: float) -> ChunkReport:
+def chunk_execution(message: ChunkReport, clamped_limit: float) -> ChunkExecution:
     """What the agent needs to know of a bridge's report.
 
     Args:
@@ -116,40 +115,40 @@ def chunk_report(message: ChunkReportMessage, clamped_limit: float) -> ChunkRepo
     spoiled, interrupted = _spoiled(message, clamped_limit), ""
     if not spoiled and message.status in CUT_SHORT:
         interrupted = f"interrupted: {message.reason}"
-    labelled = message.status == ChunkReportMessage.LABELLED
-    by_hand = message.status == ChunkReportMessage.OVERRIDDEN
-    return ChunkReport(spoiled, interrupted, labelled, by_hand, _executed(message))
+    labelled = message.status == ChunkReport.LABELLED
+    by_hand = message.status == ChunkReport.OVERRIDDEN
+    return ChunkExecution(spoiled, interrupted, labelled, by_hand, _executed(message))
 
 
-def worst(reports: Sequence[ChunkReport]) -> ChunkReport:
+def worst(executions: Sequence[ChunkExecution]) -> ChunkExecution:
     """The account of a chunk that several arms executed, in their order.
 
     What spoiled or interrupted it for one of them; the label, where nothing else did. Where that is only that
     a person took over one or more of them, it says what all of them executed, if that is known.
     """
-    spoiled = (report.spoiled for report in reports if report.spoiled)
-    interrupted = sorted((r for r in reports if r.interrupted), key=lambda report: report.labelled)
-    first = interrupted[0] if interrupted else ChunkReport()
-    parts = [report.executed for report in reports if report.executed is not None]
-    by_hand = any(report.by_hand for report in reports) and not any(
-        report.interrupted or (report.spoiled and not report.by_hand) for report in reports
+    spoiled = (each.spoiled for each in executions if each.spoiled)
+    interrupted = sorted((each for each in executions if each.interrupted), key=lambda each: each.labelled)
+    first = interrupted[0] if interrupted else ChunkExecution()
+    parts = [each.executed for each in executions if each.executed is not None]
+    by_hand = any(each.by_hand for each in executions) and not any(
+        each.interrupted or (each.spoiled and not each.by_hand) for each in executions
     )
-    whole = by_hand and len(parts) == len(reports)
+    whole = by_hand and len(parts) == len(executions)
     executed = np.concatenate(parts, axis=1) if whole else None
-    return ChunkReport(next(spoiled, ""), first.interrupted, first.labelled, by_hand, executed)
+    return ChunkExecution(next(spoiled, ""), first.interrupted, first.labelled, by_hand, executed)
 
 
-def _spoiled(message: ChunkReportMessage, clamped_limit: float) -> str:
-    if message.status == ChunkReportMessage.REFUSED:
+def _spoiled(message: ChunkReport, clamped_limit: float) -> str:
+    if message.status == ChunkReport.REFUSED:
         return f"refused: {message.reason}"
-    if message.status == ChunkReportMessage.SHADOW:
+    if message.status == ChunkReport.SHADOW:
         return "shadow mode: it was not executed"
-    if message.status == ChunkReportMessage.OVERRIDDEN:
+    if message.status == ChunkReport.OVERRIDDEN:
         return f"overridden: {message.reason}"
     return clamped_beyond(clamped_limit, message.clamped_fraction, message.reason)
 
 
-def _executed(message: ChunkReportMessage) -> NDArray[np.float64] | None:
+def _executed(message: ChunkReport) -> NDArray[np.float64] | None:
     if not message.executed or message.dim < 1:
         return None
     return convert.vector(message.executed).reshape(-1, message.dim)

@@ -12,7 +12,6 @@ arms' watchdog allows is observed again.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -21,44 +20,36 @@ from typing import Any
 
 import numpy as np
 from std_srvs.srv import Trigger
-from zprl_interfaces.msg import (
-    ActionChunk,
-    ChunkReport,
-    Correction,
-    ObserveDue,
-    PlannedChunk,
-    SessionState,
-    SteeringStatus,
-)
+from zprl_interfaces.msg import ChunkReport, Correction, ObserveDue, SessionState
 from zprl_interfaces.srv import Update
 
-from policy_node import guarded, messages
+from policy_node import messages
 from policy_node.beside import Beside
 from policy_node.frames import Frames
 from policy_node.hearing import Hearing
 from policy_node.observer import Observer
+from policy_node.outlets import Outlets
 from policy_node.schedule import Schedule
 from policy_node.trace import Trace
 from zprl_bringup import convert, qos
 from zprl_bringup.node import LifecycleNode, run
 from zprl_bringup.ticks import GridTimer
-from zprl_core.agent import ChunkReport as ReportOfChunk
-from zprl_core.agent import (
-    EpisodeAgent,
+from zprl_core.agent import EpisodeAgent
+from zprl_core.arithmetic import use_threads
+from zprl_core.base import load_base
+from zprl_core.effects import (
+    ChunkExecution,
     SendBarrier,
     SendChunk,
     SendCorrection,
     SendInversion,
     SendTransition,
 )
-from zprl_core.arithmetic import use_threads
-from zprl_core.base import load_base
 from zprl_core.errors import ConfigError, DataError
 from zprl_core.grid import TickGrid
 from zprl_core.joined import JoinedReports
 from zprl_core.observation import first_tick
 from zprl_core.rl.learner import load_actor
-from zprl_core.run_folder import RunFolder
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.snapshot import SnapshotError
 from zprl_core.steering.guard import Guard
@@ -92,17 +83,15 @@ class PolicyNode(LifecycleNode):
         self._schedule: Schedule | None = None
         self._flushed = -1
         self._begun = (-1, 0)
-        self._held, self._told = "", SteeringStatus()
-        self._late = (-1, -1)  # episode and chunk of the last that was
-        self._guarded, self._taken_up = False, False
+        self._held = ""
+        self._taken_up = False
         self._encode_s = 0.0
 
     def configure(self) -> None:
         """Load the policy and open every topic."""
         setup = self._setup
         use_threads(setup.rig.compute.threads)
-        if setup.run_dir is None:
-            raise ConfigError("policy_node: parameter run_dir is empty; name the folder of the run")
+        self._folder = setup.folder
         if setup.task.rl.lambda_ is None:
             raise ConfigError(
                 f"task {setup.task.name}: rl.lambda is null; the task file of a run has a number"
@@ -131,7 +120,7 @@ class PolicyNode(LifecycleNode):
         self._warm_up()
         self._open()
         self._beside = Beside(self, setup.rig.compute.threads)
-        self._trace = Trace(setup.run_dir, self._runtime.backend)
+        self._trace = Trace(self._folder, self._runtime.backend)
 
     def activate(self) -> None:
         """Plan from here on."""
@@ -152,23 +141,18 @@ class PolicyNode(LifecycleNode):
             self._beside.close()
             self._trace.frames(self._frames.counts)
             self._trace.close()
-            if self._replay and self._setup.run_dir is not None:
-                RunFolder(self._setup.run_dir).write_stats("observed", self._observer.kept)
+            if self._replay:
+                self._folder.write_stats("observed", self._observer.kept)
 
     def _open(self) -> None:
         setup = self._setup
         profile = qos.replayed() if self._replay else qos.stream(setup.lockstep)
         arms = [arm.name for arm in setup.rig.arms]
-        self._arms = {arm.name: arm for arm in setup.rig.arms}
-        self._reports: JoinedReports[ReportOfChunk] = JoinedReports(arms)
-        self._chunks = {
-            name: self.create_publisher(ActionChunk, f"/arms/{name}/command", profile) for name in arms
-        }
-        self._hearing = Hearing(self, self._chunks)
+        self._reports: JoinedReports[ChunkExecution] = JoinedReports(arms)
+        self._outlets = Outlets(self, setup, profile)
+        self._hearing = Hearing(self, self._outlets.commands)
         for name in arms:
             self.create_subscription(ChunkReport, f"/arms/{name}/report", self._on_report, profile)
-        self._status = self.create_publisher(SteeringStatus, "/policy/status", qos.status())
-        self._plans = self.create_publisher(PlannedChunk, "/policy/plan", profile)
         self._learner = self.create_client(Update, "/learner/update")
         self._frames = Frames(self._runtime.embed)
         self._observer = Observer(self, setup, profile, self._on_sample, ahead_of_time=self._replay)
@@ -252,22 +236,29 @@ class PolicyNode(LifecycleNode):
         self._start_ns, self._observed_ns = {}, {}
         self._frames.clear()
         if not self._asked:
-            task = self._setup.task
-            first = first_tick(self._grid.index(self.now_ns()), task)
-            ticks = task.action.chunk_ticks
-            self._schedule = Schedule(first, task.observation.lead_steps, ticks)
-            self._observer.begin_episode(self._grid.at(first))
+            self._schedule = self._schedule_from(self.now_ns())
+            self._observer.begin_episode(self._schedule.observe_ns)
+
+    def _schedule_from(self, now_ns: int) -> Schedule:
+        task = self._setup.task
+        return Schedule(
+            self._grid,
+            first_tick(self._grid.index(now_ns), task),
+            lead=task.observation.lead_steps,
+            chunk_ticks=task.action.chunk_ticks,
+            patience_s=min(arm.watchdog_s for arm in self._setup.rig.arms),
+        )
 
     def _on_report(self, message: ChunkReport) -> None:
         if message.source != "policy":
             return
-        limit = min(arm.limits.excluded_clamped_fraction for arm in self._arms.values())
-        report = messages.chunk_report(message, limit)
-        if report.spoiled:
+        limit = min(arm.limits.excluded_clamped_fraction for arm in self._setup.rig.arms)
+        execution = messages.chunk_execution(message, limit)
+        if execution.spoiled:
             self.get_logger().warning(
-                f"chunk {message.episode}/{message.chunk} is not learned from: {report.spoiled}"
+                f"chunk {message.episode}/{message.chunk} is not learned from: {execution.spoiled}"
             )
-        joined = self._reports.add(message.arm, message.episode, message.chunk, report)
+        joined = self._reports.add(message.arm, message.episode, message.chunk, execution)
         if joined is not None:
             self._agent.on_report(message.episode, message.chunk, messages.worst(joined))
             self._advance()
@@ -288,7 +279,7 @@ class PolicyNode(LifecycleNode):
         if self._asked:
             self._advance()
         elif self._schedule and self._runs and not self._agent.over:
-            self._frames.ahead(self._observer.settled(self._grid.at(self._schedule.observe_tick)))
+            self._frames.ahead(self._observer.settled(self._schedule.observe_ns))
 
     def _on_tick(self, tick: int, tick_ns: int) -> None:
         self._trace.tick((self.now_ns() - tick_ns) * 1e-9)
@@ -298,9 +289,9 @@ class PolicyNode(LifecycleNode):
         if deaf := self._hearing.deaf():
             self._hold(f"no bridge listens to arm {', '.join(deaf)}")
         elif self._agent.waiting is None and schedule.due(tick):
-            chunk, observed = schedule.chunk, schedule.observing(tick)
-            if self._observe(chunk, self._grid.at(observed)):
-                self._start_ns[chunk] = self._grid.at(schedule.observed(observed))
+            observed = schedule.observing(tick)
+            if self._observe(schedule.chunk, self._grid.at(observed)):
+                schedule.observed(observed)
         self._advance()
 
     def _advance(self) -> None:
@@ -317,20 +308,18 @@ class PolicyNode(LifecycleNode):
 
     def _renew(self) -> None:
         """Real time: a chunk that should have begun long ago is not planned from what was seen then."""
-        chunk, schedule = self._agent.waiting, self._schedule
-        if chunk is None or schedule is None:
+        chunk, schedule, now_ns = self._agent.waiting, self._schedule, self.now_ns()
+        if chunk is None or schedule is None or not schedule.too_late(now_ns):
             return
-        now_ns, start_ns = self.now_ns(), self._start_ns[chunk]
-        if now_ns - start_ns > min(arm.watchdog_s for arm in self._arms.values()) * 1e9:
-            why = "its actor is not there yet" if self._agent.lacks_actor else "it waited through a pause"
-            if self._is_first_time_late(chunk):
-                self._trace.stalls += self._agent.lacks_actor
-                late_s = (now_ns - start_ns) * 1e-9
-                self.get_logger().warning(
-                    f"chunk {self._agent.episode}/{chunk} is {late_s:.2f} s late, {why}: it is observed again"
-                )
-            self._agent.on_late(chunk)
-            schedule.again(self._grid.index(now_ns) + 1)
+        lacks_actor = self._agent.lacks_actor
+        if schedule.again(now_ns):
+            why = "its actor is not there yet" if lacks_actor else "it waited through a pause"
+            late_s = (now_ns - schedule.start_ns) * 1e-9
+            self._trace.stalls += lacks_actor
+            self.get_logger().warning(
+                f"chunk {self._agent.episode}/{chunk} is {late_s:.2f} s late, {why}: it is observed again"
+            )
+        self._agent.on_late(chunk)
 
     def _take_observations(self) -> None:
         for (episode, chunk), due in list(self._due.items()):
@@ -392,55 +381,21 @@ class PolicyNode(LifecycleNode):
         if kind != self._held:
             self.get_logger().warning(f"holding: {reason}")
         self._held = kind
-        self._told.header, self._told.held = convert.header(self.now_ns()), reason
-        self._status.publish(self._told)  # with the last chunk's numbers: none was planned since
+        self._outlets.held(self.now_ns(), reason)
 
     def _send_chunk(self, send: SendChunk, inference_s: float) -> None:
-        task, start_ns = self._setup.task, self._start_ns[send.chunk]
-        if not np.isfinite(send.plan.actions).all():
-            raise DataError(
-                f"episode {send.episode}, chunk {send.chunk}: the policy planned numbers that are not "
-                "finite; nothing was sent and the arm holds. Check the actor's checkpoint and lambda"
-            )
-        start_ns = start_ns if self._asked else self._catch_up(send.chunk, start_ns)
-        width = task.action.dim // len(self._chunks)
-        dt_s = task.waypoint_s
-        for index, (name, publisher) in enumerate(self._chunks.items()):
-            columns = slice(index * width, (index + 1) * width)
-            frame_id = self._arms[name].frame
-            publisher.publish(
-                messages.chunk_message(send, columns, start_ns, dt_s, self._setup.run_id, frame_id)
-            )
-        observed_ns, mode = self._observed_ns[send.chunk], self._agent.mode
-        self._plans.publish(
-            messages.planned_chunk(send, mode, observed_ns, start_ns, inference_s, self._setup.run_id)
-        )
+        start_ns = self._starting(send.chunk)
+        self._outlets.chunk(send, self._agent.mode, self._observed_ns[send.chunk], start_ns, inference_s)
         self._trace.chunk(send)
         self._trace.inference(inference_s)
-        self._publish_status(send, start_ns, inference_s)
+        self._outlets.status(send, start_ns, inference_s, self._trace.stalls)
 
-    def _catch_up(self, chunk: int, start_ns: int) -> int:
-        """Where the actor came too late the chunk starts at the next tick, and the schedule moves with it."""
-        now_ns = self.now_ns()
-        if now_ns <= start_ns or self._schedule is None:
-            return start_ns
-        self._trace.stalls += self._is_first_time_late(chunk)
-        start = self._grid.index(now_ns) + 1
-        self._schedule.delay(start)
-        return self._grid.at(start)
-
-    def _is_first_time_late(self, chunk: int) -> bool:
-        known, self._late = self._late, (self._agent.current, chunk)
-        return known != self._late
-
-    def _publish_status(self, send: SendChunk, start_ns: int, inference_s: float) -> None:
-        self._told = messages.steering_status(send, start_ns, inference_s, self._trace.stalls)
-        self._status.publish(self._told)
-        if math.isnan(send.plan.guard.rms_ratio):
-            return
-        if text := guarded.news(send, self._guarded):
-            self.get_logger().warning(text)
-        self._guarded = bool(send.guard.beyond)
+    def _starting(self, chunk: int) -> int:
+        """When a chunk that is ready now starts; in real time, one that is late moves the schedule."""
+        if self._schedule is None:
+            return self._start_ns[chunk]
+        self._trace.stalls += self._schedule.catch_up(self.now_ns())
+        return self._schedule.start_ns
 
     def _correction(self, effect: SendCorrection) -> Correction:
         return Correction(

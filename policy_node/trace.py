@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from policy_node import guarded
-from zprl_core.agent import SendChunk
+from zprl_core.effects import SendChunk
 from zprl_core.noise import digest
-from zprl_core.run_folder import read_json, write_json, write_text
+from zprl_core.run_folder import RunFolder, write_text
 from zprl_core.steering.guard import GuardValues
 
+NODE = "policy_node"
 REMEMBERED = 20_000
 """Ticks and plans whose times are kept: the last ten minutes at 30 Hz."""
 
@@ -28,13 +28,12 @@ class Trace:
     that a resumed run plans again.
     """
 
-    def __init__(self, run_dir: Path, backend: str) -> None:
-        self._path, self._backend = run_dir / "chunks.log", backend
-        self._stats = run_dir / "stats" / "policy_node.json"
+    def __init__(self, folder: RunFolder, backend: str) -> None:
+        self._folder, self._path, self._backend = folder, folder.chunks_file, backend
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        before = read_json(self._stats) if self._stats.exists() else {}
+        before = folder.read_stats().get(NODE, {})
         self.stalls = int(before.get("stalls", 0))
-        self._guard = guarded.GuardRecord(run_dir / "tb", before, REMEMBERED)
+        self._guard = guarded.GuardRecord(folder.curves, before, REMEMBERED)
         self._inference_s: deque[float] = deque(maxlen=REMEMBERED)
         self._tick_error_s: deque[float] = deque(maxlen=REMEMBERED)
         self._frames_before: Mapping[str, int] = before.get("frames", {})
@@ -88,7 +87,7 @@ class Trace:
         self._file.flush()
         self._guard.end_episode()
         found = {"backend": self._backend, "stalls": self.stalls, "frames": self._frames}
-        write_json(self._stats, {**found, **self._guard.stats(), **self._times()})
+        self._folder.write_stats(NODE, {**found, **self._guard.stats(), **self._times()})
 
     def close(self) -> None:
         """Flush and close."""

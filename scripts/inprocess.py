@@ -16,8 +16,9 @@ from zprl_arms.controller import ArmController
 from zprl_arms.drivers.sim import SimArm
 from zprl_arms.lockstep import Lockstep
 from zprl_arms.timing import Timing
-from zprl_core.agent import ChunkReport, EpisodeAgent, SendChunk, SendTransition, clamped_beyond
+from zprl_core.agent import EpisodeAgent
 from zprl_core.config import RigConfig, TaskConfig
+from zprl_core.effects import ChunkExecution, SendChunk, SendTransition, clamped_beyond
 from zprl_core.errors import SessionError
 from zprl_core.rl.learner import Learner
 from zprl_core.safety import ChunkCommand
@@ -165,7 +166,7 @@ class InProcess:
         for report in self._controller.reports(self._lockstep.now_ns):
             done = report.outcome
             spoiled = clamped_beyond(limit, done.clamped_fraction, done.clamped_text) if done else ""
-            self._agent.on_report(send.episode, report.chunk, ChunkReport(spoiled=spoiled))
+            self._agent.on_report(send.episode, report.chunk, ChunkExecution(spoiled=spoiled))
         return ""
 
     def _verdict(self) -> Verdict:

@@ -27,6 +27,15 @@ import numpy as np
 from zprl_core import noise
 from zprl_core.actions import ActionCodec
 from zprl_core.config import GuardConfig
+from zprl_core.effects import (
+    ChunkExecution,
+    Effect,
+    SendBarrier,
+    SendChunk,
+    SendCorrection,
+    SendInversion,
+    SendTransition,
+)
 from zprl_core.noise import Stream
 from zprl_core.policy_modes import STEERED
 from zprl_core.rl.transition import REWARDS, TERMINAL, Transition
@@ -48,87 +57,15 @@ RESTARTS = 3
 
 
 @dataclass(frozen=True)
-class ChunkReport:
-    """What became of a chunk: why it was refused, taken over or clamped too much, and why it was cut short.
+class _Actor:
+    """An actor's weights as the learner sent them, and what identifies them in logs; empty: none were."""
 
-    Empty texts: executed as commanded.
+    weights: bytes = b""
+    digest: str = ""
 
-    labelled: whether what cut it short is its episode's label; it is learned from, as what led to success or
-    failure. by_hand: whether a person's taking over is what spoiled it. executed: setpoints sent at the
-    waypoints' times, (H, da) in physical units; None: not known.
-    """
-
-    spoiled: str = ""
-    interrupted: str = ""
-    labelled: bool = False
-    by_hand: bool = False
-    executed: NDArray[np.float64] | None = None
-
-    @property
-    def unlike_plan(self) -> bool:
-        """Whether the arm may be elsewhere than the plan led."""
-        return bool(self.spoiled or self.interrupted or self.by_hand)
-
-
-def clamped_beyond(limit: float, share: float, reason: str) -> str:
-    """Why a chunk is not learned from of whose servo periods this share was clamped; or nothing."""
-    if share <= limit:
-        return ""
-    return f"clamped in {share:.0%} of its servo periods, allowed {limit:.0%} ({reason})"
-
-
-@dataclass(frozen=True)
-class SendChunk:
-    """Publish this plan; it was made by the actor of the given version."""
-
-    episode: int
-    chunk: int
-    plan: Plan
-    actor_version: int
-    weights: str  # digest of the actor's weights, empty where none were received
-    guard: GuardState = field(default_factory=GuardState)  # after this chunk
-
-
-@dataclass(frozen=True)
-class SendInversion:
-    """Look for the latent that explains what was executed; it goes to `EpisodeAgent.on_inversion`.
-
-    executed: (H, da), physical units. noise: standard normal (RESTARTS, dim z).
-    """
-
-    episode: int
-    chunk: int
-    plan: Plan
-    executed: NDArray[np.float64]
-    noise: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class SendTransition:
-    """Hand this transition to the learner; its answer goes to `EpisodeAgent.on_version`."""
-
-    transition: Transition
-
-
-@dataclass(frozen=True)
-class SendBarrier:
-    """Ask the learner which actor an episode starts with; its answer goes to `EpisodeAgent.on_version`.
-
-    It settles the episode before: the updates that its ending owes are made first. So one is sent too as soon
-    as a label is final, while the arm is being reset.
-    """
-
-
-@dataclass(frozen=True)
-class SendCorrection:
-    """Tell the learner that an ending that it was handed has another outcome."""
-
-    episode: int
-    chunk: int
-    outcome: str
-
-
-Effect = SendChunk | SendInversion | SendTransition | SendBarrier | SendCorrection
+    @classmethod
+    def of(cls, weights: bytes) -> _Actor:
+        return cls(weights, noise.digest(np.frombuffer(weights, np.uint8)))
 
 
 @dataclass
@@ -141,7 +78,7 @@ class _Episode:
     c: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     z: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     plans: dict[int, Plan] = field(default_factory=dict)
-    reports: dict[int, ChunkReport] = field(default_factory=dict)
+    executions: dict[int, ChunkExecution] = field(default_factory=dict)
     versions: dict[int, int] = field(default_factory=dict)
     sought: set[int] = field(default_factory=set)
     inversions: dict[int, Inversion] = field(default_factory=dict)
@@ -157,10 +94,10 @@ class _Episode:
     closed: bool = False
     settled: bool = False
 
-
-def digest_of(weights: bytes) -> str:
-    """What identifies an actor's weights in logs."""
-    return noise.digest(np.frombuffer(weights, np.uint8))
+    @property
+    def next_chunk(self) -> int:
+        """The chunk that is planned next."""
+        return self.first + len(self.plans)
 
 
 def _with_error(spoiled: str, inversion: Inversion | None) -> str:
@@ -201,8 +138,7 @@ class EpisodeAgent:
         self.guard_state = GuardState()
         self._guard, self._invert = guard or Guard(GuardConfig()), invert
         self.known_version = -1
-        self._weights: dict[int, bytes] = {}
-        self._digests: dict[int, str] = {}
+        self._actors: dict[int, _Actor] = {}
         self._episode: _Episode | None = None
 
     @property
@@ -268,7 +204,6 @@ class EpisodeAgent:
         noise_z = self._draw(chunk, Stream.LATENT, self.runtime.latent_shape)
         w = self._draw(chunk, Stream.FLOW, self.runtime.action_shape)
         e.z[chunk] = self.runtime.base(c, noise_z, w)
-
         e.stale.discard(chunk)
 
     @property
@@ -277,14 +212,14 @@ class EpisodeAgent:
         e = self._episode
         if e is None or e.ending is not None:
             return None
-        chunk = e.first + len(e.plans)
+        chunk = e.next_chunk
         return chunk if chunk in e.c and chunk not in e.stale and not self._beyond(chunk) else None
 
     @property
     def lacks_actor(self) -> bool:
         """Whether the chunk that is planned next waits for the learner."""
         e = self._episode
-        return e is not None and self._required_version(e, e.first + len(e.plans)) is None
+        return e is not None and self._required_version(e, e.next_chunk) is None
 
     def on_late(self, chunk: int) -> None:
         """What a chunk was observed from is too old to act on: it is planned only from another observation.
@@ -293,28 +228,28 @@ class EpisodeAgent:
         """
         self._current().stale.add(chunk)
 
-    def on_report(self, episode: int, chunk: int, report: ChunkReport) -> None:
+    def on_report(self, episode: int, chunk: int, execution: ChunkExecution) -> None:
         """The bridge reported the chunk."""
-        if self._episode and episode == self._episode.index:
-            self._episode.reports[chunk] = report
+        if e := self._running(episode):
+            e.executions[chunk] = execution
 
     def on_inversion(self, episode: int, chunk: int, inversion: Inversion) -> None:
         """What was found for a chunk that a person took over."""
-        if self._episode and episode == self._episode.index:
-            self._episode.inversions[chunk] = inversion
+        if e := self._running(episode):
+            e.inversions[chunk] = inversion
 
     def on_cleared(self, episode: int, chunk: int) -> None:
         """Chunks up to this one did not end the episode."""
-        if self._episode and episode == self._episode.index:
-            self._episode.cleared = max(self._episode.cleared, chunk)
+        if e := self._running(episode):
+            e.cleared = max(e.cleared, chunk)
 
     def on_ending(self, episode: int, chunk: int, outcome: str) -> None:
         """The episode ended in this chunk: success, failure, horizon or void.
 
         Until `on_closed` the outcome may become another one, or empty while an undone label is missing.
         """
-        e = self._episode
-        if e is None or episode != e.index or e.closed or (e.ending is None and not outcome):
+        e = self._running(episode)
+        if e is None or e.closed or (e.ending is None and not outcome):
             return
         e.ending, e.outcome = chunk if e.ending is None else e.ending, outcome
 
@@ -328,17 +263,16 @@ class EpisodeAgent:
 
         weights: empty when they are those of the version known so far.
         """
-        self._weights[version] = weights or self._weights.get(self.known_version, b"")
-        self._digests[version] = digest_of(weights) if weights else self._digests.get(self.known_version, "")
+        unchanged = self._actors.get(self.known_version, _Actor())
+        self._actors[version] = _Actor.of(weights) if weights else unchanged
         self.known_version = version
-        if self._episode and episode == self._episode.index:
+        if e := self._running(episode):
             if chunk is None:
-                self._episode.start_version = version
+                e.start_version = version
             else:
-                self._episode.versions[chunk] = version
+                e.versions[chunk] = version
         needed = {version, *self._versions_to_come()}
-        self._weights = {v: held for v, held in self._weights.items() if v in needed}
-        self._digests = {v: digest for v, digest in self._digests.items() if v in needed}
+        self._actors = {v: actor for v, actor in self._actors.items() if v in needed}
 
     def _versions_to_come(self) -> Iterator[int]:
         """Of actors that chunks which are not planned yet are to be planned by."""
@@ -347,7 +281,7 @@ class EpisodeAgent:
             return
         if e.start_version is not None:
             yield e.start_version
-        yield from (version for chunk, version in e.versions.items() if chunk + 2 >= e.first + len(e.plans))
+        yield from (version for chunk, version in e.versions.items() if chunk + 2 >= e.next_chunk)
 
     def due(self, plan: bool = True) -> Iterator[Effect]:
         """Everything that can be done now, in order; without `plan`, no chunk is planned."""
@@ -368,13 +302,13 @@ class EpisodeAgent:
         """In simulated time a label can come between two chunks. The later one is the ending: it is planned,
         and the bridge answers that it was interrupted before it began.
         """
-        between = self.lockstep and e.ending == len(e.plans)
+        between = self.lockstep and e.ending == e.next_chunk
         return between and e.mode == "explore" and e.outcome in TERMINAL
 
     def _next_transition(self, e: _Episode) -> int | None:
         """The chunk whose transition can be formed now, if any."""
         chunk = e.sent + 1
-        if chunk not in e.plans or chunk not in e.reports or chunk in e.sought - e.inversions.keys():
+        if chunk not in e.plans or chunk not in e.executions or chunk in e.sought - e.inversions.keys():
             return None
         if chunk != e.ending:
             return chunk if chunk <= e.cleared and chunk + 1 in e.c else None
@@ -386,11 +320,12 @@ class EpisodeAgent:
     def _due_inversions(self, e: _Episode) -> Iterator[Effect]:
         if not self._invert:
             return
-        for chunk, report in e.reports.items():
-            if report.by_hand and report.executed is not None and chunk in e.plans and chunk not in e.sought:
+        for chunk, execution in e.executions.items():
+            executed = execution.executed if execution.by_hand else None
+            if executed is not None and chunk in e.plans and chunk not in e.sought:
                 e.sought.add(chunk)
                 starts = self._draw(chunk, Stream.INVERSION, (RESTARTS, *self.runtime.latent_shape))
-                yield SendInversion(e.index, chunk, e.plans[chunk], report.executed, starts)
+                yield SendInversion(e.index, chunk, e.plans[chunk], executed, starts)
 
     def _due_transitions(self, e: _Episode) -> Iterator[Effect]:
         while (chunk := self._next_transition(e)) is not None:
@@ -410,7 +345,7 @@ class EpisodeAgent:
             yield SendBarrier()
 
     def _due_chunk(self, e: _Episode) -> Iterator[Effect]:
-        chunk = e.first + len(e.plans)
+        chunk = e.next_chunk
         if chunk not in e.c or chunk in e.stale or self._beyond(chunk):
             return
         if self.lockstep and e.cleared < chunk - 1:
@@ -419,7 +354,7 @@ class EpisodeAgent:
         if version is None:
             return
         if self._asks_learner(e):
-            self.runtime.set_actor(version, self._weights[version])
+            self.runtime.set_actor(version, self._actors[version].weights)
         plan = self.runtime.plan(
             e.mode,
             e.c[chunk],
@@ -432,7 +367,8 @@ class EpisodeAgent:
         e.plans[chunk] = plan
         if e.mode in STEERED:
             self.guard_state = self._guard.after(self.guard_state, plan.guard)
-        yield SendChunk(e.index, chunk, plan, version, self._digests.get(version, ""), self.guard_state)
+        digest = self._actors.get(version, _Actor()).digest
+        yield SendChunk(e.index, chunk, plan, version, digest, self.guard_state)
 
     def _beyond(self, chunk: int) -> bool:
         """Whether the episode's horizon is before this chunk."""
@@ -458,9 +394,9 @@ class EpisodeAgent:
         rl = self.runtime.task.rl
         if rl.steering == "latent":
             return plan
-        chunk = e.first + len(e.plans)
+        chunk = e.next_chunk
         before = e.planned.get(chunk - 1, plan.actions[:0])
-        if any((report := e.reports.get(each)) and report.unlike_plan for each in (chunk - 1, chunk - 2)):
+        if any((done := e.executions.get(each)) and done.unlike_plan for each in (chunk - 1, chunk - 2)):
             before = plan.actions[:0]  # the arm is not where that plan led
         e.planned = {chunk: plan.actions}
         codec = ActionCodec.from_config(self.runtime.task.action)
@@ -477,9 +413,9 @@ class EpisodeAgent:
     def _transition(self, e: _Episode, chunk: int, ending: bool) -> Transition:
         outcome = e.outcome if ending else ""
         terminal = outcome in TERMINAL
-        report, inversion = e.reports[chunk], e.inversions.get(chunk)
+        execution, inversion = e.executions[chunk], e.inversions.get(chunk)
         explained = inversion is not None and inversion.matched
-        spoiled = "" if explained else _with_error(report.spoiled, inversion)
+        spoiled = "" if explained else _with_error(execution.spoiled, inversion)
         # Behind a terminal state nothing is bootstrapped; an episode cut short has no next observation.
         following = chunk + 1 if chunk + 1 in e.c else chunk
         return Transition(
@@ -493,11 +429,16 @@ class EpisodeAgent:
             last=ending,
             c_next=e.c[following],
             z_next=e.z[following],
-            excluded=spoiled or ("" if terminal and report.labelled else report.interrupted),
+            excluded=spoiled or ("" if terminal and execution.labelled else execution.interrupted),
         )
 
     def _draw(self, chunk: int, stream: Stream, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return noise.normal(self.seed, self._current().index, chunk, stream, shape)
+
+    def _running(self, episode: int) -> _Episode | None:
+        """The episode under way, where it is this one: what is told of another one is not heard."""
+        e = self._episode
+        return e if e is not None and e.index == episode else None
 
     def _current(self) -> _Episode:
         if self._episode is None:

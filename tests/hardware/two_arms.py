@@ -25,10 +25,10 @@ from tests.ros.observer import Observer
 from zprl_bringup import qos
 from zprl_core import single_host
 from zprl_core.actions import ActionCodec, ArmWaypoints
-from zprl_core.agent import SendChunk
 from zprl_core.config import RigConfig, TaskConfig, load_rig, load_task
 from zprl_core.config.arm import PlacementConfig, XArmConfig
 from zprl_core.config.rig import SimulationConfig
+from zprl_core.effects import SendChunk
 from zprl_core.graph import Parameter, graph
 from zprl_core.kinematics import ArmKinematics
 from zprl_core.plan import Block, write_plan

@@ -12,10 +12,11 @@ import torch
 from tests.learning.tiny import tiny_task
 from zprl_core import start, transforms
 from zprl_core.actions import ActionCodec
-from zprl_core.agent import ChunkReport, EpisodeAgent, SendChunk
+from zprl_core.agent import EpisodeAgent
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import new_model
 from zprl_core.config import TaskConfig
+from zprl_core.effects import ChunkExecution, SendChunk
 from zprl_core.errors import ConfigError
 from zprl_core.runtime import PolicyRuntime
 from zprl_core.steering.filtering import average_recent
@@ -90,11 +91,11 @@ def test_chunks_are_averaged_across_their_seams_and_the_base_is_not(runtime: Pol
 def test_nothing_is_averaged_with_a_chunk_that_was_not_executed(runtime: PolicyRuntime) -> None:
     """After a refusal or a takeover the arm is not where the plan before led: the average starts anew."""
     codec = ActionCodec.from_config(TINY.action)
-    for report, fresh in ((ChunkReport(), False), (ChunkReport(spoiled="refused"), True)):
+    for report, fresh in ((ChunkExecution(), False), (ChunkExecution(spoiled="refused"), True)):
         made, sent = agent(runtime), list[SendChunk]()
         for chunk in range(4):
             sent += planned(made, "steer", 1, first=chunk)
-            made.on_report(0, chunk, report if chunk == 1 else ChunkReport())
+            made.on_report(0, chunk, report if chunk == 1 else ChunkExecution())
         raw = [runtime.decode("steer", s.plan.c, s.plan.z_tilde, s.plan.w) for s in sent]
         for chunk in (2, 3):
             before = raw[chunk - 1][:0] if fresh else raw[chunk - 1]

@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 
 from zprl_core import noise
-from zprl_core.agent import (
-    RESTARTS,
-    ChunkReport,
-    EpisodeAgent,
+from zprl_core.agent import RESTARTS, EpisodeAgent
+from zprl_core.config import GuardConfig, load_task
+from zprl_core.effects import (
+    ChunkExecution,
     SendBarrier,
     SendChunk,
     SendCorrection,
     SendInversion,
     SendTransition,
 )
-from zprl_core.config import GuardConfig, load_task
 from zprl_core.noise import Stream
 from zprl_core.planned import Plan
 from zprl_core.rl.transition import Transition
@@ -92,17 +91,17 @@ def test_the_order_of_a_training_episode() -> None:
     assert _done(agent) == ["c0@40"]
     _observe(agent, 1)
     assert _done(agent) == []  # lockstep: chunk 0 is not cleared
-    agent.on_report(7, 0, ChunkReport())
+    agent.on_report(7, 0, ChunkExecution())
     agent.on_cleared(7, 0)
     assert _done(agent) == ["t0", "c1@40"]  # chunks 0 and 1: the version at the episode's start
     _observe(agent, 2)
-    agent.on_report(7, 1, ChunkReport())
+    agent.on_report(7, 1, ChunkExecution())
     agent.on_cleared(7, 1)
     assert _done(agent) == ["t1"]  # chunk 2 waits for the version after transition 0
     agent.on_version(7, 0, 41, b"\1\0\0\0")
     assert _done(agent) == ["c2@41"]
     agent.on_version(7, 1, 42, b"\2\0\0\0")
-    agent.on_report(7, 2, ChunkReport())
+    agent.on_report(7, 2, ChunkExecution())
     agent.on_ending(7, 2, "horizon")
     assert _done(agent) == []  # at the horizon the final observation is still needed
     _observe(agent, 3)
@@ -115,7 +114,7 @@ def test_a_label_between_two_chunks_of_simulated_time_ends_the_one_that_was_not_
     agent.on_version(0, None, 1, b"\0\0\0\0")
     _observe(agent, 0)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport())
+    agent.on_report(0, 0, ChunkExecution())
     agent.on_cleared(0, 0)
     agent.on_ending(0, 1, "failure")
     assert _done(agent) == []
@@ -125,11 +124,23 @@ def test_a_label_between_two_chunks_of_simulated_time_ends_the_one_that_was_not_
     agent.on_ending(0, 1, "success")
     assert [type(effect) for effect in agent.due(plan=False)] == [SendChunk]
     assert agent.owes
-    agent.on_report(0, 1, ChunkReport(interrupted="interrupted: labelled before it began", labelled=True))
+    agent.on_report(0, 1, ChunkExecution(interrupted="interrupted: labelled before it began", labelled=True))
     (ending,) = agent.due(plan=False)
     assert isinstance(ending, SendTransition)
     assert (ending.transition.chunk, ending.transition.reward, ending.transition.excluded) == (1, 1.0, "")
     assert not agent.owes
+
+
+def test_so_it_is_in_an_episode_that_is_taken_up_in_its_middle() -> None:
+    agent = _agent(learner=False, max_chunks=None)
+    agent.begin(0, "explore", first=2)
+    for chunk in (2, 3):
+        agent.on_cleared(0, chunk - 1)
+        _observe(agent, chunk)
+    assert _done(agent) == ["c2@0"]
+    agent.on_cleared(0, 2)
+    agent.on_ending(0, 3, "success")
+    assert _done(agent) == ["c3@0"]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +155,7 @@ def test_endings(outcome: str, reward: float, terminal: bool) -> None:
     for chunk in (0, 1):
         _observe(agent, chunk)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport(interrupted="labelled", labelled=True))
+    agent.on_report(0, 0, ChunkExecution(interrupted="labelled", labelled=True))
     agent.on_ending(0, 0, outcome)
     (effect,) = agent.due()
     assert isinstance(effect, SendTransition)
@@ -163,7 +174,7 @@ def test_what_a_pause_or_a_person_cut_short_is_not_what_led_to_the_outcome(outco
     agent.on_version(0, None, 1, b"\0\0\0\0")
     _observe(agent, 0)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport(interrupted="interrupted: the session is paused"))
+    agent.on_report(0, 0, ChunkExecution(interrupted="interrupted: the session is paused"))
     agent.on_ending(0, 0, outcome)
     (effect,) = agent.due()
     assert isinstance(effect, SendTransition) and effect.transition.terminal
@@ -177,7 +188,7 @@ def test_a_void_chunk_leaves_no_transition() -> None:
     _observe(agent, 0)
     _observe(agent, 1)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport(spoiled="refused"))
+    agent.on_report(0, 0, ChunkExecution(spoiled="refused"))
     agent.on_ending(0, 0, "void")
     assert _done(agent) == []
 
@@ -192,7 +203,7 @@ def test_what_an_ended_episode_still_owes() -> None:
     agent.on_ending(0, 0, "horizon")
     assert agent.owes  # the report and the final observation are still to come
     _observe(agent, 1)
-    agent.on_report(0, 0, ChunkReport())
+    agent.on_report(0, 0, ChunkExecution())
     assert agent.owes
     assert _done(agent) == ["t0"]
     assert not agent.owes
@@ -205,7 +216,7 @@ def test_an_undone_label_is_corrected_before_it_is_settled() -> None:
     agent.on_version(0, None, 1, b"\0\0\0\0")
     _observe(agent, 0)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport(interrupted="labelled", labelled=True))
+    agent.on_report(0, 0, ChunkExecution(interrupted="labelled", labelled=True))
     agent.on_ending(0, 0, "success")
     assert _done(agent) == ["t0"]
     agent.on_ending(0, 0, "")
@@ -226,7 +237,7 @@ def test_a_label_undone_before_it_was_sent_is_not_sent() -> None:
     assert _done(agent) == ["b", "c0@1"]
     agent.on_ending(0, 0, "success")
     agent.on_ending(0, 0, "")
-    agent.on_report(0, 0, ChunkReport(interrupted="labelled", labelled=True))
+    agent.on_report(0, 0, ChunkExecution(interrupted="labelled", labelled=True))
     assert _done(agent) == []
     agent.on_ending(0, 0, "failure")
     (effect,) = agent.due()
@@ -250,7 +261,7 @@ def test_a_spoiled_chunk_is_kept_out_of_learning_even_if_it_ended_in_success() -
     agent.on_version(0, None, 1, b"\0\0\0\0")
     _observe(agent, 0)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport(spoiled="clamped"))
+    agent.on_report(0, 0, ChunkExecution(spoiled="clamped"))
     agent.on_ending(0, 0, "success")
     (effect,) = agent.due()
     assert isinstance(effect, SendTransition)
@@ -263,7 +274,7 @@ def test_evaluation_learns_nothing_and_needs_no_learner() -> None:
         agent.begin(0, mode)
         _observe(agent, 0)
         assert _done(agent) == ["c0@0"]
-        agent.on_report(0, 0, ChunkReport())
+        agent.on_report(0, 0, ChunkExecution())
         agent.on_ending(0, 0, "success")
         assert _done(agent) == []
 
@@ -284,7 +295,7 @@ def test_nothing_is_planned_during_a_pause_and_transitions_go_on() -> None:
     agent.on_version(0, None, 1, b"\0\0\0\0")
     _observe(agent, 0)
     assert _done(agent) == ["b", "c0@1"]
-    agent.on_report(0, 0, ChunkReport())
+    agent.on_report(0, 0, ChunkExecution())
     agent.on_cleared(0, 0)
     _observe(agent, 1)
     assert [type(effect) for effect in agent.due(plan=False)] == [SendTransition]
@@ -321,7 +332,7 @@ def _overridden(agent: EpisodeAgent) -> SendInversion:
     _observe(agent, 0)
     _observe(agent, 1)
     assert _done(agent) == ["b", "c0@1"]
-    report = ChunkReport("overridden: a person", by_hand=True, executed=np.ones((2, 1)))
+    report = ChunkExecution("overridden: a person", by_hand=True, executed=np.ones((2, 1)))
     agent.on_report(0, 0, report)
     agent.on_cleared(0, 0)
     effects = list(agent.due(plan=False))
@@ -343,7 +354,7 @@ def test_a_chunk_that_a_person_took_over_is_not_learned_from() -> None:
     assert _done(agent) == ["b", "c0@1"]
     _observe(agent, 1)
     agent.on_cleared(0, 0)
-    agent.on_report(0, 0, ChunkReport("overridden: a person", by_hand=True, executed=np.ones((2, 1))))
+    agent.on_report(0, 0, ChunkExecution("overridden: a person", by_hand=True, executed=np.ones((2, 1))))
     assert _transition(agent).excluded == "overridden: a person"
 
 
@@ -412,7 +423,7 @@ def test_an_observation_that_is_too_old_to_act_on_is_replaced_and_still_ends_the
     assert agent.waiting == 2, "chunk 2 waits for the updates of transition 0"
     agent.on_late(2)
     for chunk in (0, 1):
-        agent.on_report(0, chunk, ChunkReport())
+        agent.on_report(0, chunk, ChunkExecution())
         agent.on_cleared(0, chunk)
     first, second = agent.due()
     assert isinstance(first, SendTransition) and isinstance(second, SendTransition)
@@ -441,7 +452,7 @@ def test_an_actor_that_is_still_to_plan_chunks_is_kept_whatever_the_learner_answ
         assert _done(agent)[-1] == f"c{chunk}@40"
     runtime = agent.runtime
     assert isinstance(runtime, CountingRuntime) and runtime.set == [(40, b"\0\0\0\0")] * 4
-    assert set(agent._weights) == {40, 44}
+    assert set(agent._actors) == {40, 44}
 
 
 def test_actors_that_nothing_is_planned_by_any_more_are_let_go() -> None:
@@ -452,9 +463,9 @@ def test_actors_that_nothing_is_planned_by_any_more_are_let_go() -> None:
         _observe(agent, chunk)
         list(agent.due())
         if chunk:
-            agent.on_report(0, chunk - 1, ChunkReport())
+            agent.on_report(0, chunk - 1, ChunkExecution())
             agent.on_cleared(0, chunk - 1)
             list(agent.due())
             agent.on_version(0, chunk - 1, chunk, bytes([chunk, 0, 0, 0]))
-        assert len(agent._weights) <= 4
+        assert len(agent._actors) <= 4
     assert agent.runtime.actor_version == 48

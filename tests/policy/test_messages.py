@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from zprl_interfaces.msg import ChunkReport as Message
 
-from policy_node.messages import chunk_report, steering_status, worst
-from zprl_core.agent import ChunkReport, SendChunk
+from policy_node.messages import chunk_execution, steering_status, worst
+from zprl_core.effects import ChunkExecution, SendChunk
 from zprl_core.planned import Plan
 from zprl_core.steering.guard import GuardState, GuardValues
 
@@ -29,30 +29,31 @@ from zprl_core.steering.guard import GuardState, GuardValues
     ],
 )
 def test_what_is_not_learned_from(status: int, clamped: float, spoiled: str, interrupted: str) -> None:
-    report = chunk_report(Message(status=status, clamped_fraction=clamped, reason="why"), 0.25)
-    assert (report.spoiled, report.interrupted) == (spoiled, interrupted)
-    assert report.labelled == (status == Message.LABELLED)
+    execution = chunk_execution(Message(status=status, clamped_fraction=clamped, reason="why"), 0.25)
+    assert (execution.spoiled, execution.interrupted) == (spoiled, interrupted)
+    assert execution.labelled == (status == Message.LABELLED)
 
 
 def test_what_a_person_executed() -> None:
-    report = chunk_report(Message(status=Message.OVERRIDDEN, dim=2, executed=[1.0, 2.0, 3.0, 4.0]), 0.25)
-    assert report.by_hand and report.executed is not None
-    assert report.executed.tolist() == [[1, 2], [3, 4]]
-    assert chunk_report(Message(status=Message.OVERRIDDEN, dim=2), 0.25).executed is None
+    message = Message(status=Message.OVERRIDDEN, dim=2, executed=[1.0, 2.0, 3.0, 4.0])
+    execution = chunk_execution(message, 0.25)
+    assert execution.by_hand and execution.executed is not None
+    assert execution.executed.tolist() == [[1, 2], [3, 4]]
+    assert chunk_execution(Message(status=Message.OVERRIDDEN, dim=2), 0.25).executed is None
 
 
-LABELLED = ChunkReport(interrupted="labelled", labelled=True)
-PAUSED = ChunkReport(interrupted="paused")
+LABELLED = ChunkExecution(interrupted="labelled", labelled=True)
+PAUSED = ChunkExecution(interrupted="paused")
 
 
 def test_a_label_counts_as_what_cut_a_chunk_short_where_nothing_else_did() -> None:
-    assert worst([LABELLED, ChunkReport()]).labelled and worst([ChunkReport(), LABELLED]).labelled
+    assert worst([LABELLED, ChunkExecution()]).labelled and worst([ChunkExecution(), LABELLED]).labelled
     for reports in ([LABELLED, PAUSED], [PAUSED, LABELLED]):
         assert (worst(reports).interrupted, worst(reports).labelled) == ("paused", False)
 
 
-LEFT = ChunkReport(executed=np.array([[1.0]]))
-RIGHT = ChunkReport("overridden", by_hand=True, executed=np.array([[2.0]]))
+LEFT = ChunkExecution(executed=np.array([[1.0]]))
+RIGHT = ChunkExecution("overridden", by_hand=True, executed=np.array([[2.0]]))
 
 
 def test_a_person_at_one_of_two_arms() -> None:
@@ -70,7 +71,7 @@ def test_a_person_at_one_of_two_arms() -> None:
         dataclasses.replace(LEFT, executed=None),
     ],
 )
-def test_where_the_other_arm_did_something_else_nothing_is_known_to_explain(other: ChunkReport) -> None:
+def test_where_the_other_arm_did_something_else_nothing_is_known_to_explain(other: ChunkExecution) -> None:
     assert worst([other, RIGHT]).executed is None
 
 

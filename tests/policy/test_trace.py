@@ -11,8 +11,9 @@ import pytest
 
 from policy_node.guarded import news
 from policy_node.trace import Trace
-from zprl_core.agent import SendChunk
+from zprl_core.effects import SendChunk
 from zprl_core.planned import Plan
+from zprl_core.run_folder import RunFolder
 from zprl_core.steering.guard import GuardState, GuardValues
 
 STEERED = [GuardValues(0.1, math.nan, 0.3), GuardValues(0.123456, 0.7, 0.654321)]
@@ -30,7 +31,7 @@ def _stats(run: Path) -> dict[str, object]:
 
 def test_the_log_gives_the_history_back(tmp_path: Path) -> None:
     (tmp_path / "stats").mkdir()
-    trace = Trace(tmp_path, "torch fp32")
+    trace = Trace(RunFolder(tmp_path), "torch fp32")
     trace.chunk(_send(0, GuardValues(), GuardState()))  # not steered
     for episode, values in enumerate(STEERED, start=1):
         trace.chunk(_send(episode, values, GuardState(0.7, (), "beyond")))
@@ -43,7 +44,7 @@ def test_the_log_gives_the_history_back(tmp_path: Path) -> None:
     assert (stats["guarded"], stats["backed_off"]) == (2, 2)
     assert stats["backend"] == "torch fp32" and stats["frames"] == {}
     assert stats["mahalanobis"] == {"mean": 0.7, "p99": 0.7, "max": 0.7}
-    again = Trace(tmp_path, "torch fp32")
+    again = Trace(RunFolder(tmp_path), "torch fp32")
     assert repr(again.rewind(3)) == repr(STEERED)
     again.close()
     assert _stats(tmp_path)["guarded"] == 2
@@ -69,7 +70,7 @@ def test_people_hear_of_changes_only(scale: float, after: GuardState, was_beyond
 def test_frames_are_counted_over_all_of_a_runs_processes(tmp_path: Path) -> None:
     (tmp_path / "stats").mkdir()
     for counts in ({"all": 4, "early": 1}, {"all": 6, "early": 3}, {"all": 10, "early": 5}):
-        trace = Trace(tmp_path, "torch fp32")
+        trace = Trace(RunFolder(tmp_path), "torch fp32")
         trace.frames({"all": 1, "early": 1})
         trace.frames(counts)  # of this process, so far
         trace.close()

@@ -11,10 +11,11 @@ import pytest
 from scripts.inprocess import InProcess
 from tests.ros import training
 from zprl_core import record_log
-from zprl_core.agent import EpisodeAgent, SendChunk
+from zprl_core.agent import EpisodeAgent
 from zprl_core.arithmetic import use_threads
 from zprl_core.base import load_base
 from zprl_core.config import load_rig, load_task
+from zprl_core.effects import SendChunk
 from zprl_core.noise import digest
 from zprl_core.record_log import RecordLog
 from zprl_core.records import read_records

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from zprl_core.agent import EpisodeAgent, SendChunk
+from zprl_core.agent import EpisodeAgent
+from zprl_core.effects import SendChunk
 from zprl_core.replay.episodes import ReplayEpisode
 from zprl_core.replay.plans import Planned
 from zprl_core.runtime import PolicyRuntime

@@ -1,12 +1,13 @@
-"""The session's messages from what its state machine says."""
+"""The session's messages from what its state machine says, and what it is told from an arm's."""
 
 from __future__ import annotations
 
 from std_msgs.msg import Header
-from zprl_interfaces.msg import Correction, SessionState
+from zprl_interfaces.msg import ArmState, Correction, SessionState
 
 from zprl_bringup import convert
 from zprl_core.session import CorrectLabel, SessionView
+from zprl_core.session.scene_reset import ArmSeen
 
 
 def session_state(header: Header, view: SessionView) -> SessionState:
@@ -44,4 +45,15 @@ def correction(header: Header, run_id: str, effect: CorrectLabel) -> Correction:
         chunk=record.chunks - 1,
         outcome=record.outcome,
         author=record.label_author,
+    )
+
+
+def arm_seen(message: ArmState) -> ArmSeen:
+    """What a reset has to know of an arm."""
+    return ArmSeen(
+        joint_position_rad=message.joint_position_rad.tolist(),
+        owner=message.owner,
+        shadow=message.shadow,
+        homed_sequence=message.homed_sequence,
+        fault=message.fault,
     )

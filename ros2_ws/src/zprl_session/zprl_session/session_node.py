@@ -30,7 +30,6 @@ from zprl_core.run_folder import RunFolder
 from zprl_core.session import (
     CorrectLabel,
     FinishRun,
-    Homes,
     LedgerFile,
     RecordEpisode,
     ResetWorld,
@@ -40,6 +39,8 @@ from zprl_core.session import (
     record_outcomes,
 )
 from zprl_core.session.by_time import ChunksByTime
+from zprl_core.session.scene_reset import ArmFailed, ResetDone, SceneReset, StopAsked
+from zprl_core.session.unattended import FaultsInARow, Stall
 from zprl_core.stops import is_arm, who_asked
 from zprl_session import messages
 from zprl_session.lease import Lease, LeasedLedger
@@ -50,8 +51,6 @@ TICK_S = 0.05
 LOOK_S = 1.0
 SETTLE_S = 0.5
 LISTEN_S = 0.5  # for another session, before this one asks anything of a node
-CLEAR_S = 5.0  # how long an arm's fault may take to clear
-HOMING_S = 60.0
 COUNTDOWN_S = 3.0  # before real arms begin by themselves, or after they went home again
 HALTED = ("stopped", "faulted")
 BY_HAND = (ChunkReport.OVERRIDDEN, ChunkReport.TAKEN_OVER)
@@ -72,15 +71,12 @@ class SessionNode(Node):
         self._folder = RunFolder(self._setup.run_dir)
         self._declare()
         self._claim = claim_domain(self.context.get_domain_id())
-        self._arms = {arm.name: "" for arm in self._setup.rig.arms}
-        self._homes = Homes(self._setup.rig.arms)
-        self._going_home: set[str] = set()
-        self._waiting: ResetWorld | None = None  # for the arms to be at home
-        self._laid_out: tuple[int, str] | None = None  # episode and layout that wait for the same, once more
-        self._resetting = 0  # the state's sequence with which that began
-        self._reports: JoinedReports[ChunkReport] = JoinedReports(self._arms)
+        arms = [arm.name for arm in self._setup.rig.arms]
+        self._scene = SceneReset(self._setup.rig.arms)
+        self._stall, self._faults = Stall(self._stall_s), FaultsInARow(self._most_faults)
+        self._reports: JoinedReports[ChunkReport] = JoinedReports(arms)
         self._ids = itertools.count()
-        self._faults, self._progress_ns, self._sim_ns, self._settled_s = 0, 0, 0, time.monotonic()
+        self._sim_ns, self._settled_s = 0, time.monotonic()
         self._everybody = False
         self._lease: Lease | None = None
         if not self._setup.lockstep:
@@ -96,7 +92,7 @@ class SessionNode(Node):
         self._reset = self.create_client(SimReset, "/sim/reset")
         self.create_subscription(Stop, "/rig/stop", self._on_stop, qos.status())
         profile = qos.stream(self._setup.lockstep)
-        for arm in self._arms:
+        for arm in arms:
             self.create_subscription(ChunkReport, f"/arms/{arm}/report", self._on_report, profile)
             if not self._setup.lockstep:  # there a fault shows in the report of the chunk that it interrupts
                 self.create_subscription(ArmState, f"/arms/{arm}/state", partial(self._on_arm, arm), profile)
@@ -272,7 +268,7 @@ class SessionNode(Node):
         cut = report.status in CUT
         if report.status == ChunkReport.EXECUTED or (cut and not self._setup.lockstep):
             # Its time is over; a chunk that a pause or a person cut short is not learned from.
-            self._progress_ns = self._now_ns()
+            self._stall.progress(self._now_ns())
             if self._reports.add(report.arm, report.episode, report.chunk, report) is not None:
                 self._session.chunk_ended(report.episode, report.chunk, self._now_ns())
         elif view.state == "running" and (asked := who_asked(report.reason.partition(": ")[2])) is not None:
@@ -283,22 +279,14 @@ class SessionNode(Node):
 
     def _on_arm(self, arm: str, state: ArmState) -> None:
         """A new fault ends the episode; its end is nobody's business but the arm's."""
-        new = state.fault and not self._arms[arm]
-        interrupted = new and arm in self._going_home
-        self._arms[arm] = state.fault
-        if new and (asked := who_asked(state.fault)) is not None:
-            self._stop(asked)
-            return
-        (self._going_home.add if state.owner == "homing" else self._going_home.discard)(arm)
-        if interrupted or (new and self._session.view.state in ("ready", "running")):
-            self._fault(f"arm '{arm}': {state.fault}")
-        elif arm in self._homes:
-            self._homes.on_state(
-                arm, state.homed_sequence, state.joint_position_rad.tolist(), shadow=state.shadow
-            )
-            self._lay_out_if_home()
-            self._begin_if_home()
-            if self._session.view.state == "ready" and self._homes.problem(self._resetting):
+        halt = self._scene.on_arm(arm, messages.arm_seen(state), self._session.view.state)
+        if isinstance(halt, StopAsked):
+            self._stop(halt.author)
+        elif isinstance(halt, ArmFailed):
+            self._fault(halt.reason)
+        else:
+            self._go_on_resetting()
+            if self._session.view.state == "ready" and self._scene.displaced:
                 self._session.displaced(self._session.view.episode)
 
     def _on_stop(self, message: Stop) -> None:
@@ -307,24 +295,21 @@ class SessionNode(Node):
 
     def _stop(self, author: str) -> None:
         """Somebody stopped the arms and not the session: it waits for a person then, whoever labels."""
-        self._waiting = self._laid_out = None
+        self._scene.drop()
         self._session.command("", self._session.view.episode, "stop", author, self._now_ns())
         self._settle()
 
     def _on_tick(self, lease: Lease) -> None:
         lease.tick()
-        state = self._session.view.state
-        running = state == "running"
-        waiting = self._waiting is not None or self._laid_out is not None
-        if not running and not waiting:
-            self._progress_ns = self._now_ns()
-        silent_s = (self._now_ns() - self._progress_ns) * 1e-9
-        if state == "resetting" and waiting and self._homes:
-            self._watch_homing(silent_s)
-        if running and self._limit_s > 0.0:
+        state, now_ns = self._session.view.state, self._now_ns()
+        if state == "resetting" and (late := self._scene.late(now_ns)):
+            self._fault(late)
+        if state != "running":
+            self._stall.progress(now_ns)
+        elif self._limit_s > 0.0:
             self._clear_by_time()
-        if running and not self._operator and silent_s > self._stall_s:
-            self._fault(f"no chunk was executed for {self._stall_s:g} s; is the policy alive?")
+        if not self._operator and (stalled := self._stall.problem(now_ns)):
+            self._fault(stalled)
         self._settle()
 
     def _clear_by_time(self) -> None:
@@ -344,26 +329,19 @@ class SessionNode(Node):
                 "message was lost; a training run goes on with --resume"
             )
 
-    def _watch_homing(self, waited_s: float) -> None:
-        broken = [f"arm '{arm}': {self._arms[arm]}" for arm in self._homes if self._arms[arm]]
-        if broken and waited_s > CLEAR_S:
-            self._fault("; ".join(broken))
-        elif waited_s > HOMING_S:
-            self._fault(f"after {HOMING_S:g} s: {self._homes.problem(self._resetting)}")
-
     def _fault(self, reason: str) -> None:
         """The running episode cannot be finished. A person decides what then; without one the next one
         starts.
         """
-        episode, self._waiting, self._laid_out = self._session.view.episode, None, None
+        episode = self._session.view.episode
+        self._scene.drop()
         self._session.fault(reason, self._now_ns())
         self._settle()
         if self._operator:
             return
-        self._faults += 1
         self.get_logger().warning(f"episode {episode} is void: {reason}")
-        if self._faults >= self._most_faults:
-            self._give_up(f"{self._faults} episodes in a row were void, the last one because: {reason}")
+        if enough := self._faults.on_fault(reason):
+            self._give_up(enough)
             return
         self._do("clear")
         self._do("start")
@@ -394,28 +372,31 @@ class SessionNode(Node):
             if isinstance(effect, RecordEpisode):
                 with contextlib.nullcontext() if self._lease is None else self._lease.waiting():
                     append_record(self._folder.episodes_file, effect.record)
-                self._faults = self._faults if effect.record.void else 0
+                self._faults.on_record(void=effect.record.void)
             elif isinstance(effect, CorrectLabel):
                 header = convert.header(self._now_ns())
                 self._corrections.publish(messages.correction(header, self._setup.run_id, effect))
             elif isinstance(effect, ResetWorld):
-                self._waiting, self._laid_out, self._progress_ns = effect, None, self._now_ns()
-                self._resetting = self._session.view.sequence
-                self._lay_out_if_home()
+                view = self._session.view
+                self._scene.start(effect, view.sequence, view.layout, self._now_ns())
+                self._go_on_resetting()
             elif isinstance(effect, FinishRun):
                 finished = True
         return finished
 
-    def _lay_out_if_home(self) -> None:
+    def _go_on_resetting(self) -> None:
         """Real arms go home by themselves while the session is resetting; then the objects are laid out."""
-        effect = self._waiting
-        if effect is None or self._homes.problem(self._resetting):
-            return
-        self._waiting, simulation = None, self._setup.rig.simulation
-        if effect.laid_out:
-            self._laid_out = effect.episode, self._session.view.layout
-            self._begin_if_home()
-            return
+        while (step := self._scene.take_step()) is not None:
+            if isinstance(step, ResetDone):
+                self._stall.progress(self._now_ns())
+                self._session.reset_done(step.episode, step.layout, self._now_ns())
+                self._settle()
+            else:
+                self._lay_out(step)
+
+    def _lay_out(self, effect: ResetWorld) -> None:
+        """In a simulated world by a request, on a robot by words to a person."""
+        simulation = self._setup.rig.simulation
         case = self._setup.task.evaluation.case(self._session.case)
         if simulation is not None and simulation.has_objects:
             name = "" if case is None else case.name
@@ -433,8 +414,7 @@ class SessionNode(Node):
             self.get_logger().info(
                 f"episode {effect.episode}: the arms are home; lay out {what}; then command 'begin'"
             )
-        self._laid_out = effect.episode, layout
-        self._begin_if_home()
+        self._scene.laid_out(effect.episode, layout, self._now_ns())
 
     def _on_world(self, episode: int, response: SimReset.Response) -> None:
         if not response.ok:
@@ -442,17 +422,8 @@ class SessionNode(Node):
             return
         lead_ns = round(self._setup.task.observation.lead_steps * self._setup.task.tick_s * convert.SECOND_NS)
         self._sim_ns = convert.time_ns(response.start) + lead_ns
-        self._laid_out = episode, response.layout
-        self._begin_if_home()
-
-    def _begin_if_home(self) -> None:
-        """The objects lie; an arm may have been moved meanwhile."""
-        if self._laid_out is None or self._homes.problem(self._resetting):
-            return
-        (episode, layout), self._laid_out = self._laid_out, None
-        self._progress_ns = self._now_ns()
-        self._session.reset_done(episode, layout, self._now_ns())
-        self._settle()
+        self._scene.laid_out(episode, response.layout, self._now_ns())
+        self._go_on_resetting()
 
     def _now_ns(self) -> int:
         """The session's clock: in lockstep the simulated time of what was seen last."""

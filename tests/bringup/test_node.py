@@ -155,3 +155,33 @@ def test_a_crash_of_native_code_leaves_what_called_it() -> None:
     done = execute(CRASH, 191)
     assert done.returncode == -signal.SIGSEGV
     assert "Segmentation fault" in done.stderr and "in crash" in done.stderr
+
+
+HANGS = """
+import ctypes
+
+class Example(Node):
+    def __init__(self):
+        super().__init__("example")
+        self.create_timer(0.01, self.tick)
+
+    def tick(self):
+        {ends}
+
+    def shut_down(self):
+        print("shut down")
+
+    def destroy_node(self):
+        ctypes.PyDLL(None).sleep(600)  # with the interpreter's lock, as Fast DDS can
+
+run(Example)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [("os.kill(os.getpid(), signal.SIGINT)", 0), ("self.fail(SessionError('no plan'))", 2)],
+)
+def test_a_node_that_cannot_be_destroyed_ends_all_the_same(ends: str, code: int) -> None:
+    done = execute(HANGS.format(ends=ends), 191)
+    assert (done.returncode, done.stdout) == (code, "shut down\n"), done.stderr

@@ -42,6 +42,7 @@ from rclpy.experimental.events_executor import EventsExecutor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from zprl_bringup.ending import exit_after
 from zprl_core import scheduling
 from zprl_core.config import RigConfig, TaskConfig, check_pair, load_rig, load_task
 from zprl_core.errors import ConfigError, RigError, ZprlError
@@ -49,6 +50,7 @@ from zprl_core.run_folder import RunFolder
 
 USER_ERROR = 2
 _LOOK_S = 0.02
+ENDING_S = 2  # that DDS and the interpreter may take to end, with everything done
 _SWITCH_S = 0.0005  # in which a busy thread lets another one have the interpreter; 5 ms left to itself
 T = TypeVar("T", bool, int, float, str, list[str])
 
@@ -304,7 +306,7 @@ def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None 
     faulthandler.enable()  # where native code crashes, the log says from where it was called
     sys.setswitchinterval(_SWITCH_S)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    code, node = 0, None
+    code, node, bug = 0, None, True
     try:
         executor = EventsExecutor()
         stop = _stop_on_signals(executor.wake)
@@ -312,15 +314,19 @@ def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None 
         _spare_collector()
         executor.add_node(node)
         _spin(executor, node, stop)
+        bug = False
     except ZprlError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        code = USER_ERROR
+        code, bug = USER_ERROR, False
     finally:
         with contextlib.ExitStack() as whatever_fails:
             whatever_fails.callback(rclpy.try_shutdown)
             if node is not None:
                 whatever_fails.callback(node.destroy_node)
+                if not bug:  # whose traceback is printed at the very end
+                    whatever_fails.callback(exit_after, ENDING_S, code)
                 node.shut_down()
+                sys.stdout.flush()
     sys.exit(code)
 
 

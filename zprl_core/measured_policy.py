@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from zprl_core.config import TaskConfig, load_task
 from zprl_core.errors import CheckpointError, ConfigError
+from zprl_core.prepared import base_digest
 from zprl_core.provenance import Provenance, compare
 from zprl_core.run_folder import RunFolder
 
@@ -70,7 +71,7 @@ def _trained_actor(run: RunFolder, chunks: int | None) -> _Trained:
     from zprl_core import checkpoint
     from zprl_core.rl.learner import KIND, load_actor
 
-    load_actor(path, load_task(run.task_file))
+    load_actor(path, load_task(run.task_file), base_digest(Path(run.spec.base)))
     return _Trained(path, checkpoint.load(path, KIND).provenance)
 
 

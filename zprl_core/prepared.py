@@ -87,6 +87,17 @@ def check_base(path: Path, task: TaskConfig, now: Provenance) -> str:
     return compare(str(path), found.provenance, now, task.tick_s)
 
 
+def base_digest(path: Path) -> str:
+    """Which weights a base checkpoint has; see `load_actor`.
+
+    Raises:
+        CheckpointError: see `load_base`.
+    """
+    from zprl_core.base import load_base
+
+    return load_base(path)[0].digest()
+
+
 def warn(folder: RunFolder, warnings: Sequence[str]) -> None:
     """Say it where the command was typed, and keep it in RUN/logs/start.log."""
     for warning in filter(None, warnings):

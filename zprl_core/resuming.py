@@ -13,7 +13,7 @@ from zprl_core.errors import CheckpointError, ConfigError
 from zprl_core.kept_rig import require_same_arms, rig_of_today
 from zprl_core.measured_policy import digests
 from zprl_core.plan import Block, collection_plan, position, read_plan, training_plan, write_plan
-from zprl_core.prepared import Prepared, check_base, warn
+from zprl_core.prepared import Prepared, base_digest, check_base, warn
 from zprl_core.provenance import Provenance, compare
 from zprl_core.records import read_records
 from zprl_core.recovery import drop_unlearned, set_aside_unrecorded_bags, void_unrecorded
@@ -50,6 +50,7 @@ def resume(out: Path, *, mode: Mode = "train", options: SessionOptions = USUAL, 
         own, now = (Provenance.of(cell, task, lockstep=spec.lockstep) for cell in (rig, present or rig))
         check_base(Path(spec.base), task, own)
         _check_measured(out, folder, spec, blocks)
+        _check_learned(folder, task)
         spec = spec if options.record is None else dataclasses.replace(spec, record=options.record)
         prepared = Prepared.of(folder, spec, rig, task, blocks, options, resume=True)
         warn(folder, [unknown, compare(f"{folder.rig_file}, which the run keeps", own, now, task.tick_s)])
@@ -97,6 +98,14 @@ def _check_measured(out: Path, folder: RunFolder, spec: RunSpec, blocks: tuple[B
             f"{what} has changed since {out} began to measure it, and its trials would be of two policies: "
             "bring it back, or begin another evaluation (of a run: of a state that it kept, --checkpoint)"
         )
+
+
+def _check_learned(folder: RunFolder, task: TaskConfig) -> None:
+    """Whether its learner, if it has saved anything, has the base policy that it learned to steer."""
+    if folder.learner_checkpoint.is_file():
+        from zprl_core.rl.learner import load_actor
+
+        load_actor(folder.learner_checkpoint, task, base_digest(Path(folder.spec.base)))
 
 
 def resume_collection(

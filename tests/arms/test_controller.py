@@ -207,11 +207,14 @@ def test_a_chunk_in_which_a_person_took_the_arm_says_so(controller: ArmControlle
     assert controller.command(chunk(1, stamp_ns=S + S // 5, begin_m=here, source="human"), S + S // 5)
     serve(controller, S + S // 5, 0.1)
     report = only(controller.reports(S + 3 * S // 10))
-    assert (report.source, report.reason, report.cut_by) == (
-        "policy",
-        "a person took the arm on its way",
-        "person",
-    )
+    taken = ("policy", "a person took the arm on its way", "person")
+    assert (report.source, report.reason, report.cut_by) == taken
+    here = controller.last.position[0] - HOME.position[0]
+    begin_ns = S + 3 * S // 10
+    assert controller.command(chunk(2, stamp_ns=begin_ns, begin_m=here, source="human"), begin_ns)
+    serve(controller, begin_ns, 0.1)
+    report = only(controller.reports(S + 2 * S // 5))
+    assert (report.source, report.cut_by) == ("human", ""), "a hand goes on, and takes nothing over"
 
 
 def test_an_overridden_chunk_is_reported_with_what_the_person_did_in_its_time(

@@ -18,6 +18,7 @@ from tests.bags.conftest import FACTS, bags_of, outcome, reading
 from zprl_core import cli
 from zprl_core.bags.definitions import Definition
 from zprl_core.bags.episodes import EpisodeBags, Source
+from zprl_core.bags.named import bags_named
 from zprl_core.bags.reading import describe
 from zprl_core.bags.recovery import recover
 from zprl_core.errors import DataError
@@ -200,11 +201,12 @@ def test_no_room_leaves_the_bag_as_it_was(recording: tuple[bytes, bytes, Flushed
     assert (bag / NAME).read_bytes() == unfinished
 
 
-@pytest.mark.parametrize("limit", [0, 8, 40, 200, 450])
+@pytest.mark.parametrize("limit", [0, 8, 40, 200, 300])
 def test_a_bag_is_not_there_before_its_beginning_is(tmp_path: Path, limit: int) -> None:
     """Cut off among its first records by a limit on the size of files, and begun again later."""
     run, bags = bags_of(tmp_path)
     bags.session("done", 0, 2)
+    bags.finish()
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most[1]))
     try:
@@ -212,8 +214,9 @@ def test_a_bag_is_not_there_before_its_beginning_is(tmp_path: Path, limit: int) 
             bags.session("resetting", 1, 3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert bags.folder == ""
     bags.abandon()
-    assert [path.name for path in run.bags.glob("episode_*")] == ["episode_000000"]
+    assert bags_named([run.bags]) == [run.bags / "episode_000000"]
     bags.session("resetting", 1, 4)
     bags.abandon()
     assert recover(run.bags / "episode_000001").messages == 0

@@ -252,8 +252,9 @@ def test_a_brake_rests_in_time(plan: list[tuple[tuple[float, ...], int, str]], l
     for leg in plan:
         goal = np.where(np.isfinite(leg[0]), leg[0], 0.0)
         for numbers in along(place, (tuple(goal), leg[1], leg[2])):
-            limiter.limit(Setpoint(numbers[:3], quaternion_from_rotvec(numbers[3:6])), H)
-            place = numbers
+            if np.isfinite(numbers).all():  # a line between two of the largest numbers is not
+                limiter.limit(Setpoint(numbers[:3], quaternion_from_rotvec(numbers[3:6])), H)
+                place = numbers
     for _ in range(math.ceil(stopping_time(limits) / H) + 1):
         braked = limiter.brake(H)
     assert braked.at_rest

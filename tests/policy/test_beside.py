@@ -12,19 +12,21 @@ pytest.importorskip("rclpy")
 
 NODE = """
 import os, signal, threading, time
+import torch
 from policy_node.beside import Beside
 from zprl_bringup.node import LifecycleNode, run
 
 def slow(text):
     time.sleep(0.2)
     assert text != "bad", "a job that fails"
+    assert torch.get_num_threads() == 3 and os.sched_getscheduler(0) == os.SCHED_OTHER
     return text + ("" if threading.current_thread() is threading.main_thread() else " beside")
 
 class Example(LifecycleNode):
     def __init__(self):
         super().__init__("example")
         self.ticks, self.heard = 0, []
-        self.beside = Beside(self, 1)
+        self.beside = Beside(self, 3)
         self.create_timer(0.01, self.tick)
         for text in {texts}:
             self.beside.start(slow, text, done=self.done)

@@ -74,8 +74,9 @@ class EpisodeBags:
 
     @property
     def folder(self) -> str:
-        """Of the open bag, empty where none is."""
-        return str(self._file.path.parent) if self._file else ""
+        """Of the open bag, empty where none is that has its beginning."""
+        folder = self._file.path.parent if self._file else None
+        return str(folder) if folder is not None and folder.name != _BEGUN else ""
 
     def session(self, state: str, episode: int, now_ns: int) -> None:
         """The session has come into a state: a reset begins a bag, an outcome ends what goes into it.

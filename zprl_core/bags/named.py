@@ -17,7 +17,8 @@ def bags_named(named: Iterable[Path]) -> list[Path]:
             continue
         inside: list[Path] = []
         if path.is_dir() and not _is_bag(path):
-            inside = [each for each in sorted(path.iterdir()) if each.is_dir() and _is_bag(each)]
+            folders = [each for each in sorted(path.iterdir()) if each.is_dir() and each.name[0] != "."]
+            inside = [each for each in folders if _is_bag(each)]
         for bag in inside or [path]:
             found[bag] = None
     return list(found)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from zprl_core import noise
 from zprl_core.noise import Stream
-from zprl_core.perturbation import GUIDELINE, rms
+from zprl_core.perturbation import GUIDELINE
 from zprl_core.runtime import PolicyRuntime
+from zprl_core.steering.guard import rms
 from zprl_core.steering.latents import LatentDistribution
 
 Array = NDArray[np.float32]

@@ -91,7 +91,8 @@ class ChunkInterpolator:
                 f"chunk {chunk.name}: came {late:.3f} s after its end; nothing of it is left to execute"
             )
         while self._pending and self._pending[-1][0].stamp_ns >= chunk.stamp_ns:
-            self._drop(self._pending.pop()[0], *_replaced_by(chunk, "before it began"))
+            old = self._pending.pop()[0]
+            self._drop(old, *_replaced_by(chunk, old, "before it began"))
         if len(self._pending) >= _MOST_PENDING:
             raise SafetyError(f"chunk {chunk.name}: {_MOST_PENDING} chunks wait already; send chunks later")
         self._pending.append((chunk, now_ns))
@@ -201,7 +202,8 @@ class ChunkInterpolator:
             self._drop(chunk, "the watchdog tripped before it began; restart from the measured pose")
             return
         now = self._state_at(begin_ns)
-        self._finish(begin_ns, *_replaced_by(chunk, "on its way"))
+        if self._active is not None:
+            self._finish(begin_ns, *_replaced_by(chunk, self._active.chunk, "on its way"))
         quaternion = transforms.make_continuous(chunk.waypoints.quaternion, before=now.quaternion)
         path = PoseSpline(chunk.waypoints.position, quaternion, chunk.dt_s)
         limits = self._limits
@@ -266,8 +268,8 @@ class ChunkInterpolator:
         self._outcomes.append(ChunkOutcome.never_begun(chunk, reason, cut_by, still))
 
 
-def _replaced_by(chunk: Chunk, when: str) -> tuple[str, CutBy]:
-    """Why the chunk is cut short that another one replaces, and by whom."""
-    if chunk.source == "human":
+def _replaced_by(chunk: Chunk, old: Chunk, when: str) -> tuple[str, CutBy]:
+    """Why a chunk is cut short that another one replaces, and by whom."""
+    if chunk.source == "human" != old.source:
         return f"a person took the arm {when}", "person"
     return f"replaced by chunk {chunk.name} {when}", ""

@@ -45,5 +45,6 @@ def exit_after(seconds: int, code: int) -> None:
     event = _SigEvent(value=code, notify=_SIGEV_THREAD)
     event.function = ctypes.cast(libc._exit, ctypes.c_void_p).value
     timer, spec = ctypes.c_void_p(), _TimerSpec(s=seconds)
-    if libc.timer_create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)) == 0:
-        libc.timer_settime(timer, 0, ctypes.byref(spec), None)
+    clocks = libc if hasattr(libc, "timer_create") else ctypes.CDLL("librt.so.1")  # before glibc 2.34
+    if clocks.timer_create(_CLOCK_MONOTONIC, ctypes.byref(event), ctypes.byref(timer)) == 0:
+        clocks.timer_settime(timer, 0, ctypes.byref(spec), None)

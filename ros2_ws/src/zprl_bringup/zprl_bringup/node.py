@@ -194,13 +194,20 @@ class _Shared:
         return setup
 
     def create_timer(
-        self, timer_period_sec: float, callback: Callable[[], None] | None, **options: Any
+        self,
+        timer_period_sec: float,
+        callback: Callable[[], None] | None,
+        callback_group: Any = None,
+        clock: Clock | None = None,
+        **options: Any,
     ) -> rclpy.timer.Timer:
         """rclpy's, on a clock that nobody sets: left to its own, a system clock that steps back by some
         seconds would silence a servo loop for as long.
         """
-        options.setdefault("clock", Clock(clock_type=ClockType.STEADY_TIME))
-        return super().create_timer(timer_period_sec, callback, **options)  # type: ignore[misc]
+        clock = clock or Clock(clock_type=ClockType.STEADY_TIME)
+        return super().create_timer(  # type: ignore[misc]
+            timer_period_sec, callback, callback_group, clock, **options
+        )
 
     def now_ns(self: Any) -> int:
         """The ROS system clock, ns."""
@@ -323,10 +330,10 @@ def run(factory: Callable[[], Node | LifecycleNode], args: Sequence[str] | None 
             whatever_fails.callback(rclpy.try_shutdown)
             if node is not None:
                 whatever_fails.callback(node.destroy_node)
-                if not bug:  # whose traceback is printed at the very end
-                    whatever_fails.callback(exit_after, ENDING_S, code)
                 node.shut_down()
-                sys.stdout.flush()
+            sys.stdout.flush()
+            if not bug:  # whose traceback is printed at the very end
+                exit_after(ENDING_S, code)
     sys.exit(code)
 
 

@@ -208,7 +208,7 @@ class RecorderNode(LifecycleNode):
         taps.sort(key=lambda tap: tap.source.name == SESSION)
         arrivals = [arrival for tap in taps for arrival in tap.take()]
         arrivals.sort(key=lambda arrival: arrival.tap.source.name != SESSION)
-        for arrival in arrivals:  # a reset taken last and looked at first: the others are told from it
+        for arrival in arrivals:  # a reset is taken last and looked at first: others are told from it
             self._arrived.add(self._sent_ns(arrival), arrival.info["received_timestamp"], arrival)
         try:
             for arrival in self._arrived.take(now_ns):
@@ -291,7 +291,8 @@ class RecorderNode(LifecycleNode):
         what, cure = f"{bag}: {error.strerror}", "Free space"
         if not isinstance(error, RoomError):
             what = f"{bag}: cannot be written: {error.strerror}"
-            cure = f"Free space, restore it with `zprl bag recover {bag}`"
+            open_bag = bag != str(self._folder.bags)
+            cure = f"Free space, restore it with `zprl bag recover {bag}`" if open_bag else cure
         stopped = "The session is stopped; the bags before it are whole"
         return f"{what}. {stopped}. {cure}, then go on with {self._folder.resumed_by}"
 

@@ -22,11 +22,10 @@ from zprl_bringup import convert, qos
 from zprl_bringup.claim import claim_domain
 from zprl_bringup.node import Node, run
 from zprl_core import layout as layouts
-from zprl_core.errors import ConfigError, RigError, SessionError
+from zprl_core.errors import RigError, SessionError
 from zprl_core.joined import JoinedReports
 from zprl_core.plan import read_plan
 from zprl_core.records import append_record
-from zprl_core.run_folder import RunFolder
 from zprl_core.session import (
     CorrectLabel,
     FinishRun,
@@ -64,11 +63,7 @@ class SessionNode(Node):
     def __init__(self) -> None:
         super().__init__("session_node")
         self._setup = self.setup()
-        if self._setup.run_dir is None:
-            raise ConfigError(
-                "session_node: parameter 'run_dir' is required: the folder that `zprl train` makes"
-            )
-        self._folder = RunFolder(self._setup.run_dir)
+        self._folder = self._setup.folder
         self._declare()
         self._claim = claim_domain(self.context.get_domain_id())
         arms = [arm.name for arm in self._setup.rig.arms]

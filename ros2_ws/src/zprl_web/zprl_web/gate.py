@@ -114,9 +114,12 @@ class Gate:
         )
         return response
 
-    async def leave(self, request: web.Request) -> web.StreamResponse:
+    def dismiss(self, request: web.Request) -> None:
         """The guest logs out: the cookie is worth nothing from now on."""
         self._guests.dismiss(request.cookies.get(self._cookie, ""))
+
+    async def leave(self, request: web.Request) -> web.StreamResponse:
+        """What a guest who was dismissed is answered, once that is on the disk."""
         await self._keep()
         response = web.Response(status=204)
         response.del_cookie(self._cookie, path="/", secure=self._url.startswith("https"), httponly=True)

@@ -141,11 +141,11 @@ class PageServer(ABC, Generic[AnyPage, AnyHello]):
 
     async def _leave(self, request: web.Request) -> web.StreamResponse:
         name = guest_of(request).name
-        response = await self._site.gate.leave(request)
+        self._site.gate.dismiss(request)
         for page in [page for page in self._pages.values() if page.person.name == name]:
             self.logged_out(page)
             await page.close("logged out")
-        return response
+        return await self._site.gate.leave(request)
 
     async def _converse(self, request: web.Request) -> web.StreamResponse:
         if len(self._pages) >= self._most_pages:

@@ -55,17 +55,20 @@ class SessionDesk:
     async def _stop(self, command: SessionCommand.Request) -> Verdict:
         """By the session; where that does not answer at once, by the arms themselves too."""
         session = asyncio.ensure_future(self._answer(self._commands, command, STOP_S))
-        await asyncio.wait((session,), timeout=AT_ONCE_S)
-        if session.done() and session.exception() is None:
-            return session.result()
-        calls = [self._node.ask_service(client, Trigger.Request(), STOP_S) for client in self._arm_stops]
-        answers = await asyncio.gather(*calls, return_exceptions=True)
         try:
-            return await session
-        except NoAnswer as error:
-            if all(getattr(answer, "success", False) for answer in answers):
-                return Verdict(True, f"{error}; the arms were stopped directly")
-            raise NoAnswer(f"{error}, nor did every arm: use the hardware stop") from error
+            await asyncio.wait((session,), timeout=AT_ONCE_S)
+            if session.done() and session.exception() is None:
+                return session.result()
+            calls = [self._node.ask_service(client, Trigger.Request(), STOP_S) for client in self._arm_stops]
+            arms = asyncio.gather(*calls, return_exceptions=True)
+            try:
+                return await session
+            except NoAnswer as error:
+                if all(getattr(answer, "success", False) for answer in await arms):
+                    return Verdict(True, f"{error}; the arms were stopped directly")
+                raise NoAnswer(f"{error}, nor did every arm: use the hardware stop") from error
+        finally:
+            session.cancel()  # where the server ends meanwhile
 
     async def _answer(self, client: Client, request: Any, patience_s: float) -> Verdict:
         response = await self._node.ask_service(client, request, patience_s)

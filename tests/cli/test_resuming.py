@@ -11,7 +11,7 @@ import yaml
 
 from tests.ros import training
 from zprl_core import start
-from zprl_core.base import load_base
+from zprl_core.base import load_base, new_model, save_base
 from zprl_core.config import load_task
 from zprl_core.errors import CheckpointError, DataError
 from zprl_core.record_log import RecordLog
@@ -36,7 +36,7 @@ def learner(run: Path) -> Learner:
     model, _, _ = load_base(run.parent / "base.ckpt", task)
     moments, lambda_ = np.ones(model.policy.c_dim, np.float32), task.rl.lambda_
     assert lambda_ is not None
-    latent = LatentSpec(moments, moments, task.bottleneck.latent_dim, lambda_)
+    latent = LatentSpec(moments, moments, task.bottleneck.latent_dim, lambda_, model.digest())
     return Learner(task, latent, 0, RecordLog(run / "transitions.log"))
 
 
@@ -64,6 +64,25 @@ def test_an_evaluation_steers_as_the_run_did_whatever_the_task_says_today(
     file.write_text(yaml.safe_dump(changed))
     start.evaluation(rig=RIG, task=str(file), policy=run, out=tmp_path / "evaluation")
     assert load_task(str(tmp_path / "evaluation" / "config" / "task.yaml")).rl == was
+
+
+def test_a_base_policy_that_was_replaced_is_refused_before_anything_is_written(
+    trained: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """By one of the same task: only its weights tell."""
+    run, file = trained
+    base, task = tmp_path / "base.ckpt", load_task(str(file))
+    save_base(base, new_model(task, 1), task)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    said = r"learner\.ckpt: learned to steer base policy \w{16}, this is \w{16}; was the base policy's"
+    with pytest.raises(CheckpointError, match=said):
+        resume(run)
+    with pytest.raises(CheckpointError, match=said):
+        start.evaluation(rig=RIG, task=str(file), policy=run, out=tmp_path / "evaluation")
+    assert {
+        path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"
+    } == before
+    assert not (tmp_path / "evaluation").exists()
 
 
 def test_a_live_run_s_files_are_left_alone(trained: tuple[Path, Path]) -> None:

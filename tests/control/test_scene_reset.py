@@ -69,7 +69,7 @@ def test_a_world_is_laid_out_once_and_the_reset_is_done_once() -> None:
     assert [scene.take_step(), scene.take_step()] == [EFFECT, None]
     both_home(scene)
     assert scene.take_step() is None, "it is being laid out"
-    scene.laid_out(3, "an orange at the left", 104 * S)
+    scene.laid_out(EFFECT, "an orange at the left", 104 * S)
     assert [scene.take_step(), scene.take_step()] == [ResetDone(3, "an orange at the left"), None]
     both_home(scene)
     assert scene.take_step() is None
@@ -79,7 +79,7 @@ def test_an_arm_that_moved_while_the_world_was_laid_out_goes_home_first() -> Non
     scene = both_home(started())
     assert scene.take_step() == EFFECT
     scene.on_arm("left", seen("left", off_rad=-0.05), "resetting")
-    scene.laid_out(3, "an orange", 150 * S)
+    scene.laid_out(EFFECT, "an orange", 150 * S)
     assert scene.take_step() is None and scene.displaced
     scene.on_arm("left", seen("left"), "resetting")
     assert [scene.take_step(), scene.take_step()] == [ResetDone(3, "an orange"), None]
@@ -134,7 +134,7 @@ def test_the_clock_stands_while_the_world_is_laid_out_and_begins_anew_then() -> 
     assert scene.take_step() == EFFECT
     scene.on_arm("right", seen("right", off_rad=0.05), "resetting")
     assert scene.late(900 * S) == "", "nothing is waited for that an arm could do"
-    scene.laid_out(3, "", 1000 * S)
+    scene.laid_out(EFFECT, "", 1000 * S)
     assert scene.late(1059 * S) == ""
     assert scene.late(1061 * S) == (
         "after 60 s: arm 'right' was at home, and joint 4 is 0.050 rad from there now, allowed 0.02 rad "
@@ -145,7 +145,7 @@ def test_the_clock_stands_while_the_world_is_laid_out_and_begins_anew_then() -> 
 def test_every_reset_has_its_own_60_s_and_way_home() -> None:
     scene = both_home(started())
     assert scene.take_step() == EFFECT
-    scene.laid_out(3, "old", 101 * S)
+    scene.laid_out(EFFECT, "old", 101 * S)
     later = ResetWorld(episode=3, layout_seed=12)
     scene.start(later, SEQUENCE + 1, "", 200 * S)
     assert scene.take_step() is None and scene.late(259 * S) == ""
@@ -205,10 +205,26 @@ def test_nothing_comes_of_a_reset_that_was_stopped(laid_out: bool) -> None:
     if laid_out:
         assert both_home(scene).take_step() == EFFECT
         scene.on_arm("left", seen("left", off_rad=0.05), "resetting")
-        scene.laid_out(3, "", 101 * S)
+        scene.laid_out(EFFECT, "", 101 * S)
     scene.drop()
     assert both_home(scene).take_step() is None
     assert scene.late(900 * S) == ""
+
+
+def test_a_world_that_answers_for_a_reset_that_was_dropped_is_passed_over() -> None:
+    """Of the same episode and layout: a person stopped while it was laid out, cleared and started again."""
+    scene = both_home(started())
+    assert scene.take_step() == EFFECT
+    scene.drop()
+    scene.laid_out(EFFECT, "an orange", 101 * S)
+    assert scene.take_step() is None
+    again = ResetWorld(episode=3, layout_seed=11)
+    scene.start(again, SEQUENCE, "", 102 * S)
+    assert scene.take_step() is again
+    scene.laid_out(EFFECT, "an orange", 103 * S)
+    assert scene.take_step() is None, "the world is about to be laid out once more"
+    scene.laid_out(again, "an orange", 104 * S)
+    assert scene.take_step() == ResetDone(3, "an orange")
 
 
 def test_with_the_motors_off_an_arm_is_where_it_is() -> None:
@@ -220,7 +236,7 @@ def test_with_the_motors_off_an_arm_is_where_it_is() -> None:
     for arm in NAMES:
         scene.on_arm(arm, seen(arm, off_rad=0.5, shadow=True), "resetting")
     assert scene.take_step() == EFFECT
-    scene.laid_out(3, "", 101 * S)
+    scene.laid_out(EFFECT, "", 101 * S)
     assert scene.take_step() == ResetDone(3, "")
     scene.on_arm("left", seen("left", off_rad=0.7, shadow=True), "ready")
     assert not scene.displaced
@@ -232,7 +248,7 @@ def test_a_simulated_world_waits_for_no_arm() -> None:
     scene.start(EFFECT, SEQUENCE, "", 0)
     assert [scene.take_step(), scene.take_step()] == [EFFECT, None]
     assert scene.late(900 * S) == "" and not scene.displaced
-    scene.laid_out(3, "an orange", 900 * S)
+    scene.laid_out(EFFECT, "an orange", 900 * S)
     assert [scene.take_step(), scene.take_step()] == [ResetDone(3, "an orange"), None]
     far = ArmSeen([9.0] * 6, "none", shadow=False, homed_sequence=0, fault="")
     assert scene.on_arm(arm.name, far, "ready") is None and not scene.displaced

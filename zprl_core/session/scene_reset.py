@@ -69,7 +69,8 @@ class SceneReset:
         self._going_home: set[str] = set()
         self._sequence, self._since_ns, self._layout = 0, 0, ""
         self._waiting: ResetWorld | None = None  # for the arms to be at home
-        self._laid_out: ResetDone | None = None  # waits for the same, once more
+        self._asked: ResetWorld | None = None  # to be laid out
+        self._laid_out: ResetDone | None = None  # waits for the arms once more
 
     def start(self, effect: ResetWorld, sequence: int, layout: str, now_ns: int) -> None:
         """A reset begins; one before it is forgotten.
@@ -78,12 +79,12 @@ class SceneReset:
             sequence: of the session's state with which it begins.
             layout: where the objects lie already, if they do.
         """
-        self._waiting, self._laid_out = effect, None
+        self._waiting, self._asked, self._laid_out = effect, None, None
         self._sequence, self._since_ns, self._layout = sequence, now_ns, layout
 
     def drop(self) -> None:
         """The session was stopped, or has a fault: nothing more comes of the reset."""
-        self._waiting = self._laid_out = None
+        self._waiting = self._asked = self._laid_out = None
 
     def on_arm(self, arm: str, seen: ArmSeen, state: str) -> StopAsked | ArmFailed | None:
         """An arm was seen while the session was in this state. A new fault ends an episode that is ready or
@@ -102,9 +103,13 @@ class SceneReset:
             self._homes.on_state(arm, seen.homed_sequence, seen.joint_position_rad, shadow=seen.shadow)
         return None
 
-    def laid_out(self, episode: int, layout: str, now_ns: int) -> None:
-        """The objects lie; an arm may have been moved meanwhile."""
-        self._laid_out, self._since_ns = ResetDone(episode, layout), now_ns
+    def laid_out(self, effect: ResetWorld, layout: str, now_ns: int) -> None:
+        """The objects lie as `take_step` has asked for; an arm may have been moved meanwhile. What an earlier
+        reset has asked for is passed over: the world is about to be laid out anew.
+        """
+        if effect is self._asked:
+            self._asked, self._since_ns = None, now_ns
+            self._laid_out = ResetDone(effect.episode, layout)
 
     def take_step(self) -> ResetWorld | ResetDone | None:
         """What is to be done now, which is told once: lay out the world, then call `laid_out`; or announce
@@ -114,6 +119,7 @@ class SceneReset:
             return None
         effect, self._waiting = self._waiting, None
         if effect is not None and not effect.laid_out:
+            self._asked = effect
             return effect
         done = self._laid_out if effect is None else ResetDone(effect.episode, self._layout)
         self._laid_out = None

@@ -396,7 +396,7 @@ class SessionNode(Node):
         if simulation is not None and simulation.has_objects:
             name = "" if case is None else case.name
             request = SimReset.Request(episode=effect.episode, layout_seed=effect.layout_seed, case_name=name)
-            self.call(self._reset, request, partial(self._on_world, effect.episode))
+            self.call(self._reset, request, partial(self._on_world, effect))
             return
         region = self._setup.task.region
         layout = layouts.describe(layouts.draw(region, effect.layout_seed, case))
@@ -409,15 +409,15 @@ class SessionNode(Node):
             self.get_logger().info(
                 f"episode {effect.episode}: the arms are home; lay out {what}; then command 'begin'"
             )
-        self._scene.laid_out(effect.episode, layout, self._now_ns())
+        self._scene.laid_out(effect, layout, self._now_ns())
 
-    def _on_world(self, episode: int, response: SimReset.Response) -> None:
+    def _on_world(self, effect: ResetWorld, response: SimReset.Response) -> None:
         if not response.ok:
             self._give_up(f"the world cannot be reset: {response.reason}")
             return
         lead_ns = round(self._setup.task.observation.lead_steps * self._setup.task.tick_s * convert.SECOND_NS)
         self._sim_ns = convert.time_ns(response.start) + lead_ns
-        self._scene.laid_out(episode, response.layout, self._now_ns())
+        self._scene.laid_out(effect, response.layout, self._now_ns())
         self._go_on_resetting()
 
     def _now_ns(self) -> int:

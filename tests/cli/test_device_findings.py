@@ -152,7 +152,7 @@ def test_processors_and_priorities_that_a_rig_asks_for() -> None:
 def test_what_runs_aside_may_hang_end_and_raise() -> None:
     began = time.monotonic()
     assert run_aside([Job(time.sleep, (600.0,))], 6.0) == [Failure("no answer within 6 s")]
-    assert time.monotonic() - began < 60.0
+    assert time.monotonic() - began < 20.0
     jobs = [
         Job(os._exit, (3,)),
         Job(math.sqrt, (-1.0,)),
